@@ -1,0 +1,165 @@
+//! What is refused, in whose words, and what is dropped in silence although it was asked for.
+
+use super::{Codec, EncodeTarget, anthropic_messages, openai_chat};
+
+const TARGET: EncodeTarget<'_> = EncodeTarget {
+    model: "claude-sonnet-4-5",
+    output_cap: None,
+};
+
+/// The path that is refused, or `-` if the request goes through.
+fn refused(client: &Codec, upstream: &Codec, body: &str) -> (String, String) {
+    let request = (client.decode_request)(body.as_bytes());
+    match request.and_then(|request| (upstream.encode_request)(&request, &TARGET)) {
+        Ok(_) => ("-".to_owned(), String::new()),
+        Err(error) => (error.param.unwrap_or_default(), error.message),
+    }
+}
+
+/// Each row: a member added to a sound request, the path refused, and a word of the reason.
+fn check(client: &Codec, upstream: &Codec, sound: &str, rows: &[(&str, &str, &str)]) {
+    assert_eq!(refused(client, upstream, &format!("{{{sound}}}")).0, "-");
+    for (member, path, word) in rows {
+        let body = format!("{{{sound},{member}}}");
+        let (refused_path, message) = refused(client, upstream, &body);
+        assert_eq!(refused_path, *path, "{member}: {message}");
+        assert!(message.contains(word), "{member}: {message}");
+        assert!(
+            message.is_empty() || message.contains(path),
+            "{member}: {message}"
+        );
+    }
+}
+
+#[test]
+#[rustfmt::skip]
+fn a_chat_client_and_an_anthropic_upstream() {
+    check(&openai_chat::CODEC, &anthropic_messages::CODEC, r#""model":"m","messages":[]"#, &[
+        // member                                                path                 reason
+        (r#""n":2"#,                                             "n",                 "one answer"),
+        (r#""n":1"#,                                             "-",                 ""),           // what is so anyway
+        (r#""logprobs":true"#,                                   "logprobs",          "log prob"),
+        (r#""top_logprobs":3"#,                                  "top_logprobs",      "log prob"),
+        (r#""logit_bias":{"50256":-100}"#,                       "logit_bias",        "biased"),
+        (r#""frequency_penalty":0.5"#,                           "frequency_penalty", "penalties"),
+        (r#""presence_penalty":-0.5"#,                           "presence_penalty",  "penalties"),
+        (r#""frequency_penalty":0"#,                             "-",                 ""),
+        (r#""temperature":1.2"#,                                 "temperature",       "0 to 1"),     // halving it would be a guess
+        (r#""temperature":"hot""#,                               "temperature",       "expected f64"),
+        (r#""modalities":["text","audio"]"#,                     "modalities",        "only text"),
+        (r#""modalities":["text"]"#,                             "-",                 ""),
+        (r#""audio":{"voice":"alloy","format":"wav"}"#,          "audio",             "no such field"),
+        (r#""web_search_options":{}"#,                           "web_search_options","no such field"),
+        (r#""moderation":{"model":"m"}"#,                        "moderation",        "no such field"),
+        (r#""functions":[{"name":"f"}]"#,                        "functions",         "tools"),
+        (r#""response_format":{"type":"json_object"}"#,          "response_format",   "json_schema"),
+        (r#""response_format":{"type":"grammar"}"#,              "response_format.type", "grammar"),
+        (r#""service_tier":"flex""#,                             "service_tier",      "flex"),       // has a price of its own
+        (r#""reasoning_effort":"huge""#,                         "reasoning_effort",  "huge"),
+        (r#""tool_choice":{"type":"allowed_tools","allowed_tools":{}}"#, "tool_choice.type", "allowed_tools"),
+        (r#""tool_choice":"sometimes""#,                         "tool_choice",       "sometimes"),
+        (r#""tools":[{"type":"custom","custom":{"name":"x"}}]"#, "tools[0].type",     "custom"),
+        (r#""tools":[{"type":"function","function":{"name":"f","x":1}}]"#, "tools[0].function.x", "no such field"),
+        (r#""chat_template_kwargs":{}"#,                         "chat_template_kwargs", "no such field"),
+        (r#""seed":1,"store":true,"metadata":{},"prediction":{},"verbosity":"low","prompt_cache_key":"k","safety_identifier":"s","stream_options":{}"#, "-", ""),
+        (r#""unheard_of":null"#,                                 "-",                 ""),           // null says nothing
+        (r#""model":"twice""#,                                   "model",             ""),           // which one?
+    ]);
+}
+
+#[test]
+#[rustfmt::skip]
+fn a_chat_clients_messages() {
+    check(&openai_chat::CODEC, &anthropic_messages::CODEC, r#""model":"m""#, &[
+        (r#""messages":"hi""#,                                                                  "messages", "expected a sequence"),
+        (r#""messages":[{"role":"user","content":7}]"#,                                         "messages[0].content", "expected a string"),
+        (r#""messages":[{"role":"function","name":"f","content":"x"}]"#,                        "messages[0].role", "function"),
+        (r#""messages":[{"content":"x"}]"#,                                                     "messages[0].role", "missing"),
+        (r#""messages":[{"role":"user","content":"a"},{"role":"user","content":[{"type":"text","text":"x"},{"type":"input_audio","input_audio":{}}]}]"#, "messages[1].content[1].input_audio", "audio"),
+        (r#""messages":[{"role":"user","content":[{"type":"video","video":{}}]}]"#,             "messages[0].content[0].type", "video"),
+        (r#""messages":[{"role":"user","content":[{"type":"file","file":{"file_id":"f1"}}]}]"#, "messages[0].content[0].file.file_id", "file_data"),
+        (r#""messages":[{"role":"user","content":[{"type":"file","file":{"file_data":"data:text/csv;base64,eA=="}}]}]"#, "messages[0].content[0].file.file_data", "application/pdf"),
+        (r#""messages":[{"role":"user","content":[{"type":"image_url","image_url":{"url":"file:///etc/passwd"}}]}]"#, "messages[0].content[0].image_url.url", "data URL"),
+        (r#""messages":[{"role":"system","content":[{"type":"image_url","image_url":{"url":"https://x/y.png"}}]}]"#, "messages[0].content[0]", "text only"),
+        (r#""messages":[{"role":"assistant","audio":{"id":"a"}}]"#,                             "messages[0].audio", "audio"),
+        (r#""messages":[{"role":"assistant","tool_calls":[{"id":"c","type":"function","function":{"name":"f","arguments":"{\"a\":"}}]}]"#, "messages[0].tool_calls[0].function.arguments", "JSON object"),
+        (r#""messages":[{"role":"assistant","tool_calls":[{"id":"c","type":"function","function":{"name":"f","arguments":"[1]"}}]}]"#, "messages[0].tool_calls[0].function.arguments", "JSON object"),
+        (r#""messages":[{"role":"assistant","tool_calls":[{"id":"c","type":"custom","custom":{}}]}]"#, "messages[0].tool_calls[0].type", "custom"),
+        (r#""messages":[{"role":"tool","content":"x"}]"#,                                       "messages[0].tool_call_id", "missing"),
+        (r#""messages":[{"role":"assistant","content":"x","annotations":[],"audio":null,"function_call":null,"name":"a"}]"#, "-", ""),  // an echoed answer
+    ]);
+}
+
+#[test]
+#[rustfmt::skip]
+fn a_messages_client_and_a_chat_upstream() {
+    check(&anthropic_messages::CODEC, &openai_chat::CODEC, r#""model":"m","max_tokens":9,"messages":[]"#, &[
+        (r#""top_k":5"#,                                                "top_k",              "no such field"),
+        (r#""container":"c1""#,                                         "container",          "no such field"),
+        (r#""mcp_servers":[]"#,                                         "mcp_servers",        "no such field"),
+        (r#""inference_geo":"eu""#,                                     "inference_geo",      "no such field"),  // a promise about where
+        (r#""speed":"fast""#,                                           "speed",              "standard"),
+        (r#""speed":"standard""#,                                       "-",                  ""),
+        (r#""service_tier":"priority""#,                                "service_tier",       "priority"),
+        (r#""thinking":{"type":"between_tools"}"#,                      "thinking.type",      "between_tools"),
+        (r#""thinking":{"type":"enabled"}"#,                            "thinking.budget_tokens", "missing"),
+        (r#""output_config":{"effort":"huge"}"#,                        "output_config.effort", "huge"),
+        (r#""output_config":{"task_budget":{}}"#,                       "output_config.task_budget", "no such field"),
+        (r#""output_config":{"format":{"type":"regex"}}"#,              "output_config.format.type", "regex"),
+        (r#""output_format":{"type":"json_schema","schema":{}}"#,       "-",                  ""),               // the beta's spelling
+        (r#""tools":[{"type":"web_search_20250305","name":"web_search"}]"#, "tools[0].type",  "web_search"),
+        (r#""tools":[{"name":"f","input_schema":{},"defer_loading":true}]"#, "tools[0].defer_loading", "later"),
+        (r#""tool_choice":{"type":"some"}"#,                            "tool_choice.type",   "some"),
+        (r#""system":[{"type":"image","source":{"type":"file","file_id":"f"}}]"#, "system[0].source.type", "file"),
+        (r#""context_management":{"edits":[]},"cache_control":{"type":"ephemeral"},"diagnostics":{}"#, "-", ""),
+    ]);
+}
+
+#[test]
+#[rustfmt::skip]
+fn a_messages_clients_blocks() {
+    let cases: &[(&str, &str, &str)] = &[
+        // block                                                                                        path below messages[0].content[0]   reason
+        (r#"{"type":"document","source":{"type":"url","url":"https://x/y.pdf"}}"#,                      "",                "by URL"),
+        (r#"{"type":"document","source":{"type":"file","file_id":"f"}}"#,                               ".source.type",    "file"),
+        (r#"{"type":"document","citations":{"enabled":true},"source":{"type":"text","data":"x"}}"#,     ".citations.enabled", "cite"),
+        (r#"{"type":"document","context":"c","source":{"type":"text","data":"x"}}"#,                    ".context",        "context"),
+        (r#"{"type":"image","source":{"type":"file","file_id":"f"}}"#,                                  ".source.type",    "file"),
+        (r#"{"type":"search_result","source":"s","title":"t","content":[]}"#,                           ".type",           "search_result"),
+        (r#"{"type":"server_tool_use","id":"i","name":"n","input":{}}"#,                                ".type",           "server_tool_use"),
+        (r#"{"type":"tool_use","id":"i","name":"n","input":[]}"#,                                       ".input",          "JSON object"),
+        (r#"{"type":"tool_result","tool_use_id":"i","content":[{"type":"tool_use","id":"i"}]}"#,        ".content[0].type", "tool_use"),
+        (r#"{"type":"text","text":"x","colour":"red"}"#,                                                ".colour",         "no such field"),
+    ];
+    for (block, below, word) in cases {
+        let messages = format!(r#""messages":[{{"role":"user","content":[{block}]}}]"#);
+        let path = format!("messages[0].content[0]{below}");
+        check(&anthropic_messages::CODEC, &openai_chat::CODEC, r#""model":"m""#, &[(&messages, &path, word)]);
+    }
+}
+
+/// Bodies that nobody should send end in a refusal, never in a panic or a deep stack.
+#[test]
+fn nonsense_is_refused() {
+    let nested = format!(
+        r#"{{"model":"m","messages":[{{"role":"user","content":{}"x"{}}}]}}"#,
+        r#"[{"type":"tool_result","tool_use_id":"i","content":"#.repeat(20_000),
+        "}]".repeat(20_000),
+    );
+    let open = "[".repeat(100_000);
+    for codec in [&openai_chat::CODEC, &anthropic_messages::CODEC] {
+        for body in ["", "null", "[]", "{", r#""x""#, "{}", &nested, &open] {
+            assert!(
+                (codec.decode_request)(body.as_bytes()).is_err(),
+                "{body:.40}"
+            );
+        }
+        for body in ["", "null", "[]", "{", "{}", &open] {
+            assert!((codec.decode_reply)(body.as_bytes()).is_err(), "{body:.40}");
+        }
+        for data in ["", "[]x", "{", "7", &open] {
+            let decoded = (codec.decoder)().decode(None, data.as_bytes(), &mut Vec::new());
+            assert!(decoded.is_err(), "{data:.40}");
+        }
+    }
+}

@@ -1,0 +1,230 @@
+//! What a format can carry comes back as it was: requests, whole replies, streams, and streams through both formats.
+
+use super::dice::{self, Carrier, Dice};
+use super::{Codec, EncodeTarget, EncoderOptions, anthropic_messages, openai_chat};
+use crate::canonical::{Block, Event, Reply};
+
+const SEEDS: u64 = 400;
+
+const TARGET: EncodeTarget<'_> = EncodeTarget {
+    model: "target",
+    output_cap: None,
+};
+
+const CODECS: [(Carrier, &Codec); 2] = [
+    (Carrier::Chat, &openai_chat::CODEC),
+    (Carrier::Anthropic, &anthropic_messages::CODEC),
+];
+
+#[test]
+fn requests_come_back() {
+    for (carrier, codec) in CODECS {
+        for seed in 0..SEEDS {
+            let request = dice::request(&mut Dice::new(seed), carrier);
+            let body = (codec.encode_request)(&request, &TARGET).unwrap();
+            let text = String::from_utf8_lossy(&body);
+            let read = (codec.decode_request)(&body)
+                .unwrap_or_else(|error| panic!("{carrier:?} {seed}: {error} in {text}"));
+            assert_eq!(read, request, "{carrier:?} {seed}: {text}");
+        }
+    }
+}
+
+#[test]
+fn replies_come_back() {
+    for (carrier, codec) in CODECS {
+        for seed in 0..SEEDS {
+            let reply = dice::reply(&mut Dice::new(seed));
+            let body = (codec.encode_reply)(&reply);
+            let read = (codec.decode_reply)(&body).unwrap();
+            assert_eq!(
+                read,
+                reply,
+                "{carrier:?} {seed}: {}",
+                String::from_utf8_lossy(&body)
+            );
+        }
+    }
+}
+
+/// One format, then both in a row, each way round.
+#[test]
+fn streams_come_back() {
+    let [(_, chat), (_, anthropic)] = CODECS;
+    for path in [
+        &[chat][..],
+        &[anthropic],
+        &[chat, anthropic],
+        &[anthropic, chat],
+    ] {
+        for seed in 0..SEEDS {
+            let mut dice = Dice::new(seed);
+            let reply = dice::reply(&mut dice);
+            let events = path
+                .iter()
+                .fold(events(&reply, &mut dice), |events, codec| {
+                    through(codec, &events)
+                });
+            assert_eq!(collected(&events), reply, "{seed}: {events:#?}");
+            assert_eq!(events.last(), Some(&Event::Ended), "{seed}");
+        }
+    }
+}
+
+/// Writes the events as one format's stream and reads that again.
+fn through(codec: &Codec, events: &[Event]) -> Vec<Event> {
+    let mut encoder = (codec.encoder)(&EncoderOptions { show_usage: true });
+    let mut text = Vec::new();
+    for event in events {
+        encoder.encode(event, &mut text);
+    }
+    let mut decoder = (codec.decoder)();
+    let mut read = Vec::new();
+    for event in String::from_utf8(text).unwrap().split_terminator("\n\n") {
+        let (name, data) = match event.strip_prefix("event: ") {
+            Some(event) => event
+                .split_once('\n')
+                .map(|(name, data)| (Some(name), data))
+                .unwrap(),
+            None => (None, event),
+        };
+        let data = data.strip_prefix("data: ").unwrap();
+        decoder.decode(name, data.as_bytes(), &mut read).unwrap();
+    }
+    read
+}
+
+/// A reply as an upstream would stream it, cut anywhere, calls sometimes interleaved.
+fn events(reply: &Reply, dice: &mut Dice) -> Vec<Event> {
+    let (id, model) = (reply.id.clone(), reply.model.clone());
+    let mut events = vec![Event::Started {
+        id,
+        model,
+        created_s: 0,
+        usage: None,
+    }];
+    let mut calls: Vec<Vec<Event>> = Vec::new();
+    for block in &reply.blocks {
+        match block {
+            Block::Text(text) => events.extend(cut(text, dice).map(Event::Text)),
+            Block::Thinking { text, signature } => {
+                events.extend(cut(text, dice).map(Event::Thinking));
+                events.extend(signature.clone().map(Event::Signature));
+            }
+            Block::RedactedThinking { data } => {
+                events.push(Event::RedactedThinking { data: data.clone() });
+            }
+            Block::ToolCall {
+                id,
+                name,
+                arguments,
+            } => {
+                let index = calls.len();
+                let started = Event::ToolCallStarted {
+                    index,
+                    id: id.clone(),
+                    name: name.clone(),
+                };
+                let arguments =
+                    cut(arguments, dice).map(|text| Event::ToolCallArguments { index, text });
+                calls.push([started].into_iter().chain(arguments).collect());
+            }
+        }
+    }
+    events.extend(if dice.below(2) == 0 {
+        calls.concat()
+    } else {
+        interleaved(calls)
+    });
+    events.push(Event::Stopped(reply.stop.clone()));
+    events.extend(reply.usage.map(Event::Usage));
+    events.push(Event::Ended);
+    events
+}
+
+fn cut(text: &str, dice: &mut Dice) -> impl Iterator<Item = String> + use<> {
+    let mut pieces = vec![String::new()];
+    for letter in text.chars() {
+        if dice.below(3) == 0 && pieces.last().is_some_and(|piece| !piece.is_empty()) {
+            pieces.push(String::new());
+        }
+        pieces.last_mut().unwrap().push(letter);
+    }
+    pieces.into_iter()
+}
+
+/// Round robin; a call begins only after those before it have.
+fn interleaved(calls: Vec<Vec<Event>>) -> Vec<Event> {
+    let mut calls: Vec<_> = calls.into_iter().map(Vec::into_iter).collect();
+    let mut events = Vec::new();
+    loop {
+        let before = events.len();
+        events.extend(calls.iter_mut().filter_map(Iterator::next));
+        if events.len() == before {
+            return events;
+        }
+    }
+}
+
+/// What a client makes of the events.
+fn collected(events: &[Event]) -> Reply {
+    let mut reply = Reply::default();
+    let mut calls: Vec<Block> = Vec::new();
+    let mut open = false;
+    for event in events {
+        match event {
+            Event::Started {
+                id, model, usage, ..
+            } => {
+                (reply.id, reply.model, reply.usage) = (id.clone(), model.clone(), *usage);
+            }
+            Event::Text(more) => match reply.blocks.last_mut() {
+                Some(Block::Text(text)) => text.push_str(more),
+                _ => reply.blocks.push(Block::Text(more.clone())),
+            },
+            Event::Thinking(more) => match reply.blocks.last_mut() {
+                Some(Block::Thinking { text, .. }) if open => text.push_str(more),
+                _ => {
+                    open = true;
+                    reply.blocks.push(Block::Thinking {
+                        text: more.clone(),
+                        signature: None,
+                    });
+                }
+            },
+            Event::Signature(signed) => {
+                open = false;
+                let Some(Block::Thinking { signature, .. }) = reply.blocks.last_mut() else {
+                    panic!("a signature of nothing")
+                };
+                *signature = Some(signed.clone());
+            }
+            Event::RedactedThinking { data } => {
+                reply
+                    .blocks
+                    .push(Block::RedactedThinking { data: data.clone() });
+            }
+            Event::ToolCallStarted { index, id, name } => {
+                assert_eq!(*index, calls.len());
+                let (id, name) = (id.clone(), name.clone());
+                calls.push(Block::ToolCall {
+                    id,
+                    name,
+                    arguments: String::new(),
+                });
+            }
+            Event::ToolCallArguments { index, text } => {
+                let Block::ToolCall { arguments, .. } = &mut calls[*index] else {
+                    unreachable!()
+                };
+                arguments.push_str(text);
+            }
+            Event::Usage(usage) => reply.usage = Some(*usage),
+            Event::Stopped(stop) => reply.stop = stop.clone(),
+            Event::Ended => {}
+            Event::Failed { message, .. } => panic!("{message}"),
+        }
+    }
+    reply.blocks.extend(calls);
+    reply
+}

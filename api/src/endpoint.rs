@@ -1,0 +1,93 @@
+//! The names of the wire: what a client asked for, which dialect it speaks, and what an upstream speaks.
+
+/// The family of wire formats that a client speaks; decides the shape of errors and headers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Dialect {
+    /// OpenAI's API, by far the most imitated.
+    OpenAi,
+    /// Anthropic's API.
+    Anthropic,
+}
+
+/// A client endpoint that carries a model request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Endpoint {
+    /// `POST /v1/chat/completions`
+    ChatCompletions,
+    /// `POST /v1/completions`
+    Completions,
+    /// `POST /v1/embeddings`
+    Embeddings,
+    /// `POST /v1/responses`
+    Responses,
+    /// `POST /v1/messages` and `POST /anthropic/v1/messages`
+    Messages,
+}
+
+impl Endpoint {
+    /// Every endpoint.
+    pub const ALL: [Self; 5] = [
+        Self::ChatCompletions,
+        Self::Completions,
+        Self::Embeddings,
+        Self::Responses,
+        Self::Messages,
+    ];
+
+    /// The path below the version prefix, the same with clients and with providers of that dialect.
+    pub const fn path(self) -> &'static str {
+        match self {
+            Self::ChatCompletions => "/chat/completions",
+            Self::Completions => "/completions",
+            Self::Embeddings => "/embeddings",
+            Self::Responses => "/responses",
+            Self::Messages => "/messages",
+        }
+    }
+
+    /// The dialect in which this endpoint's answers and errors are written.
+    pub const fn dialect(self) -> Dialect {
+        match self {
+            Self::ChatCompletions | Self::Completions | Self::Embeddings | Self::Responses => {
+                Dialect::OpenAi
+            }
+            Self::Messages => Dialect::Anthropic,
+        }
+    }
+
+    /// OpenTelemetry's `gen_ai.operation.name`, with Envoy AI Gateway's values.
+    pub const fn operation(self) -> &'static str {
+        match self {
+            Self::ChatCompletions => "chat",
+            Self::Completions => "completion",
+            Self::Embeddings => "embeddings",
+            Self::Responses => "responses",
+            Self::Messages => "messages",
+        }
+    }
+}
+
+/// What an upstream speaks: `AIServiceBackend.spec.schema.name`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Schema {
+    /// OpenAI and everything that imitates it.
+    OpenAi,
+    /// Azure's OpenAI service: deployments in the path, `api-version` in the query.
+    AzureOpenAi,
+    /// Anthropic's own API.
+    Anthropic,
+}
+
+impl Schema {
+    /// Every schema.
+    pub const ALL: [Self; 3] = [Self::OpenAi, Self::AzureOpenAi, Self::Anthropic];
+
+    /// As the resource spells it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::OpenAi => "OpenAI",
+            Self::AzureOpenAi => "AzureOpenAI",
+            Self::Anthropic => "Anthropic",
+        }
+    }
+}

@@ -1,0 +1,144 @@
+//! An upstream's no, in the words of the client's dialect.
+
+use bytes::Bytes;
+use http::StatusCode;
+use serde_json::Value;
+
+use crate::endpoint::Dialect;
+use crate::error::{ApiError, ErrorKind};
+
+/// How much of an answer that is not JSON is passed on.
+const EXCERPT_CHARS: usize = 400;
+
+/// Who speaks, and to whom.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Between {
+    pub(super) upstream: Dialect,
+    pub(super) client: Dialect,
+}
+
+/// The body of an error for the client: the upstream's own where the client knows its shape.
+pub(super) fn render(between: Between, status: StatusCode, body: Bytes, request_id: &str) -> Bytes {
+    let Ok(answer) = serde_json::from_slice::<Value>(&body) else {
+        return not_json(status, &body).render(between.client, request_id);
+    };
+    if between.upstream == between.client && has_shape(between.client, &answer) {
+        return body;
+    }
+    restated(between.upstream, status, &answer).render(between.client, request_id)
+}
+
+fn has_shape(dialect: Dialect, answer: &Value) -> bool {
+    let has_message = answer["error"]["message"].is_string();
+    match dialect {
+        Dialect::OpenAi => has_message,
+        Dialect::Anthropic => {
+            has_message && answer["type"] == "error" && answer["error"]["type"].is_string()
+        }
+    }
+}
+
+fn restated(upstream: Dialect, status: StatusCode, answer: &Value) -> ApiError {
+    let message =
+        message(answer).map_or_else(|| format!("the upstream answered {status}"), str::to_owned);
+    let code = answer["error"]["code"].as_str().map(str::to_owned);
+    let kind = match code.as_deref() {
+        Some("insufficient_quota") => ErrorKind::QuotaExhausted,
+        _ => ErrorKind::of_status(status),
+    };
+    let code = match upstream {
+        // The way in which it names a model that it does not have.
+        Dialect::Anthropic if kind == ErrorKind::NotFound && message.starts_with("model:") => {
+            Some("model_not_found".to_owned())
+        }
+        Dialect::OpenAi | Dialect::Anthropic => code,
+    };
+    ApiError {
+        status,
+        kind,
+        message,
+        code,
+        param: None,
+    }
+}
+
+/// Where the many servers that imitate one of the two put what went wrong.
+fn message(answer: &Value) -> Option<&str> {
+    let places = [
+        &answer["error"]["message"],
+        &answer["error"],
+        &answer["message"],
+        &answer["detail"],
+    ];
+    places
+        .into_iter()
+        .find_map(Value::as_str)
+        .filter(|message| !message.is_empty())
+}
+
+fn not_json(status: StatusCode, body: &[u8]) -> ApiError {
+    let text = String::from_utf8_lossy(body);
+    let text = text.trim();
+    let message = match text.char_indices().nth(EXCERPT_CHARS) {
+        _ if text.is_empty() => format!("the upstream answered {status} without a body"),
+        Some((end, _)) => format!("the upstream answered {status}: {}…", &text[..end]),
+        None => format!("the upstream answered {status}: {text}"),
+    };
+    ApiError {
+        status,
+        kind: ErrorKind::Upstream,
+        message,
+        code: None,
+        param: None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use http::StatusCode;
+
+    use super::{Between, render};
+    use crate::endpoint::Dialect::{Anthropic, OpenAi};
+
+    #[test]
+    fn speaks_the_clients_dialect() {
+        #[rustfmt::skip]
+        let cases = [
+            // upstream  client     status  body                                                        expected
+            (OpenAi,    OpenAi,    429, r#"{"error":{"message":"slow","x":1}}"#,                        r#"{"error":{"message":"slow","x":1}}"#), // untouched
+            (Anthropic, Anthropic, 529, r#"{"type":"error","error":{"type":"overloaded_error","message":"o"}}"#, r#"{"type":"error","error":{"type":"overloaded_error","message":"o"}}"#),
+            (OpenAi,    OpenAi,    401, r#"{"statusCode":401,"message":"no"}"#,                         r#"{"error":{"message":"no","type":"authentication_error","param":null,"code":"invalid_api_key"}}"#), // not the shape
+            (OpenAi,    OpenAi,    422, r#"{"detail":"bad"}"#,                                          r#"{"error":{"message":"bad","type":"invalid_request_error","param":null,"code":null}}"#),
+            (OpenAi,    OpenAi,    400, r#"{"error":"bad"}"#,                                           r#"{"error":{"message":"bad","type":"invalid_request_error","param":null,"code":null}}"#),
+            (OpenAi,    OpenAi,    500, "[]",                                                           r#"{"error":{"message":"the upstream answered 500 Internal Server Error","type":"server_error","param":null,"code":"upstream_error"}}"#),
+            (OpenAi,    OpenAi,    502, "<h1>Bad \"Gateway\"</h1>",                                     r#"{"error":{"message":"the upstream answered 502 Bad Gateway: <h1>Bad \"Gateway\"</h1>","type":"server_error","param":null,"code":"upstream_error"}}"#),
+            (OpenAi,    OpenAi,    502, "",                                                             r#"{"error":{"message":"the upstream answered 502 Bad Gateway without a body","type":"server_error","param":null,"code":"upstream_error"}}"#),
+            (OpenAi,    Anthropic, 429, r#"{"error":{"message":"broke","code":"insufficient_quota"}}"#, r#"{"type":"error","error":{"type":"rate_limit_error","message":"broke"},"request_id":"r"}"#),
+            (OpenAi,    Anthropic, 413, r#"{"error":{"message":"big"}}"#,                               r#"{"type":"error","error":{"type":"request_too_large","message":"big"},"request_id":"r"}"#),
+            (Anthropic, OpenAi,    529, r#"{"type":"error","error":{"type":"overloaded_error","message":"o"}}"#, r#"{"error":{"message":"o","type":"server_error","param":null,"code":"overloaded"}}"#),
+            (Anthropic, OpenAi,    404, r#"{"type":"error","error":{"type":"not_found_error","message":"model: x"}}"#, r#"{"error":{"message":"model: x","type":"invalid_request_error","param":null,"code":"model_not_found"}}"#),
+        ];
+        for (upstream, client, status, body, expected) in cases {
+            let status = StatusCode::from_u16(status).unwrap();
+            let rendered = render(Between { upstream, client }, status, Bytes::from(body), "r");
+            assert_eq!(std::str::from_utf8(&rendered).unwrap(), expected, "{body}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_json_is_cut_short() {
+        let between = Between {
+            upstream: OpenAi,
+            client: OpenAi,
+        };
+        let rendered = render(
+            between,
+            StatusCode::BAD_GATEWAY,
+            Bytes::from("é".repeat(100_000)),
+            "r",
+        );
+        assert!(rendered.len() < 1_000, "{}", rendered.len());
+        serde_json::from_slice::<serde_json::Value>(&rendered).unwrap();
+    }
+}

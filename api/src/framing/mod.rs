@@ -1,0 +1,3 @@
+//! How events are cut out of a body that arrives in chunks.
+
+pub(crate) mod sse;

@@ -1,0 +1,81 @@
+//! Who serves models: where each provider's endpoints are, what they speak, and which headers they want.
+//!
+//! A provider is a value. A new one is one file that is written as a difference from another, a variant of `Schema`,
+//! and an arm of `provider`; the tests run over all of them.
+
+use http::{HeaderMap, HeaderName, HeaderValue, header};
+use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
+
+use crate::endpoint::{Endpoint, Schema};
+use crate::error::Untranslatable;
+use crate::wire::Wire;
+
+mod anthropic;
+mod azure_openai;
+mod openai;
+
+/// One kind of upstream.
+pub struct Provider {
+    /// OpenTelemetry's `gen_ai.provider.name`.
+    pub name: &'static str,
+    /// What carries the requests of a client's endpoint; None: nothing can.
+    pub(crate) wire: fn(Endpoint) -> Option<Wire>,
+    /// Path and query.
+    pub(crate) path: fn(&Address<'_>) -> Result<String, Untranslatable>,
+    /// Headers to set on top of what the client's headers, which are given if they pass, leave.
+    pub(crate) headers: fn(Option<&HeaderMap>) -> Vec<(HeaderName, HeaderValue)>,
+}
+
+/// The provider that stands behind `schema`.
+pub fn provider(schema: Schema) -> &'static Provider {
+    match schema {
+        Schema::OpenAi => &openai::PROVIDER,
+        Schema::AzureOpenAi => &azure_openai::PROVIDER,
+        Schema::Anthropic => &anthropic::PROVIDER,
+    }
+}
+
+/// What a path is made of.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Address<'a> {
+    pub(crate) wire: Wire,
+    pub(crate) model: &'a str,
+    /// `schema.version`
+    pub(crate) version: Option<&'a str>,
+    /// `schema.prefix`
+    pub(crate) prefix: Option<&'a str>,
+}
+
+impl Address<'_> {
+    /// The endpoint's path below the configured prefix, written with or without its slashes.
+    fn below(&self, default_prefix: &str) -> String {
+        let prefix = self.prefix.unwrap_or(default_prefix).trim_matches('/');
+        let slash = if prefix.is_empty() { "" } else { "/" };
+        format!("{slash}{prefix}{}", self.wire.path())
+    }
+}
+
+const JSON: (HeaderName, HeaderValue) = (
+    header::CONTENT_TYPE,
+    HeaderValue::from_static("application/json"),
+);
+
+/// All that is not plainly part of a name, so that a name stays one segment or one value.
+#[rustfmt::skip]
+const OUTSIDE_NAMES: &AsciiSet = &CONTROLS
+    .add(b' ').add(b'"').add(b'#').add(b'%').add(b'&').add(b'+').add(b'/').add(b';').add(b'<').add(b'=')
+    .add(b'>').add(b'?').add(b'[').add(b'\\').add(b']').add(b'^').add(b'`').add(b'{').add(b'|').add(b'}');
+
+/// `text` as one segment of a path or one value of a query.
+fn encoded(text: &str) -> String {
+    match text {
+        // Dots alone would be taken for steps in the path.
+        "." => "%2E".to_owned(),
+        ".." => "%2E%2E".to_owned(),
+        _ => utf8_percent_encode(text, OUTSIDE_NAMES).to_string(),
+    }
+}
+
+#[cfg(test)]
+#[path = "providers_test.rs"]
+mod tests;

@@ -1,0 +1,39 @@
+//! What the gateway learns from an answer while it passes.
+
+use crate::canonical::Usage;
+
+/// What passed so far.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Seen {
+    /// The last figures from the provider.
+    pub usage: Option<Usage>,
+    /// The model that the provider says answered.
+    pub response_model: Option<String>,
+    /// Bytes of generated text, reasoning and tool arguments that passed, decoded.
+    pub output_bytes: u64,
+    /// Events that carried some.
+    pub output_events: u64,
+    /// The protocol's terminal event, or a whole unstreamed body, was seen.
+    pub complete: bool,
+    /// The upstream itself said `error` inside the stream.
+    pub failed: bool,
+}
+
+impl Seen {
+    /// An event, or a whole body, carried `bytes` of output.
+    pub(crate) fn count(&mut self, bytes: u64) {
+        self.output_bytes += bytes;
+        self.output_events += u64::from(bytes > 0);
+    }
+
+    /// An event that could not be read counts as output as a whole, so that no one gets past the meter by oddity.
+    pub(crate) fn count_unread(&mut self, data: &[u8]) {
+        self.count(data.len() as u64);
+    }
+
+    pub(crate) fn answered_by(&mut self, model: &str) {
+        if self.response_model.is_none() && !model.is_empty() {
+            self.response_model = Some(model.to_owned());
+        }
+    }
+}

@@ -1,0 +1,86 @@
+//! Golden cases: `testdata/<case>/in.yaml` against `snapshot.txt` and `problems.txt`. `UPDATE_GOLDEN=1` writes them.
+
+use std::path::{Path, PathBuf};
+
+use crate::load::parse;
+
+use super::*;
+
+fn variables(name: &str) -> Option<String> {
+    match name {
+        "OPENAI_API_KEY" => Some("sk-openai".to_owned()),
+        "ANTHROPIC_API_KEY" => Some("sk-anthropic".to_owned()),
+        "PORT" => Some("8080".to_owned()),
+        "HOST" => Some("llm.example.com".to_owned()),
+        _ => None,
+    }
+}
+
+fn compiled(file: &str, text: &str) -> (String, String) {
+    let (loaded, mut problems) = parse(file, text, &variables);
+    let (snapshot, more) = compile(&loaded);
+    problems.extend(more);
+    let lines: Vec<String> = problems
+        .iter()
+        .map(|problem| format!("{problem}\n"))
+        .collect();
+    (snapshot.to_string(), lines.concat())
+}
+
+fn folder(of: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(of)
+}
+
+#[expect(clippy::disallowed_methods, reason = "tests read their cases")]
+fn read(path: &Path) -> String {
+    std::fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "golden files are renewed on request"
+)]
+fn check(path: &Path, got: &str) {
+    if std::env::var("UPDATE_GOLDEN").is_ok() {
+        std::fs::write(path, got).unwrap();
+    }
+    assert_eq!(
+        got,
+        read(path),
+        "{} differs; UPDATE_GOLDEN=1 renews it",
+        path.display()
+    );
+}
+
+#[test]
+fn every_case_compiles_to_what_it_says() {
+    let mut cases: Vec<PathBuf> = std::fs::read_dir(folder("testdata"))
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .collect();
+    cases.sort();
+    assert!(cases.len() >= 12, "{} cases", cases.len());
+    for case in cases {
+        let (snapshot, problems) = compiled("in.yaml", &read(&case.join("in.yaml")));
+        assert!(
+            !snapshot.contains("sk-") && !problems.contains("sk-"),
+            "{} shows a secret",
+            case.display()
+        );
+        check(&case.join("snapshot.txt"), &snapshot);
+        check(&case.join("problems.txt"), &problems);
+    }
+}
+
+#[test]
+fn the_examples_compile_without_problems() {
+    for name in ["basic.yaml", "failover.yaml"] {
+        let text = read(&folder("../deploy/examples").join(name));
+        let (snapshot, problems) = compiled(name, &text);
+        assert_eq!(problems, "", "{name}");
+        assert!(
+            snapshot.contains("listener") && snapshot.contains("credential"),
+            "{snapshot}"
+        );
+    }
+}

@@ -1,0 +1,204 @@
+//! BackendSecurityPolicies to credentials, by the backend that they are for.
+//!
+//! A backend whose policy is not usable is never called without: the outcome says so, and the backend is left out.
+
+use std::collections::BTreeMap;
+
+use http::{HeaderName, HeaderValue};
+
+use super::gateways::secret;
+use super::index::{Entry, Index};
+use crate::load::Loaded;
+use crate::problem::{Problem, shown};
+use crate::resources::{
+    AI_GROUP, BackendSecurityPolicySpec, CredentialSource, DynamicMetadata, PolicyType,
+    RequestHeaders, SecretKey,
+};
+use crate::snapshot::{Credential, CredentialKind, CredentialOverride, ResourceName};
+
+/// The key of a Secret that holds an API key.
+const SECRET_KEY: &str = "apiKey";
+
+/// What a policy comes to.
+#[derive(Clone, Debug)]
+pub(super) enum Proof {
+    Usable {
+        credential: Credential,
+        own: Option<CredentialOverride>,
+    },
+    /// The policy's problems say why.
+    Unusable,
+}
+
+/// Every policy, by the AIServiceBackend that it is for.
+pub(super) fn compile(
+    index: &Index<'_>,
+    problems: &mut Vec<Problem>,
+) -> BTreeMap<ResourceName, Proof> {
+    let mut by_backend: BTreeMap<ResourceName, Proof> = BTreeMap::new();
+    for policy in index.security_policies.iter() {
+        let proof = proof(index, policy, problems);
+        for (at, target) in policy.spec.target_refs.iter().enumerate() {
+            let field = format!("spec.targetRefs[{at}]");
+            let name = ResourceName::new(&*policy.loaded.name.namespace, &*target.name);
+            let complaint = if &*target.group != AI_GROUP {
+                Some(format!(
+                    "an AIServiceBackend: {} is not served yet",
+                    &*target.kind
+                ))
+            } else if index.service_backends.find(&name).is_none() {
+                Some(format!("an AIServiceBackend that exists: {name} does not"))
+            } else if by_backend.contains_key(&name) {
+                Some("a backend that no earlier policy is for; the earlier one counts".to_owned())
+            } else {
+                by_backend.insert(name, proof.clone());
+                None
+            };
+            problems.extend(
+                complaint.map(|what| policy.loaded.problem(&field, shown(&target.name), what)),
+            );
+        }
+    }
+    by_backend
+}
+
+fn proof(
+    index: &Index<'_>,
+    policy: Entry<'_, BackendSecurityPolicySpec>,
+    problems: &mut Vec<Problem>,
+) -> Proof {
+    let BackendSecurityPolicySpec {
+        target_refs: _,
+        policy_type,
+        api_key,
+        azure_api_key,
+        anthropic_api_key,
+        // Not served yet; their type says so below.
+        aws_credentials: _,
+        azure_credentials: _,
+        gcp_credentials: _,
+        credential_override,
+    } = policy.spec;
+    let loaded = policy.loaded;
+    let (kind, field, key, default_header) = match policy_type {
+        PolicyType::ApiKey => (
+            CredentialKind::ApiKey,
+            "spec.apiKey",
+            api_key,
+            "x-aigw-api-key",
+        ),
+        PolicyType::AzureApiKey => (
+            CredentialKind::AzureApiKey,
+            "spec.azureAPIKey",
+            azure_api_key,
+            "x-aigw-azure-api-key",
+        ),
+        PolicyType::AnthropicApiKey => (
+            CredentialKind::AnthropicApiKey,
+            "spec.anthropicAPIKey",
+            anthropic_api_key,
+            "x-aigw-anthropic-api-key",
+        ),
+        PolicyType::AwsCredentials | PolicyType::AzureCredentials | PolicyType::GcpCredentials => {
+            let what = "one of APIKey, AzureAPIKey, AnthropicAPIKey: other types are not served yet; its backends are not called";
+            problems.push(loaded.problem("spec.type", format!("{policy_type:?}"), what));
+            return Proof::Unusable;
+        }
+    };
+    let credential = read_key(index, loaded, (field, key.as_ref(), kind), problems);
+    let own = read_override(
+        loaded,
+        credential_override.as_ref(),
+        default_header,
+        problems,
+    );
+    match (credential, own) {
+        (Some(credential), Ok(own)) => Proof::Usable { credential, own },
+        (_, _) => Proof::Unusable,
+    }
+}
+
+fn read_key(
+    index: &Index<'_>,
+    loaded: &Loaded,
+    (field, key, kind): (&str, Option<&SecretKey>, CredentialKind),
+    problems: &mut Vec<Problem>,
+) -> Option<Credential> {
+    let reference = &key?.secret_ref;
+    let from = (
+        AI_GROUP,
+        "BackendSecurityPolicy",
+        loaded.name.namespace.as_str(),
+    );
+    let read = secret(index, from, reference).and_then(|secret| {
+        let usable = |why: &str| format!("a Secret whose key {SECRET_KEY} is usable: it {why}");
+        let key = secret
+            .text(SECRET_KEY)
+            .map_err(|why| usable(why.expected()))?;
+        match HeaderValue::from_str(key.expose()) {
+            Ok(_) => Ok(key),
+            Err(_) => Err(usable("has letters that no header can carry")),
+        }
+    });
+    match read {
+        Ok(key) => Some(Credential { kind, key }),
+        Err(what) => {
+            problems.push(loaded.problem(
+                &format!("{field}.secretRef"),
+                shown(&reference.name),
+                what,
+            ));
+            None
+        }
+    }
+}
+
+/// Err: the override can't be done, and going on without it would do what the operator did not ask for.
+fn read_override(
+    loaded: &Loaded,
+    source: Option<&CredentialSource>,
+    default_header: &str,
+    problems: &mut Vec<Problem>,
+) -> Result<Option<CredentialOverride>, ()> {
+    let Some(CredentialSource {
+        from_request_headers,
+        from_dynamic_metadata,
+    }) = source
+    else {
+        return Ok(None);
+    };
+    if let Some(DynamicMetadata {
+        namespace: _,
+        key: _,
+        fallback_to_configured,
+    }) = from_dynamic_metadata
+    {
+        let field = "spec.credentialOverride.fromDynamicMetadata";
+        let what = "fromRequestHeaders: there are no other filters here that could write metadata";
+        if *fallback_to_configured {
+            problems.push(loaded.not_honoured(field, what));
+            return Ok(None);
+        }
+        problems.push(loaded.problem(field, "", what));
+        return Err(());
+    }
+    let Some(RequestHeaders {
+        header,
+        fallback_to_configured,
+    }) = from_request_headers
+    else {
+        return Ok(None);
+    };
+    let name = header.as_ref().map_or(default_header, |header| header);
+    match HeaderName::from_bytes(name.as_bytes()) {
+        Ok(header) => Ok(Some(CredentialOverride {
+            header,
+            fall_back: *fallback_to_configured,
+        })),
+        Err(_) => {
+            let field = "spec.credentialOverride.fromRequestHeaders.header";
+            problems.push(loaded.problem(field, shown(name), "the name of a header"));
+            Err(())
+        }
+    }
+}

@@ -1,0 +1,121 @@
+//! All resources by kind and name. The first of a name counts; later ones are problems.
+
+use std::borrow::Borrow;
+use std::collections::BTreeMap;
+
+use super::grants::Grants;
+use crate::load::Loaded;
+use crate::problem::Problem;
+use crate::resources::{
+    AiGatewayRouteSpec, AiServiceBackendSpec, BackendSecurityPolicySpec, BackendSpec,
+    BackendTlsPolicySpec, ConfigMapContent, GatewayClassSpec, GatewayConfigSpec, GatewaySpec,
+    Resource, SecretContent,
+};
+use crate::snapshot::ResourceName;
+
+/// A resource and its content.
+#[derive(Debug)]
+pub(super) struct Entry<'a, T> {
+    pub(super) loaded: &'a Loaded,
+    pub(super) spec: &'a T,
+}
+
+impl<T> Clone for Entry<'_, T> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<T> Copy for Entry<'_, T> {}
+
+/// Resources of one kind: found by name, walked in the order in which they came.
+#[derive(Debug)]
+pub(super) struct Entries<'a, T> {
+    in_order: Vec<Entry<'a, T>>,
+    by_name: BTreeMap<&'a ResourceName, usize>,
+}
+
+/// All resources.
+#[derive(Debug, Default)]
+pub(super) struct Index<'a> {
+    pub(super) classes: Entries<'a, GatewayClassSpec>,
+    pub(super) gateways: Entries<'a, GatewaySpec>,
+    pub(super) configs: Entries<'a, GatewayConfigSpec>,
+    pub(super) routes: Entries<'a, AiGatewayRouteSpec>,
+    pub(super) service_backends: Entries<'a, AiServiceBackendSpec>,
+    pub(super) security_policies: Entries<'a, BackendSecurityPolicySpec>,
+    pub(super) backends: Entries<'a, BackendSpec>,
+    pub(super) tls_policies: Entries<'a, BackendTlsPolicySpec>,
+    pub(super) secrets: Entries<'a, SecretContent>,
+    pub(super) config_maps: Entries<'a, ConfigMapContent>,
+    pub(super) grants: Grants<'a>,
+}
+
+impl<'a> Index<'a> {
+    pub(super) fn new<L: Borrow<Loaded>>(resources: &'a [L], problems: &mut Vec<Problem>) -> Self {
+        let mut index = Self::default();
+        for loaded in resources {
+            let loaded: &Loaded = loaded.borrow();
+            let fresh = match &loaded.resource {
+                Resource::GatewayClass(spec) => index.classes.add(loaded, spec),
+                Resource::Gateway(spec) => index.gateways.add(loaded, spec),
+                Resource::AiGatewayRoute(spec) => index.routes.add(loaded, spec),
+                Resource::AiServiceBackend(spec) => index.service_backends.add(loaded, spec),
+                Resource::BackendSecurityPolicy(spec) => index.security_policies.add(loaded, spec),
+                Resource::GatewayConfig(spec) => index.configs.add(loaded, spec),
+                Resource::Backend(spec) => index.backends.add(loaded, spec),
+                Resource::BackendTlsPolicy(spec) => index.tls_policies.add(loaded, spec),
+                Resource::Secret(content) => index.secrets.add(loaded, content),
+                Resource::ConfigMap(content) => index.config_maps.add(loaded, content),
+                Resource::ReferenceGrant(spec) => index.grants.add(loaded, spec),
+            };
+            if !fresh {
+                let what =
+                    "a name that no earlier resource of the kind has; the earlier one counts";
+                problems.push(loaded.problem("metadata.name", loaded.name.to_string(), what));
+            }
+        }
+        for class in index.classes.iter() {
+            // Every controllerName is taken as ours; the description is for people.
+            let GatewayClassSpec {
+                controller_name: _,
+                parameters_ref,
+                description: _,
+            } = class.spec;
+            if parameters_ref.is_some() {
+                let what = "no parameters: a class has none here";
+                problems.push(class.loaded.not_honoured("spec.parametersRef", what));
+            }
+        }
+        index
+    }
+}
+
+impl<T> Default for Entries<'_, T> {
+    fn default() -> Self {
+        Self {
+            in_order: Vec::new(),
+            by_name: BTreeMap::new(),
+        }
+    }
+}
+
+impl<'a, T> Entries<'a, T> {
+    /// False when the name is taken.
+    fn add(&mut self, loaded: &'a Loaded, spec: &'a T) -> bool {
+        if self.by_name.contains_key(&loaded.name) {
+            return false;
+        }
+        self.by_name.insert(&loaded.name, self.in_order.len());
+        self.in_order.push(Entry { loaded, spec });
+        true
+    }
+
+    pub(super) fn find(&self, name: &ResourceName) -> Option<Entry<'a, T>> {
+        self.by_name.get(name).map(|at| self.in_order[*at])
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = Entry<'a, T>> {
+        self.in_order.iter().copied()
+    }
+}

@@ -1,0 +1,76 @@
+//! From resources to one snapshot: references resolved, permissions checked, defaults applied, everything indexed.
+//!
+//! ```text
+//! index ─▶ gateways ─▶ attach (routes to listeners) ─┐
+//!      └─▶ credentials, tls ─▶ backends ─────────────┴─▶ rules ─▶ Snapshot
+//! ```
+//!
+//! Each step takes what the one before made and adds to one list of problems. What can't be made safe is left out: a
+//! backend whose credential or TLS is not usable is called by nobody, a route that is not allowed attaches nowhere.
+
+mod attach;
+mod backends;
+mod costs;
+mod credentials;
+mod edits;
+mod endpoints;
+mod gateways;
+mod grants;
+mod index;
+mod rules;
+mod tls;
+
+use std::borrow::Borrow;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::load::Loaded;
+use crate::problem::Problem;
+use crate::snapshot::{Snapshot, TableBuilder};
+
+use index::Index;
+
+/// Compiles resources into a snapshot. Never fails as a whole; the same resources in the same order give the same
+/// snapshot and the same problems.
+///
+/// From files any GatewayClass is taken as ours, whatever its controllerName; a watcher that sees classes of others
+/// leaves those out before.
+pub fn compile<L: Borrow<Loaded>>(resources: &[L]) -> (Snapshot, Vec<Problem>) {
+    let mut problems = Vec::new();
+    let index = Index::new(resources, &mut problems);
+    let gateways = gateways::compile(&index, &mut problems);
+    let routes = attach::routes(&index, &gateways, &mut problems);
+    let prepared = backends::prepare(&index, &mut problems);
+    let proxies = backends::proxies(&routes, &prepared, &mut problems);
+    let usable: BTreeMap<_, _> = prepared
+        .into_iter()
+        .map(|(name, prepared)| {
+            let proxy = proxies.get(&name).cloned().flatten();
+            (name, prepared.finish(proxy))
+        })
+        .collect();
+    let mut table = TableBuilder::default();
+    let context = rules::Context {
+        index: &index,
+        backends: &usable,
+    };
+    for route in &routes {
+        rules::compile(&context, route, &mut table, &mut problems);
+    }
+    let snapshot = Snapshot {
+        listeners: gateways
+            .into_iter()
+            .flat_map(gateways::CompiledGateway::into_listeners)
+            .collect(),
+        backends: usable
+            .into_values()
+            .map(|usable| Arc::clone(&usable.backend))
+            .collect(),
+        routes: table.build(),
+    };
+    (snapshot, problems)
+}
+
+#[cfg(test)]
+#[path = "compile_test.rs"]
+mod tests;

@@ -1,0 +1,36 @@
+//! What operators write: resources, their validation, and [`compile`] into one [`Snapshot`].
+//!
+//! ```text
+//! text ─ parse ─▶ Vec<Loaded> ─ compile ─▶ Snapshot      every step also gives Vec<Problem>
+//!          │                       │
+//!   YAML, ${VARIABLES},     references, grants,
+//!   schema, CEL rules       defaults, index
+//! ```
+//!
+//! Pure: no clock, socket, file or environment; the same input gives the same output. Nothing fails as a whole: one
+//! bad document, resource or reference leaves the others serving and becomes a [`Problem`].
+//!
+//! Read in this order: `resources/` (one Kind a file, as written), `schema/` (what a field may hold, from the same
+//! types), `load/` (text to resources), `compile/` (resources to snapshot), `snapshot/` (what the gateway reads).
+
+mod compile;
+mod load;
+mod problem;
+mod resources;
+mod schema;
+mod snapshot;
+
+pub use compile::compile;
+pub use load::{Loaded, parse, parse_as_is};
+pub use problem::{Place, Problem, Severity};
+pub use resources::{
+    AiGatewayRouteSpec, AiServiceBackendSpec, BackendSecurityPolicySpec, BackendSpec,
+    BackendTlsPolicySpec, ConfigMapContent, GatewayClassSpec, GatewayConfigSpec, GatewaySpec,
+    ReferenceGrantSpec, Resource, SecretContent,
+};
+pub use schema::crd_yaml;
+pub use snapshot::{
+    Backend, Candidate, Certificate, Cost, CostFacts, Credential, CredentialKind,
+    CredentialOverride, Endpoint, HeaderEdits, HostPattern, Listener, MODEL_HEADER, Protocol,
+    ResourceName, Roots, RouteTable, Rule, Sensitive, Snapshot, UpstreamTls,
+};

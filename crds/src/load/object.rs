@@ -1,0 +1,264 @@
+//! One document to one resource, or to several where it is a list: which kind it is, its metadata, its content.
+
+use std::sync::LazyLock;
+
+use serde_json::{Map, Value};
+
+use super::lines::Lines;
+use super::{Loaded, ResourceName};
+use crate::problem::{Place, Problem, Severity};
+use crate::resources::{Metadata, definitions, ignored};
+use crate::schema::{Definition, Shape, brief, check, metadata_schema};
+
+/// Where a document came from, for problems of objects that have no name yet.
+#[derive(Clone, Debug)]
+pub(super) struct Origin<'a> {
+    pub(super) file: &'a str,
+    pub(super) label: String,
+}
+
+/// Every served kind, with its schema read.
+struct Known {
+    definition: Definition,
+    shape: Shape,
+}
+
+static KNOWN: LazyLock<Vec<Known>> = LazyLock::new(|| {
+    let read = |definition: Definition| {
+        let shape = Shape::read(&definition.schema).expect("our own schemas are read by a test");
+        Known { definition, shape }
+    };
+    definitions().into_iter().map(read).collect()
+});
+
+static METADATA: LazyLock<Shape> =
+    LazyLock::new(|| Shape::read(&metadata_schema()).expect("our own schemas are read by a test"));
+
+/// The namespace of an object that names none.
+const DEFAULT_NAMESPACE: &str = "default";
+
+/// Loads a document; what it can't load becomes problems.
+pub(super) fn load(
+    origin: &Origin<'_>,
+    value: Value,
+    mut lines: Lines,
+    loaded: &mut Vec<Loaded>,
+    problems: &mut Vec<Problem>,
+) {
+    let Value::Object(mut fields) = value else {
+        problems.push(origin.problem(
+            &lines,
+            "",
+            brief(&value),
+            "a mapping with apiVersion, kind and metadata",
+        ));
+        return;
+    };
+    let is_list = fields
+        .get("kind")
+        .and_then(Value::as_str)
+        .is_some_and(|kind| kind.ends_with("List"));
+    if let (true, Some(Value::Array(items))) = (is_list, fields.get_mut("items")) {
+        let items = std::mem::take(items);
+        let mut item_lines = lines.take("items");
+        for (index, item) in items.into_iter().enumerate() {
+            let origin = Origin {
+                file: origin.file,
+                label: format!("{} items[{index}]", origin.label),
+            };
+            let lines = item_lines.take(&index.to_string());
+            load_one(&origin, item, lines, loaded, problems);
+        }
+        return;
+    }
+    load_one(origin, Value::Object(fields), lines, loaded, problems);
+}
+
+fn load_one(
+    origin: &Origin<'_>,
+    value: Value,
+    lines: Lines,
+    loaded: &mut Vec<Loaded>,
+    problems: &mut Vec<Problem>,
+) {
+    match object(origin, value, lines) {
+        Ok(object) => loaded.push(object),
+        Err(faults) => problems.extend(faults),
+    }
+}
+
+fn object(origin: &Origin<'_>, json: Value, lines: Lines) -> Result<Loaded, Vec<Problem>> {
+    let Value::Object(mut fields) = json.clone() else {
+        return Err(vec![origin.problem(
+            &lines,
+            "",
+            brief(&json),
+            "a mapping with apiVersion, kind and metadata",
+        )]);
+    };
+    let mut faults = Vec::new();
+    let mut text = |name: &str| match fields.remove(name) {
+        Some(Value::String(text)) if !text.is_empty() => text,
+        other => {
+            let value = other.as_ref().map(brief).unwrap_or_default();
+            faults.push(origin.problem(
+                &lines,
+                name,
+                value,
+                &format!("a text: {name} says what the object is"),
+            ));
+            String::new()
+        }
+    };
+    let (api_version, kind) = (text("apiVersion"), text("kind"));
+    if !faults.is_empty() {
+        return Err(faults);
+    }
+    fields.remove("status");
+    let origin = &origin.named(&kind, fields.get("metadata"));
+    let known = find(origin, &lines, &api_version, &kind)?;
+    let metadata = metadata(origin, &lines, fields.remove("metadata"));
+    let content = content(origin, &lines, known, fields);
+    let (metadata, resource) = match (metadata, content) {
+        (Ok(metadata), Ok(resource)) => (metadata, resource),
+        (metadata, content) => {
+            return Err(metadata
+                .err()
+                .into_iter()
+                .chain(content.err())
+                .flatten()
+                .collect());
+        }
+    };
+    let namespace = match &metadata.namespace {
+        _ if !known.definition.namespaced => String::new(),
+        Some(namespace) => namespace.to_string(),
+        None => DEFAULT_NAMESPACE.to_owned(),
+    };
+    let name = ResourceName {
+        namespace,
+        name: metadata.name.clone(),
+    };
+    Ok(Loaded {
+        resource,
+        kind: known.definition.kind,
+        name,
+        json,
+        metadata,
+        file: origin.file.to_owned(),
+        lines,
+    })
+}
+
+/// The kind, if we serve it in this version.
+fn find(
+    origin: &Origin<'_>,
+    lines: &Lines,
+    api_version: &str,
+    kind: &str,
+) -> Result<&'static Known, Vec<Problem>> {
+    let (group, version) = api_version.rsplit_once('/').unwrap_or(("", api_version));
+    let of_kind = |known: &&Known| known.definition.kind == kind && known.definition.group == group;
+    let Some(known) = KNOWN.iter().find(of_kind) else {
+        let problem = origin.problem(lines, "kind", String::new(), &ignored(group, kind));
+        return Err(vec![Problem {
+            severity: Severity::NotHonoured,
+            ..problem
+        }]);
+    };
+    let versions = known.definition.versions;
+    if versions.contains(&version) {
+        return Ok(known);
+    }
+    let expected = format!("one of the versions {}", versions.join(", "));
+    Err(vec![origin.problem(
+        lines,
+        "apiVersion",
+        api_version.to_owned(),
+        &expected,
+    )])
+}
+
+fn metadata(
+    origin: &Origin<'_>,
+    lines: &Lines,
+    value: Option<Value>,
+) -> Result<Metadata, Vec<Problem>> {
+    let mut value = value.unwrap_or_else(|| Value::Object(Map::new()));
+    let faults = check(&mut value, &METADATA, "metadata");
+    if !faults.is_empty() {
+        return Err(origin.problems(lines, faults));
+    }
+    serde_json::from_value(value)
+        .map_err(|error| vec![origin.problem(lines, "metadata", String::new(), &error.to_string())])
+}
+
+fn content(
+    origin: &Origin<'_>,
+    lines: &Lines,
+    known: &Known,
+    fields: Map<String, Value>,
+) -> Result<crate::resources::Resource, Vec<Problem>> {
+    let mut value = Value::Object(fields);
+    let mut faults = check(&mut value, &known.shape, "");
+    if !faults.is_empty() {
+        if known.definition.kind == "Secret" {
+            faults
+                .iter_mut()
+                .filter(|fault| !fault.value.is_empty())
+                .for_each(|fault| fault.value = "[redacted]".to_owned());
+        }
+        return Err(origin.problems(lines, faults));
+    }
+    known.definition.read(value).map_err(|error| {
+        vec![origin.problem(
+            lines,
+            "",
+            String::new(),
+            &format!("a {}: {error}", known.definition.kind),
+        )]
+    })
+}
+
+impl<'a> Origin<'a> {
+    /// Once the kind is known, and the name if there is one, problems carry them.
+    fn named(&self, kind: &str, metadata: Option<&Value>) -> Origin<'a> {
+        let text = |name: &str| metadata.and_then(|metadata| metadata[name].as_str());
+        let label = match (text("name"), text("namespace")) {
+            (Some(name), namespace) => {
+                format!("{kind} {}/{name}", namespace.unwrap_or(DEFAULT_NAMESPACE))
+            }
+            (None, _) => format!("{kind} in {}", self.label),
+        };
+        Origin {
+            file: self.file,
+            label: crate::problem::shown(&label),
+        }
+    }
+
+    fn problem(&self, lines: &Lines, field: &str, value: String, expected: &str) -> Problem {
+        let (line, hidden) = lines.find(field);
+        Problem {
+            resource: self.label.clone(),
+            field: field.to_owned(),
+            value: if hidden && !value.is_empty() {
+                "[redacted]".to_owned()
+            } else {
+                value
+            },
+            expected: expected.to_owned(),
+            severity: Severity::Rejected,
+            at: Some(Place {
+                file: self.file.to_owned(),
+                line,
+            }),
+        }
+    }
+
+    fn problems(&self, lines: &Lines, faults: Vec<crate::schema::Fault>) -> Vec<Problem> {
+        faults
+            .into_iter()
+            .map(|fault| self.problem(lines, &fault.path, fault.value, &fault.expected))
+            .collect()
+    }
+}

@@ -1,0 +1,111 @@
+//! The resources as operators write them: one Kind a file, each field with its limits and rules beside it.
+//!
+//! The types carry their limits as schema attributes. The same schema checks manifests from files and is printed as
+//! the CRD for API servers, so that both give one verdict. Readers of a spec destructure it without `..`: a new
+//! field does not compile until someone says what becomes of it.
+
+mod ai_gateway_route;
+mod ai_service_backend;
+mod backend;
+mod backend_security_policy;
+mod backend_tls_policy;
+mod config_map;
+mod foreign;
+mod gateway;
+mod gateway_class;
+mod gateway_config;
+mod llm_request_cost;
+mod metadata;
+mod mutation;
+mod reference;
+mod reference_grant;
+mod secret;
+mod text;
+
+pub use ai_gateway_route::AiGatewayRouteSpec;
+pub use ai_service_backend::AiServiceBackendSpec;
+pub use backend::BackendSpec;
+pub use backend_security_policy::BackendSecurityPolicySpec;
+pub use backend_tls_policy::BackendTlsPolicySpec;
+pub use config_map::ConfigMapContent;
+pub use gateway::GatewaySpec;
+pub use gateway_class::GatewayClassSpec;
+pub use gateway_config::GatewayConfigSpec;
+
+pub use reference_grant::ReferenceGrantSpec;
+pub use secret::SecretContent;
+
+pub(crate) use ai_gateway_route::{
+    BackendRef, HeaderMatchType, HttpHeaderMatch, RouteMatch, RouteRule, Timeouts,
+};
+pub(crate) use ai_service_backend::{
+    BackendObjectReference, HeaderValueFilter, SchemaName, VersionedSchema,
+};
+pub(crate) use backend::{BackendEndpoint, BackendTls, BackendType};
+pub(crate) use backend_security_policy::{
+    CredentialSource, DynamicMetadata, PolicyType, RequestHeaders, SecretKey,
+};
+pub(crate) use backend_tls_policy::{AltName, Validation, WellKnownAuthorities};
+pub(crate) use foreign::ignored;
+pub(crate) use gateway::{FromNamespaces, GatewayListener, ListenerTls, TlsMode};
+pub(crate) use gateway_config::{ExtProc, ForwardProxy};
+pub(crate) use llm_request_cost::{CostType, LlmRequestCost};
+pub(crate) use metadata::Metadata;
+pub(crate) use mutation::{BodyMutation, HeaderMutation};
+pub(crate) use reference::{LocalReference, ParentReference, SecretReference};
+pub(crate) use text::GatewayDuration;
+
+use crate::schema::Definition;
+
+/// The group of the AI gateway's own kinds.
+pub(crate) const AI_GROUP: &str = "aigateway.envoyproxy.io";
+/// The group of Gateway API.
+pub(crate) const GATEWAY_GROUP: &str = "gateway.networking.k8s.io";
+/// The group of Envoy Gateway.
+pub(crate) const ENVOY_GROUP: &str = "gateway.envoyproxy.io";
+/// Our own group.
+pub(crate) const OWN_GROUP: &str = "tollgate.dev";
+
+/// A resource's content, past the checks of its schema.
+#[derive(Clone, Debug)]
+pub enum Resource {
+    /// Gateway API: who looks after Gateways.
+    GatewayClass(Box<GatewayClassSpec>),
+    /// Gateway API: listeners.
+    Gateway(Box<GatewaySpec>),
+    /// Models to backends.
+    AiGatewayRoute(Box<AiGatewayRouteSpec>),
+    /// What an upstream speaks.
+    AiServiceBackend(Box<AiServiceBackendSpec>),
+    /// How the gateway proves itself to an upstream.
+    BackendSecurityPolicy(Box<BackendSecurityPolicySpec>),
+    /// What holds for a whole Gateway.
+    GatewayConfig(Box<GatewayConfigSpec>),
+    /// Envoy Gateway: where an upstream is.
+    Backend(Box<BackendSpec>),
+    /// Gateway API: how an upstream proves itself.
+    BackendTlsPolicy(Box<BackendTlsPolicySpec>),
+    /// Core: secrets.
+    Secret(Box<SecretContent>),
+    /// Core: texts.
+    ConfigMap(Box<ConfigMapContent>),
+    /// Gateway API: who may refer into a namespace.
+    ReferenceGrant(Box<ReferenceGrantSpec>),
+}
+
+/// Every Kind that is served.
+pub(crate) fn definitions() -> [Definition; 11] {
+    [
+        gateway_class::definition(),
+        gateway::definition(),
+        ai_gateway_route::definition(),
+        ai_service_backend::definition(),
+        backend_security_policy::definition(),
+        gateway_config::definition(),
+        backend::definition(),
+        backend_tls_policy::definition(),
+        secret::definition(),
+        config_map::definition(),
+        reference_grant::definition(),
+    ]
+}

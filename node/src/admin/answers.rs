@@ -1,0 +1,194 @@
+//! What each path of the admin API answers.
+
+use bytes::Bytes;
+use http::{HeaderValue, Response, StatusCode, header};
+use http_body_util::Full;
+use serde_json::{Value, json};
+use tollgate_crds::{Problem, Severity};
+
+use super::{Admin, Answer};
+
+pub(super) fn text(text: &'static str) -> Answer {
+    typed(
+        StatusCode::OK,
+        "text/plain; charset=utf-8",
+        Bytes::from_static(text.as_bytes()),
+    )
+}
+
+pub(super) fn problem(status: StatusCode, message: &str) -> Answer {
+    value(
+        status,
+        &json!({"error": {"message": message, "status": status.as_u16()}}),
+    )
+}
+
+/// Serving and able to admit.
+pub(super) fn ready(admin: &Admin) -> Answer {
+    let config = admin.gateway.config.latest();
+    let wallet = &admin.gateway.wallet;
+    let reason = if *admin.draining.borrow() {
+        "draining: this node is shutting down"
+    } else if config.revision == 0 {
+        "no configuration yet"
+    } else if wallet.held() >= wallet.limit() {
+        "at the limit of running requests"
+    } else {
+        return text("ready\n");
+    };
+    problem(StatusCode::SERVICE_UNAVAILABLE, reason)
+}
+
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "running requests are far below 2^52"
+)]
+pub(super) fn metrics(admin: &Admin) -> Answer {
+    admin
+        .gauges
+        .in_flight
+        .set(admin.gateway.wallet.held() as f64);
+    let body = Bytes::from(admin.prometheus.render());
+    typed(
+        StatusCode::OK,
+        "text/plain; version=0.0.4; charset=utf-8",
+        body,
+    )
+}
+
+pub(super) fn status(admin: &Admin) -> Answer {
+    let config = admin.gateway.config.latest();
+    let now_ms = admin.gateway.elapsed_ms();
+    let backends = config.snapshot.backends.iter().map(|backend| {
+        let usable = config
+            .upstreams
+            .get(&backend.name)
+            .is_some_and(|upstream| upstream.usable(now_ms));
+        json!({"name": backend.name.to_string(), "usable": usable})
+    });
+    let backends: Vec<Value> = backends.collect();
+    let problems: Vec<Value> = config.problems.iter().map(described).collect();
+    let body = json!({
+        "version": env!("CARGO_PKG_VERSION"),
+        "uptime_s": now_ms / 1_000,
+        "draining": *admin.draining.borrow(),
+        "running_requests": admin.gateway.wallet.held(),
+        "most_running_requests": admin.gateway.wallet.limit(),
+        "config": {"revision": config.revision, "problems": problems},
+        "backends": backends,
+    });
+    value(StatusCode::OK, &body)
+}
+
+fn described(problem: &Problem) -> Value {
+    let severity = match problem.severity {
+        Severity::Rejected => "rejected",
+        Severity::NotHonoured => "not honoured",
+    };
+    let place = problem
+        .at
+        .as_ref()
+        .map(|place| json!({"file": place.file, "line": place.line}));
+    json!({
+        "resource": problem.resource,
+        "field": problem.field,
+        "value": problem.value,
+        "expected": problem.expected,
+        "severity": severity,
+        "at": place,
+    })
+}
+
+/// Since this node started: what survives a restart is the cluster's ledger.
+pub(super) fn ledger(admin: &Admin) -> Answer {
+    let ledger = admin.gateway.books.ledger();
+    let rows: Vec<Value> = ledger
+        .rows()
+        .map(|(key, row)| {
+            json!({
+                "consumer": key.consumer,
+                "model": key.model,
+                "backend": key.backend,
+                "day": date(key.day),
+                "requests": row.requests,
+                "estimated_requests": row.estimated_requests,
+                "usage": row.usage,
+                "estimated_usage": row.estimated_usage,
+            })
+        })
+        .collect();
+    value(
+        StatusCode::OK,
+        &json!({"since": "start of this node", "rows": rows}),
+    )
+}
+
+fn date(day: u32) -> String {
+    let epoch = jiff::civil::date(1970, 1, 1);
+    epoch
+        .checked_add(jiff::Span::new().days(i64::from(day)))
+        .map_or_else(|_| day.to_string(), |date| date.to_string())
+}
+
+const PATHS: [(&str, &str); 6] = [
+    ("/healthz", "The process is up."),
+    (
+        "/readyz",
+        "The node serves and can admit; 503 with the reason otherwise.",
+    ),
+    ("/metrics", "Prometheus metrics."),
+    (
+        "/v1/status",
+        "Version, configuration and its problems, health of backends.",
+    ),
+    (
+        "/v1/ledger",
+        "Tokens by consumer, model, backend and day, since this node started.",
+    ),
+    ("/openapi.json", "This API, described."),
+];
+
+pub(super) fn openapi() -> Answer {
+    let paths: serde_json::Map<String, Value> = PATHS
+        .iter()
+        .map(|(path, summary)| {
+            let answer = json!({"get": {"summary": summary, "responses": {"200": {"description": summary}}}});
+            ((*path).to_owned(), answer)
+        })
+        .collect();
+    let body = json!({
+        "openapi": "3.1.0",
+        "info": {"title": "Tollgate admin API", "version": env!("CARGO_PKG_VERSION")},
+        "paths": paths,
+    });
+    value(StatusCode::OK, &body)
+}
+
+pub(super) fn index() -> Answer {
+    let lines: Vec<String> = PATHS
+        .iter()
+        .map(|(path, summary)| format!("{path:<15} {summary}\n"))
+        .collect();
+    typed(
+        StatusCode::OK,
+        "text/plain; charset=utf-8",
+        Bytes::from(lines.concat()),
+    )
+}
+
+fn value(status: StatusCode, value: &Value) -> Answer {
+    typed(
+        status,
+        "application/json",
+        Bytes::from(format!("{value:#}\n")),
+    )
+}
+
+fn typed(status: StatusCode, content_type: &'static str, body: Bytes) -> Answer {
+    let mut response = Response::new(Full::new(body));
+    *response.status_mut() = status;
+    response
+        .headers_mut()
+        .insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
+    response
+}

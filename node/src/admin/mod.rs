@@ -1,0 +1,145 @@
+//! The admin API: is this node alive, is it ready, what does it count, what is wrong with its configuration. On a thread
+//! and a runtime of its own, so that it answers when requests overwhelm the rest.
+
+mod answers;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use http::{HeaderMap, Method, Request, Response, StatusCode, header};
+use http_body_util::Full;
+use hyper::body::Incoming as IncomingBody;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto::Builder;
+use metrics_exporter_prometheus::PrometheusHandle;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+
+use crate::gateway::Gateway;
+use crate::telemetry::metrics::Gauges;
+
+/// What the admin API shows.
+pub(crate) struct Admin {
+    pub(crate) gateway: Arc<Gateway>,
+    pub(crate) prometheus: PrometheusHandle,
+    pub(crate) gauges: Gauges,
+    pub(crate) draining: watch::Receiver<bool>,
+    /// Asked for off loopback.
+    pub(crate) token: Option<String>,
+}
+
+/// Refuses to stand in the open without a token.
+pub(crate) fn check(address: SocketAddr, token: Option<&str>) -> Result<(), String> {
+    if address.ip().is_loopback() || token.is_some_and(|token| !token.is_empty()) {
+        Ok(())
+    } else {
+        Err(format!(
+            "--admin {address} is not a loopback address: set TOLLGATE_ADMIN_TOKEN to the token that it shall ask for"
+        ))
+    }
+}
+
+/// Serves until the process ends. Blocks: meant for a thread of its own.
+pub(crate) fn serve(listener: std::net::TcpListener, admin: Admin) -> std::io::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    let admin = Arc::new(admin);
+    runtime.block_on(async move {
+        listener.set_nonblocking(true)?;
+        let listener = TcpListener::from_std(listener)?;
+        tokio::spawn(upkeep(admin.prometheus.clone()));
+        loop {
+            let (stream, _peer) = listener.accept().await?;
+            stream.set_nodelay(true)?;
+            let admin = Arc::clone(&admin);
+            tokio::spawn(async move {
+                let service = service_fn(move |request| {
+                    let answer = answer(&admin, &request);
+                    async move { Ok::<_, std::convert::Infallible>(answer) }
+                });
+                let mut builder = Builder::new(TokioExecutor::new());
+                builder.http1().timer(TokioTimer::new());
+                let _client_went_away = builder
+                    .serve_connection(TokioIo::new(stream), service)
+                    .await;
+            });
+        }
+    })
+}
+
+/// Histograms collect raw samples until somebody sorts them in; without this they would grow until the next scrape.
+async fn upkeep(prometheus: PrometheusHandle) {
+    loop {
+        tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+        prometheus.run_upkeep();
+    }
+}
+
+type Answer = Response<Full<bytes::Bytes>>;
+
+fn answer(admin: &Admin, request: &Request<IncomingBody>) -> Answer {
+    let path = request.uri().path();
+    let open = matches!(path, "/healthz" | "/readyz");
+    if !open && !authorized(admin, request.headers()) {
+        return answers::problem(
+            StatusCode::UNAUTHORIZED,
+            "expected the admin token as a bearer token",
+        );
+    }
+    if request.method() != Method::GET && request.method() != Method::HEAD {
+        return answers::problem(StatusCode::METHOD_NOT_ALLOWED, "expected GET");
+    }
+    match path {
+        "/healthz" => answers::text("ok\n"),
+        "/readyz" => answers::ready(admin),
+        "/metrics" => answers::metrics(admin),
+        "/v1/status" => answers::status(admin),
+        "/v1/ledger" => answers::ledger(admin),
+        "/openapi.json" => answers::openapi(),
+        "/" => answers::index(),
+        _ => answers::problem(StatusCode::NOT_FOUND, "no such path; GET / lists them"),
+    }
+}
+
+/// Compared without an early end, so that the time tells nothing of how much was right.
+fn authorized(admin: &Admin, headers: &HeaderMap) -> bool {
+    let Some(token) = &admin.token else {
+        return true;
+    };
+    let sent = headers
+        .get(header::AUTHORIZATION)
+        .and_then(|value| value.to_str().ok());
+    let sent = sent
+        .and_then(|value| value.strip_prefix("Bearer "))
+        .unwrap_or_default();
+    let difference = sent
+        .bytes()
+        .zip(token.bytes())
+        .fold(0, |difference, (a, b)| difference | (a ^ b));
+    sent.len() == token.len() && difference == 0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn off_loopback_a_token_is_needed() {
+        let cases = [
+            ("127.0.0.1:1064", None, true),
+            ("[::1]:1064", None, true),
+            ("0.0.0.0:1064", None, false),
+            ("0.0.0.0:1064", Some(""), false),
+            ("0.0.0.0:1064", Some("secret"), true),
+        ];
+        for (address, token, expected) in cases {
+            assert_eq!(
+                check(address.parse().unwrap(), token).is_ok(),
+                expected,
+                "{address} {token:?}"
+            );
+        }
+    }
+}

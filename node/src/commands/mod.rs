@@ -1,0 +1,14 @@
+//! One command a file.
+
+pub(crate) mod crds;
+pub(crate) mod run;
+pub(crate) mod simulate_provider;
+pub(crate) mod validate;
+
+use std::process::ExitCode;
+
+/// Says why a command failed.
+fn fail(reason: &str) -> ExitCode {
+    eprintln!("tollgate: {reason}");
+    ExitCode::FAILURE
+}

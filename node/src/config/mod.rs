@@ -1,0 +1,61 @@
+//! Configuration as this node serves it: one immutable value, swapped whole.
+//!
+//! ```text
+//! files, environment ─ parse ─▶ resources ─ revise ─▶ compile ─▶ Active ─ swap ─▶ every new request
+//! ```
+//!
+//! A request holds the [`Active`] that it began with until it ends; an edit is seen by the next one.
+
+pub(crate) mod environment;
+mod files;
+mod keeper;
+mod revision;
+mod watch;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use tollgate_crds::Problem;
+use tollgate_crds::{Candidate, ResourceName, Snapshot};
+
+use crate::upstream::Upstream;
+
+pub(crate) use files::read as read_files;
+pub(crate) use keeper::{Keeper, Source};
+pub(crate) use watch::Watcher;
+
+/// One revision of the configuration, with the live side of its backends.
+#[derive(Default)]
+pub(crate) struct Active {
+    pub(crate) snapshot: Snapshot,
+    pub(crate) upstreams: HashMap<ResourceName, Arc<Upstream>>,
+    /// Counts up with every change that took effect.
+    pub(crate) revision: u64,
+    /// What is wrong with what was written last; the last good version of it serves.
+    pub(crate) problems: Vec<Problem>,
+}
+
+impl Active {
+    /// How to reach a candidate's backend.
+    pub(crate) fn upstream(&self, candidate: &Candidate) -> Option<&Upstream> {
+        self.upstreams.get(&candidate.backend.name).map(Arc::as_ref)
+    }
+}
+
+/// Where requests find the configuration.
+#[derive(Clone, Default)]
+pub(crate) struct Config {
+    active: Arc<ArcSwap<Active>>,
+}
+
+impl Config {
+    /// The newest revision.
+    pub(crate) fn latest(&self) -> Arc<Active> {
+        self.active.load_full()
+    }
+
+    fn publish(&self, active: Active) {
+        self.active.store(Arc::new(active));
+    }
+}

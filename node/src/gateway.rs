@@ -1,0 +1,32 @@
+//! Everything that a request needs, in one value that is shared by all of them.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use tollgate_ratelimit::Wallet;
+
+use crate::config::Config;
+use crate::quota::Books;
+use crate::request::accept::Limits;
+use crate::telemetry::Telemetry;
+use crate::upstream::retry::RetryBudget;
+
+/// One node's gateway.
+pub(crate) struct Gateway {
+    pub(crate) config: Config,
+    pub(crate) wallet: Arc<Wallet>,
+    pub(crate) books: Arc<Books>,
+    pub(crate) telemetry: Arc<Telemetry>,
+    pub(crate) retries: RetryBudget,
+    pub(crate) limits: Limits,
+    pub(crate) started: Instant,
+}
+
+impl Gateway {
+    /// Milliseconds since this node started: the time of breakers. Never 0, which they read as "not set".
+    pub(crate) fn elapsed_ms(&self) -> u64 {
+        u64::try_from(self.started.elapsed().as_millis())
+            .unwrap_or(u64::MAX)
+            .saturating_add(1)
+    }
+}

@@ -1,0 +1,34 @@
+//! `tollgate`: one binary for everything. This file only hands over to the command that was typed.
+//!
+//! Read on in [`request`] for the way of a request, in [`config`] for the way of a manifest, and in [`wiring`] for how
+//! the two are put together.
+
+mod admin;
+mod clock;
+mod commands;
+mod config;
+mod gateway;
+mod listen;
+mod quota;
+mod request;
+mod settings;
+mod simulate;
+mod tasks;
+mod telemetry;
+mod upstream;
+mod wiring;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use settings::{Cli, Command};
+
+fn main() -> ExitCode {
+    match Cli::parse().command {
+        Command::Run(settings) => commands::run::run(&settings),
+        Command::Validate(settings) => commands::validate::run(&settings),
+        Command::Crds => commands::crds::run(),
+        Command::SimulateProvider(options) => commands::simulate_provider::run(*options),
+    }
+}

@@ -1,0 +1,254 @@
+//! accept: what did the client ask for, and is it whole and well-formed?
+//!
+//! The body is read once, up to the limit, and only what routing and admission need is picked from it.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, header};
+use http_body_util::BodyExt;
+use hyper::body::{Body, Incoming as IncomingBody};
+use tollgate_api::endpoint::{Dialect, Endpoint};
+use tollgate_api::peek::Peek;
+
+use super::refusal::Refusal;
+use super::trail::Trail;
+
+/// What rules match the model by: set from the body, over whatever the client sent under this name.
+pub(crate) const MODEL_HEADER: HeaderName = HeaderName::from_static("x-ai-eg-model");
+
+/// A body that has not arrived whole by then is given up: a slow client must not hold memory for ever.
+const BODY_TIMEOUT: Duration = Duration::from_mins(1);
+
+/// A request as it came off a listener.
+pub(crate) struct Incoming {
+    pub(crate) request: Request<IncomingBody>,
+    pub(crate) peer: SocketAddr,
+    /// The Gateway listener's port that it came in by; none for the door that serves all of them.
+    pub(crate) port: Option<u16>,
+}
+
+/// Limits to what one client may make this node hold.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limits {
+    pub(crate) body_bytes: usize,
+}
+
+/// What a path stands for.
+pub(crate) enum Asked {
+    /// A model request.
+    Model(Endpoint),
+    /// The models list, or one model of it.
+    Models {
+        /// The path names the dialect; without it the headers do.
+        anthropic: bool,
+        one: Option<String>,
+    },
+}
+
+/// A whole, well-formed model request.
+pub(crate) struct Accepted {
+    pub(crate) endpoint: Endpoint,
+    pub(crate) headers: HeaderMap,
+    pub(crate) host: String,
+    pub(crate) port: Option<u16>,
+    pub(crate) body: Bytes,
+    pub(crate) peek: Peek,
+}
+
+/// Reads method and path. Base URLs with and without `/v1` both work: clients append either form to what they are given.
+pub(crate) fn asked(method: &Method, path: &str) -> Result<Asked, Refusal> {
+    let (anthropic, rest) = match path.strip_prefix("/anthropic") {
+        Some(rest) if rest.starts_with('/') => (true, rest),
+        Some(_) | None => (false, path),
+    };
+    let rest = strip_version(strip_version(rest));
+    let (expected, asked) = match rest {
+        "/chat/completions" if !anthropic => {
+            (Method::POST, Asked::Model(Endpoint::ChatCompletions))
+        }
+        "/completions" if !anthropic => (Method::POST, Asked::Model(Endpoint::Completions)),
+        "/embeddings" if !anthropic => (Method::POST, Asked::Model(Endpoint::Embeddings)),
+        "/responses" if !anthropic => (Method::POST, Asked::Model(Endpoint::Responses)),
+        "/messages" => (Method::POST, Asked::Model(Endpoint::Messages)),
+        "/models" => (
+            Method::GET,
+            Asked::Models {
+                anthropic,
+                one: None,
+            },
+        ),
+        _ => match rest.strip_prefix("/models/") {
+            Some(one) if !one.is_empty() => {
+                let one = Some(percent_decode(one));
+                (Method::GET, Asked::Models { anthropic, one })
+            }
+            Some(_) | None => {
+                return Err(Refusal::UnknownPath {
+                    path: path.to_owned(),
+                });
+            }
+        },
+    };
+    if *method == expected || (expected == Method::GET && *method == Method::HEAD) {
+        Ok(asked)
+    } else {
+        Err(Refusal::WrongMethod {
+            got: method.to_string(),
+            path: path.to_owned(),
+            expected,
+        })
+    }
+}
+
+/// Reads the body, up to the limit, and peeks into it.
+pub(crate) async fn read(
+    incoming: Incoming,
+    endpoint: Endpoint,
+    limits: &Limits,
+    trail: &mut Trail,
+) -> Result<Accepted, Refusal> {
+    let (mut head, body) = incoming.request.into_parts();
+    refuse_encoded(&head.headers)?;
+    let collected = tokio::time::timeout(BODY_TIMEOUT, collect(body, limits.body_bytes)).await;
+    let body = collected.map_err(|_| Refusal::BodyTimeout {
+        timeout: BODY_TIMEOUT,
+    })??;
+    trail.request_bytes = body.len();
+
+    let peek = tollgate_api::peek::peek(endpoint, &body).map_err(Refusal::Malformed)?;
+    trail.original_model.clone_from(&peek.model);
+    trail.streamed = peek.stream;
+    set_model(&mut head.headers, &peek.model)?;
+    let host = host(&head);
+    Ok(Accepted {
+        endpoint,
+        headers: head.headers,
+        host,
+        port: incoming.port,
+        body,
+        peek,
+    })
+}
+
+/// The host that the client addressed, without its port, in lower case.
+pub(crate) fn host(head: &http::request::Parts) -> String {
+    let named = head.uri.authority().map(http::uri::Authority::as_str);
+    let named = named
+        .or_else(|| head.headers.get(header::HOST)?.to_str().ok())
+        .unwrap_or_default();
+    let without_port = match named.rfind(':') {
+        Some(colon) if !named[colon..].contains(']') => &named[..colon],
+        Some(_) | None => named,
+    };
+    without_port.to_ascii_lowercase()
+}
+
+/// The dialect to answer in, also when nothing could be made of the path.
+pub(crate) fn dialect(asked: &Result<Asked, Refusal>, headers: &HeaderMap) -> Dialect {
+    match asked {
+        Ok(Asked::Model(endpoint)) => endpoint.dialect(),
+        Ok(Asked::Models {
+            anthropic: true, ..
+        }) => Dialect::Anthropic,
+        // Both dialects list models under one path; only Anthropic's clients send this header.
+        Ok(Asked::Models {
+            anthropic: false, ..
+        })
+        | Err(_) => {
+            if headers.contains_key("anthropic-version") {
+                Dialect::Anthropic
+            } else {
+                Dialect::OpenAi
+            }
+        }
+    }
+}
+
+fn strip_version(path: &str) -> &str {
+    match path.strip_prefix("/v1") {
+        Some(rest) if rest.starts_with('/') => rest,
+        Some(_) | None => path,
+    }
+}
+
+fn percent_decode(text: &str) -> String {
+    let bytes = text.as_bytes();
+    let mut decoded = Vec::with_capacity(bytes.len());
+    let mut at = 0;
+    while at < bytes.len() {
+        let escaped = (bytes[at] == b'%')
+            .then(|| {
+                text.get(at + 1..at + 3)
+                    .and_then(|hex| u8::from_str_radix(hex, 16).ok())
+            })
+            .flatten();
+        decoded.push(escaped.unwrap_or(bytes[at]));
+        at += if escaped.is_some() { 3 } else { 1 };
+    }
+    String::from_utf8_lossy(&decoded).into_owned()
+}
+
+/// A model name that no header can hold can match no rule either.
+fn set_model(headers: &mut HeaderMap, model: &str) -> Result<(), Refusal> {
+    let value = HeaderValue::from_str(model).map_err(|_| Refusal::UnknownModel {
+        model: model.escape_default().to_string(),
+    })?;
+    headers.insert(MODEL_HEADER, value);
+    Ok(())
+}
+
+fn refuse_encoded(headers: &HeaderMap) -> Result<(), Refusal> {
+    match headers.get(header::CONTENT_ENCODING) {
+        Some(encoding) if encoding != "identity" => Err(Refusal::EncodedBody {
+            encoding: String::from_utf8_lossy(encoding.as_bytes()).into_owned(),
+        }),
+        Some(_) | None => Ok(()),
+    }
+}
+
+/// Collects the body; the usual one, which came in a single piece, is not copied.
+async fn collect(mut body: IncomingBody, limit: usize) -> Result<Bytes, Refusal> {
+    let announced = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
+    if announced > limit {
+        return Err(Refusal::TooLarge { limit });
+    }
+    let Some(first) = next_data(&mut body).await? else {
+        return Ok(Bytes::new());
+    };
+    let Some(second) = next_data(&mut body).await? else {
+        return if first.len() > limit {
+            Err(Refusal::TooLarge { limit })
+        } else {
+            Ok(first)
+        };
+    };
+
+    let mut whole = BytesMut::with_capacity(announced.max(first.len() + second.len()));
+    whole.extend_from_slice(&first);
+    let mut next = Some(second);
+    while let Some(piece) = next {
+        if whole.len() + piece.len() > limit {
+            return Err(Refusal::TooLarge { limit });
+        }
+        whole.extend_from_slice(&piece);
+        next = next_data(&mut body).await?;
+    }
+    Ok(whole.freeze())
+}
+
+async fn next_data(body: &mut IncomingBody) -> Result<Option<Bytes>, Refusal> {
+    if body.is_end_stream() {
+        return Ok(None);
+    }
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|error| Refusal::BrokenBody {
+            reason: error.to_string(),
+        })?;
+        if let Ok(data) = frame.into_data() {
+            return Ok(Some(data));
+        }
+    }
+    Ok(None)
+}

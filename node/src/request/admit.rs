@@ -1,0 +1,24 @@
+//! admit: may this request spend what it may cost? Nothing goes upstream without the hold that this step returns.
+
+use std::sync::Arc;
+
+use tollgate_ratelimit::{Hold, Need, Refused, Wallet};
+
+use super::accept::Accepted;
+use super::refusal::Refusal;
+use super::route::Plan;
+
+/// Reserves for the plan. The hold ends settled or released, whatever becomes of the request.
+pub(crate) fn reserve(
+    wallet: &Arc<Wallet>,
+    _plan: &Plan,
+    accepted: &Accepted,
+) -> Result<Hold, Refusal> {
+    let need = Need {
+        input_tokens_bound: u64::try_from(accepted.body.len()).unwrap_or(u64::MAX),
+        output_tokens_bound: accepted.peek.output_cap,
+    };
+    wallet.reserve(need).map_err(|refused| match refused {
+        Refused::Busy { limit } => Refusal::Busy { limit },
+    })
+}

@@ -1,0 +1,455 @@
+//! forward: send it, and go on to the next candidate until somebody answers or nobody is left. All of this happens
+//! before the client has seen a byte, so nothing that goes wrong here needs to be undone.
+
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use http::response::Parts;
+use http::{HeaderMap, HeaderName, Request, Response, header};
+use http_body_util::{BodyExt, Limited};
+use hyper::body::Incoming as IncomingBody;
+use tollgate_api::exchange::{Mode, Replies, Reply as Reading};
+use tollgate_crds::Candidate;
+use tollgate_ratelimit::Hold;
+
+use super::accept::Accepted;
+use super::refusal::{Refusal, SHOULD_RETRY};
+use super::route::Plan;
+use super::trail::Trail;
+use super::translate;
+use crate::gateway::Gateway;
+use crate::upstream::choice::{self, Standing};
+use crate::upstream::retry::pause_asked;
+use crate::upstream::{Endpoint, Upstream};
+
+/// The first attempt and three more: beyond that a client waits longer than it wants to.
+const MOST_ATTEMPTS: u32 = 4;
+/// Before the only backend is tried a second time; drawn between half of this and all of it.
+const SECOND_TRY_PAUSE: Duration = Duration::from_millis(200);
+/// An answer that must be whole before it can be translated.
+const COLLECT_LIMIT: usize = 64 * 1024 * 1024;
+/// An upstream's error message.
+const ERROR_LIMIT: usize = 1024 * 1024;
+/// An upstream that began an error gets this long to finish it.
+const ERROR_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The answer of the upstream that took the request.
+pub(crate) struct Reply {
+    pub(crate) head: Parts,
+    pub(crate) reading: Reading,
+    pub(crate) content: Content,
+    /// When the whole exchange has to be over.
+    pub(crate) deadline: Option<Instant>,
+    /// How long a stream may be silent.
+    pub(crate) idle: Option<Duration>,
+}
+
+/// What is left to be read.
+pub(crate) enum Content {
+    /// Bytes that are ready, then whatever the upstream still sends.
+    Flowing(Vec<Bytes>, IncomingBody),
+    /// Everything is here.
+    Whole(Vec<Bytes>),
+}
+
+/// How an attempt ended without an answer.
+struct Failed {
+    refusal: Refusal,
+    /// Another backend, or the same one a moment later, may do better.
+    again: Again,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Again {
+    /// The request itself is at fault.
+    Never,
+    /// Elsewhere only: this one is busy, or had its time.
+    Elsewhere,
+    /// Elsewhere, or here a moment later.
+    Anywhere,
+}
+
+/// Tries candidates in the plan's order until one answers.
+pub(crate) async fn first_byte(
+    gateway: &Gateway,
+    plan: &Plan,
+    accepted: &Accepted,
+    hold: &Hold,
+    trail: &mut Trail,
+) -> Result<Reply, Refusal> {
+    gateway.retries.earn();
+    let deadline = plan
+        .rule
+        .request_timeout
+        .map(|timeout| trail.started + timeout);
+    let mut tried = vec![false; plan.rule.candidates.len()];
+    let mut last: Option<Failed> = None;
+    for attempt in 0..MOST_ATTEMPTS {
+        let again = last.as_ref().map(|failed| failed.again);
+        if again == Some(Again::Never) {
+            break;
+        }
+        // Nobody else is left: the one that there is gets a second chance.
+        let second_try = attempt == 1 && again == Some(Again::Anywhere);
+        let other = choose(gateway, plan, &tried);
+        let Some(index) = other.or(second_try.then_some(trail.candidate)) else {
+            break;
+        };
+        if attempt > 0 && !gateway.retries.spend() {
+            break;
+        }
+        if other.is_none() {
+            pause().await;
+        }
+        tried[index] = true;
+        trail.attempt(&plan.rule, index, accepted);
+        let one = Attempt {
+            gateway,
+            plan,
+            accepted,
+            index,
+            deadline,
+        };
+        match one.carry_out(hold.output_cap(), trail).await {
+            Ok(reply) => return Ok(reply),
+            Err(failed) => last = Some(failed),
+        }
+    }
+    Err(match last {
+        Some(failed) => failed.refusal,
+        None => Refusal::NoBackend {
+            route: plan.rule.route.to_string(),
+        },
+    })
+}
+
+fn choose(gateway: &Gateway, plan: &Plan, tried: &[bool]) -> Option<usize> {
+    let now_ms = gateway.elapsed_ms();
+    let standing = plan
+        .rule
+        .candidates
+        .iter()
+        .zip(tried)
+        .map(|(candidate, tried)| Standing {
+            priority: candidate.priority,
+            weight: candidate.weight,
+            usable: plan
+                .config
+                .upstream(candidate)
+                .is_some_and(|upstream| upstream.usable(now_ms)),
+            tried: *tried,
+        });
+    choice::next(standing, rand::random())
+}
+
+async fn pause() {
+    let share = 0.5 + rand::random::<f64>() / 2.0;
+    tokio::time::sleep(SECOND_TRY_PAUSE.mul_f64(share)).await;
+}
+
+/// One call of one candidate.
+struct Attempt<'a> {
+    gateway: &'a Gateway,
+    plan: &'a Plan,
+    accepted: &'a Accepted,
+    index: usize,
+    deadline: Option<Instant>,
+}
+
+impl Attempt<'_> {
+    async fn carry_out(&self, output_cap: Option<u64>, trail: &mut Trail) -> Result<Reply, Failed> {
+        let candidate = self.candidate();
+        let prepared =
+            translate::prepare(self.accepted, candidate, output_cap).map_err(Failed::for_good)?;
+        let upstream = self
+            .plan
+            .config
+            .upstream(candidate)
+            .ok_or_else(|| self.unreachable("it is not usable"))?;
+        let endpoint = self.endpoint(upstream)?;
+        let uri = endpoint
+            .uri(&prepared.path)
+            .map_err(|_| self.unreachable("its address makes no URI"))?;
+        let mut request = Request::new(prepared.body.into());
+        *request.method_mut() = http::Method::POST;
+        *request.uri_mut() = uri;
+        *request.headers_mut() = prepared.headers;
+
+        let limit = self.limit();
+        let answered = within(limit, endpoint.client.request(request)).await;
+        let response = match answered {
+            Some(Ok(response)) => response,
+            Some(Err(error)) => {
+                endpoint.breaker.failed(self.gateway.elapsed_ms());
+                tracing::debug!(backend = %candidate.backend.name, %error, source = ?std::error::Error::source(&error), "no answer");
+                let reason = if error.is_connect() {
+                    "the connection failed"
+                } else {
+                    "the connection broke before an answer"
+                };
+                return Err(self.unreachable(reason));
+            }
+            None => return Err(self.timed_out(endpoint)),
+        };
+        trail.upstream_answered(&response);
+        if response.status().is_success() {
+            self.read(response, endpoint, &prepared.replies).await
+        } else {
+            Err(self
+                .refused(response, endpoint, &prepared.replies, trail)
+                .await)
+        }
+    }
+
+    /// A good answer begins: wait for its first bytes, since until then another candidate can take over.
+    async fn read(
+        &self,
+        response: Response<IncomingBody>,
+        endpoint: &Endpoint,
+        replies: &Replies,
+    ) -> Result<Reply, Failed> {
+        let (head, mut body) = response.into_parts();
+        let mut reading = replies.begin(is_event_stream(&head.headers));
+        let content = match reading.mode() {
+            Mode::Pass => Content::Flowing(Vec::new(), body),
+            Mode::Stream => {
+                let mut ready = Vec::new();
+                while ready.is_empty() {
+                    let frame = within(self.limit(), body.frame())
+                        .await
+                        .ok_or_else(|| self.timed_out(endpoint))?;
+                    match frame {
+                        Some(Ok(frame)) => {
+                            let Ok(data) = frame.into_data() else {
+                                continue;
+                            };
+                            reading
+                                .feed(data, &mut ready)
+                                .map_err(|error| self.broken(endpoint, &error.message))?;
+                            if reading.seen().failed && reading.seen().output_events == 0 {
+                                return Err(self.broken(endpoint, "its stream began with an error"));
+                            }
+                        }
+                        Some(Err(_)) => {
+                            return Err(self.broken(endpoint, "it broke before its first event"));
+                        }
+                        None => {
+                            reading
+                                .finish(&mut ready)
+                                .map_err(|error| self.broken(endpoint, &error.message))?;
+                            return Ok(self.reply(head, reading, Content::Whole(ready)));
+                        }
+                    }
+                }
+                Content::Flowing(ready, body)
+            }
+            Mode::Collect => {
+                let collected =
+                    within(self.limit(), Limited::new(body, COLLECT_LIMIT).collect()).await;
+                let collected = collected.ok_or_else(|| self.timed_out(endpoint))?;
+                let whole = collected
+                    .map_err(|_| self.broken(endpoint, "it broke off"))?
+                    .to_bytes();
+                let mut ready = Vec::new();
+                let read = reading
+                    .feed(whole, &mut ready)
+                    .and_then(|()| reading.finish(&mut ready));
+                read.map_err(|error| self.broken(endpoint, &error.message))?;
+                Content::Whole(ready)
+            }
+        };
+        endpoint.breaker.succeeded();
+        Ok(self.reply(head, reading, content))
+    }
+
+    fn reply(&self, head: Parts, reading: Reading, content: Content) -> Reply {
+        Reply {
+            head,
+            reading,
+            content,
+            deadline: self.deadline,
+            idle: self.plan.rule.stream_idle_timeout,
+        }
+    }
+
+    /// The upstream said no: keep its words, in the client's dialect, and what they mean for its health.
+    async fn refused(
+        &self,
+        response: Response<IncomingBody>,
+        endpoint: &Endpoint,
+        replies: &Replies,
+        trail: &Trail,
+    ) -> Failed {
+        let now_ms = self.gateway.elapsed_ms();
+        let status = response.status();
+        let again = match status.as_u16() {
+            429 => {
+                let pause = pause_asked(response.headers()).unwrap_or_default();
+                endpoint
+                    .breaker
+                    .rest(now_ms, u64::try_from(pause.as_millis()).unwrap_or(u64::MAX));
+                Again::Elsewhere
+            }
+            408 | 500 | 502 | 503 | 504 | 529 => {
+                endpoint.breaker.failed(now_ms);
+                Again::Anywhere
+            }
+            _ => {
+                endpoint.breaker.succeeded();
+                Again::Never
+            }
+        };
+        let (head, body) = response.into_parts();
+        let collected = within(
+            Some(ERROR_TIMEOUT),
+            Limited::new(body, ERROR_LIMIT).collect(),
+        )
+        .await;
+        let body = collected
+            .and_then(Result::ok)
+            .map(http_body_util::Collected::to_bytes)
+            .unwrap_or_default();
+        let body = replies.error(status, body, trail.request_id());
+        let headers = Box::new(error_headers(&head.headers));
+        Failed {
+            refusal: Refusal::Upstream {
+                status,
+                headers,
+                body,
+            },
+            again,
+        }
+    }
+
+    fn endpoint<'u>(&self, upstream: &'u Upstream) -> Result<&'u Endpoint, Failed> {
+        upstream
+            .healthy(self.gateway.elapsed_ms())
+            .or_else(|| upstream.any())
+            .ok_or_else(|| self.unreachable("it has no address"))
+    }
+
+    fn candidate(&self) -> &Candidate {
+        &self.plan.rule.candidates[self.index]
+    }
+
+    /// How long this attempt may wait for the upstream's next sign of life.
+    fn limit(&self) -> Option<Duration> {
+        let rule = &self.plan.rule;
+        let left = self
+            .deadline
+            .map(|deadline| deadline.saturating_duration_since(Instant::now()));
+        let idle = rule
+            .stream_idle_timeout
+            .filter(|_| self.accepted.peek.stream);
+        [left, rule.attempt_timeout, idle]
+            .into_iter()
+            .flatten()
+            .min()
+    }
+
+    fn timed_out(&self, endpoint: &Endpoint) -> Failed {
+        endpoint.breaker.failed(self.gateway.elapsed_ms());
+        let out_of_time = self
+            .deadline
+            .is_some_and(|deadline| deadline <= Instant::now());
+        let timeout = if out_of_time {
+            self.plan.rule.request_timeout
+        } else {
+            self.limit()
+        };
+        Failed {
+            refusal: Refusal::UpstreamTimeout {
+                backend: self.backend(),
+                timeout: timeout.unwrap_or_default(),
+            },
+            again: if out_of_time {
+                Again::Never
+            } else {
+                Again::Elsewhere
+            },
+        }
+    }
+
+    fn broken(&self, endpoint: &Endpoint, reason: &str) -> Failed {
+        endpoint.breaker.failed(self.gateway.elapsed_ms());
+        let refusal = Refusal::BrokenAnswer {
+            backend: self.backend(),
+            reason: reason.to_owned(),
+        };
+        Failed {
+            refusal,
+            again: Again::Anywhere,
+        }
+    }
+
+    fn unreachable(&self, reason: &'static str) -> Failed {
+        Failed {
+            refusal: Refusal::Unreachable {
+                backend: self.backend(),
+                reason,
+            },
+            again: Again::Anywhere,
+        }
+    }
+
+    fn backend(&self) -> String {
+        self.candidate().backend.name.to_string()
+    }
+}
+
+impl Failed {
+    fn for_good(refusal: Refusal) -> Self {
+        Self {
+            refusal,
+            again: Again::Never,
+        }
+    }
+}
+
+async fn within<T>(limit: Option<Duration>, future: impl Future<Output = T>) -> Option<T> {
+    match limit {
+        Some(limit) => tokio::time::timeout(limit, future).await.ok(),
+        None => Some(future.await),
+    }
+}
+
+fn is_event_stream(headers: &HeaderMap) -> bool {
+    let content_type = headers
+        .get(header::CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok());
+    content_type.is_some_and(|value| value.trim_start().starts_with("text/event-stream"))
+}
+
+/// What a client may learn from an upstream's error headers: when to come back, and the provider's own limits.
+fn error_headers(headers: &HeaderMap) -> HeaderMap {
+    let mut kept = HeaderMap::new();
+    for (name, value) in headers {
+        if is_told_to_clients(name)
+            && *name != header::CONTENT_TYPE
+            && *name != header::CONTENT_LENGTH
+        {
+            kept.append(name.clone(), value.clone());
+        }
+    }
+    kept
+}
+
+/// Whether an upstream's header goes on to the client. Everything but what belongs to one hop or to the provider's
+/// relation with us, which is not the client's.
+pub(crate) fn is_told_to_clients(name: &HeaderName) -> bool {
+    const KEPT_BACK: [HeaderName; 12] = [
+        header::CONNECTION,
+        header::TRANSFER_ENCODING,
+        header::TRAILER,
+        header::UPGRADE,
+        header::SET_COOKIE,
+        header::SERVER,
+        header::ALT_SVC,
+        header::STRICT_TRANSPORT_SECURITY,
+        HeaderName::from_static("keep-alive"),
+        HeaderName::from_static("openai-organization"),
+        HeaderName::from_static("anthropic-organization-id"),
+        SHOULD_RETRY, // It would make a client retry against us what the provider meant for itself.
+    ];
+    !KEPT_BACK.contains(name)
+}

@@ -1,0 +1,67 @@
+//! A request's way, one file a step, in this order:
+//!
+//! ```text
+//!  accept → identify → route → admit → translate → forward ⇄ stream → meter → settle
+//!   http     key/JWT    model   reserve   dialect    backend    bytes    usage   ledger
+//! ```
+//!
+//! Each step's result is the next one's argument, so that no step can be skipped. What happened on the way is kept in
+//! the [`Trail`](trail::Trail), which writes the access-log line when the request is over, however it ends.
+
+pub(crate) mod accept;
+mod admit;
+pub(crate) mod forward;
+mod identify;
+mod meter;
+mod models;
+pub(crate) mod refusal;
+mod route;
+mod settle;
+pub(crate) mod stream;
+pub(crate) mod trail;
+mod translate;
+
+use http::Response;
+
+use crate::gateway::Gateway;
+use accept::{Asked, Incoming};
+use refusal::Refusal;
+use stream::ReplyBody;
+use trail::Trail;
+
+/// Answers one request. It never fails: a refusal is an answer too, in the client's own dialect.
+pub(crate) async fn answer(gateway: &Gateway, incoming: Incoming) -> Response<ReplyBody> {
+    let asked = accept::asked(incoming.request.method(), incoming.request.uri().path());
+    let dialect = accept::dialect(&asked, incoming.request.headers());
+    let mut trail = Trail::begin(&gateway.telemetry, &incoming, dialect);
+
+    let answered = match asked {
+        Ok(Asked::Model(endpoint)) => {
+            trail.operation = endpoint.operation();
+            serve(gateway, incoming, endpoint, &mut trail).await
+        }
+        Ok(Asked::Models { one, .. }) => models::list(gateway, incoming, dialect, one.as_deref()),
+        Err(refusal) => Err(refusal),
+    };
+    let response = answered.unwrap_or_else(|refusal| refusal.into_response(dialect, &mut trail));
+    trail.label(response)
+}
+
+/// Carries one request from socket to settled bill. Start reading here.
+async fn serve(
+    gateway: &Gateway,
+    incoming: Incoming,
+    endpoint: tollgate_api::endpoint::Endpoint,
+    trail: &mut Trail,
+) -> Result<Response<ReplyBody>, Refusal> {
+    let config = gateway.config.latest(); // One snapshot for the whole request.
+    let accepted = accept::read(incoming, endpoint, &gateway.limits, trail).await?;
+    let consumer = identify::consumer(&accepted, trail);
+    let plan = route::plan(&config, consumer, &accepted, trail)?;
+    let reservation = admit::reserve(&gateway.wallet, &plan, &accepted)?;
+    let reply = forward::first_byte(gateway, &plan, &accepted, &reservation, trail).await?;
+
+    // The client is being answered now: nothing below may refuse.
+    let metered = meter::observe(reply, plan);
+    Ok(settle::when_done(gateway, metered, reservation, trail))
+}

@@ -1,0 +1,283 @@
+//! Every way to say no, and the one table that turns it into HTTP.
+//!
+//! The message is for the client: it says what was expected, what came, and where. It names no key, no upstream address
+//! and nothing of this machine.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, header};
+use tollgate_api::endpoint::Dialect;
+use tollgate_api::error::{ApiError, ErrorKind, Malformed, Untranslatable};
+
+use super::stream::ReplyBody;
+use super::trail::Trail;
+
+/// Both SDKs obey it, above their own judgement of a status.
+pub(crate) const SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
+
+/// A normal no.
+#[derive(Debug)]
+pub(crate) enum Refusal {
+    UnknownPath {
+        path: String,
+    },
+    WrongMethod {
+        got: String,
+        path: String,
+        expected: Method,
+    },
+    EncodedBody {
+        encoding: String,
+    },
+    TooLarge {
+        limit: usize,
+    },
+    BodyTimeout {
+        timeout: Duration,
+    },
+    BrokenBody {
+        reason: String,
+    },
+    Malformed(Malformed),
+    UnknownModel {
+        model: String,
+    },
+    NoBackend {
+        route: String,
+    },
+    Untranslatable(Untranslatable),
+    MissingCredential {
+        header: HeaderName,
+    },
+    Busy {
+        limit: u64,
+    },
+    Unreachable {
+        backend: String,
+        reason: &'static str,
+    },
+    UpstreamTimeout {
+        backend: String,
+        timeout: Duration,
+    },
+    BrokenAnswer {
+        backend: String,
+        reason: String,
+    },
+    /// The upstream's own no, already in the client's dialect.
+    Upstream {
+        status: StatusCode,
+        headers: Box<HeaderMap>,
+        body: Bytes,
+    },
+    BadQuery(ApiError),
+}
+
+impl Refusal {
+    /// The answer, in the client's dialect, with what makes its SDK back off rightly.
+    pub(crate) fn into_response(self, dialect: Dialect, trail: &mut Trail) -> Response<ReplyBody> {
+        trail.refused(&self);
+        let retry = self.retry();
+        let (status, headers, body) = if let Self::Upstream {
+            status,
+            headers,
+            body,
+        } = self
+        {
+            (status, *headers, body)
+        } else {
+            let error = self.into_error();
+            let body = error.render(dialect, trail.request_id());
+            (error.status, HeaderMap::new(), body)
+        };
+        let mut response = Response::new(ReplyBody::whole(body));
+        *response.status_mut() = status;
+        *response.headers_mut() = headers;
+        let headers = response.headers_mut();
+        headers.insert(
+            header::CONTENT_TYPE,
+            HeaderValue::from_static("application/json"),
+        );
+        match retry {
+            Retry::AsTheStatusSays => {}
+            Retry::After(after) => {
+                headers.insert(
+                    header::RETRY_AFTER,
+                    HeaderValue::from(after.as_secs().max(1)),
+                );
+            }
+            Retry::Never => {
+                headers.insert(SHOULD_RETRY, HeaderValue::from_static("false"));
+            }
+        }
+        response
+    }
+
+    /// A word for logs and metrics, without anything that a client can choose.
+    pub(crate) const fn name(&self) -> &'static str {
+        match self {
+            Self::UnknownPath { .. } => "unknown_path",
+            Self::WrongMethod { .. } => "wrong_method",
+            Self::EncodedBody { .. } => "encoded_body",
+            Self::TooLarge { .. } => "too_large",
+            Self::BodyTimeout { .. } => "body_timeout",
+            Self::BrokenBody { .. } => "broken_body",
+            Self::Malformed(_) => "malformed",
+            Self::UnknownModel { .. } => "unknown_model",
+            Self::NoBackend { .. } => "no_backend",
+            Self::Untranslatable(_) => "untranslatable",
+            Self::MissingCredential { .. } => "missing_credential",
+            Self::Busy { .. } => "busy",
+            Self::Unreachable { .. } => "unreachable",
+            Self::UpstreamTimeout { .. } => "upstream_timeout",
+            Self::BrokenAnswer { .. } => "broken_answer",
+            Self::Upstream { .. } => "upstream_error",
+            Self::BadQuery(_) => "bad_query",
+        }
+    }
+
+    const fn retry(&self) -> Retry {
+        match self {
+            Self::Busy { .. } => Retry::After(Duration::from_secs(1)),
+            Self::UnknownPath { .. }
+            | Self::WrongMethod { .. }
+            | Self::EncodedBody { .. }
+            | Self::TooLarge { .. }
+            | Self::Malformed(_)
+            | Self::UnknownModel { .. }
+            | Self::NoBackend { .. }
+            | Self::Untranslatable(_)
+            | Self::MissingCredential { .. }
+            | Self::BadQuery(_) => Retry::Never,
+            Self::BodyTimeout { .. }
+            | Self::BrokenBody { .. }
+            | Self::Unreachable { .. }
+            | Self::UpstreamTimeout { .. }
+            | Self::BrokenAnswer { .. }
+            | Self::Upstream { .. } => Retry::AsTheStatusSays,
+        }
+    }
+
+    /// The one table to HTTP.
+    pub(crate) fn into_error(self) -> ApiError {
+        use ErrorKind as Kind;
+        use StatusCode as Code;
+        match self {
+            Self::UnknownPath { path } => error(
+                Code::NOT_FOUND,
+                Kind::NotFound,
+                format!(
+                    "no endpoint at {path}; there are /v1/chat/completions, /v1/completions, /v1/embeddings, /v1/responses, /v1/messages and /v1/models"
+                ),
+            ),
+            Self::WrongMethod {
+                got,
+                path,
+                expected,
+            } => error(
+                Code::METHOD_NOT_ALLOWED,
+                Kind::InvalidRequest,
+                format!("{path} takes {expected}, got {got}"),
+            ),
+            Self::EncodedBody { encoding } => error(
+                Code::UNSUPPORTED_MEDIA_TYPE,
+                Kind::InvalidRequest,
+                format!("the request body must be sent without content-encoding, got {encoding}"),
+            ),
+            Self::TooLarge { limit } => error(
+                Code::PAYLOAD_TOO_LARGE,
+                Kind::TooLarge,
+                format!("the request body is larger than the limit of {limit} bytes"),
+            ),
+            Self::BodyTimeout { timeout } => error(
+                Code::REQUEST_TIMEOUT,
+                Kind::Timeout,
+                format!(
+                    "the request body did not arrive whole within {} s",
+                    timeout.as_secs()
+                ),
+            ),
+            Self::BrokenBody { reason } => error(
+                Code::BAD_REQUEST,
+                Kind::InvalidRequest,
+                format!("the request body broke off: {reason}"),
+            ),
+            Self::Malformed(Malformed { message, param }) => ApiError {
+                param,
+                ..error(Code::BAD_REQUEST, Kind::InvalidRequest, message)
+            },
+            Self::UnknownModel { model } => ApiError {
+                code: Some("model_not_found".to_owned()),
+                param: Some("model".to_owned()),
+                ..error(
+                    Code::NOT_FOUND,
+                    Kind::NotFound,
+                    format!(
+                        "no route serves the model `{model}`; GET /v1/models lists those that are served here"
+                    ),
+                )
+            },
+            Self::NoBackend { route } => error(
+                Code::INTERNAL_SERVER_ERROR,
+                Kind::Internal,
+                format!("route {route} has no usable backend; its status says why"),
+            ),
+            Self::Untranslatable(Untranslatable { message, param }) => ApiError {
+                param,
+                ..error(Code::UNPROCESSABLE_ENTITY, Kind::InvalidRequest, message)
+            },
+            Self::MissingCredential { header } => error(
+                Code::UNAUTHORIZED,
+                Kind::Authentication,
+                format!(
+                    "this model takes the provider's key from the request header {header}, which is missing"
+                ),
+            ),
+            Self::Busy { limit } => error(
+                Code::SERVICE_UNAVAILABLE,
+                Kind::Overloaded,
+                format!("this node is at its limit of {limit} running requests; try again"),
+            ),
+            Self::Unreachable { backend, reason } => error(
+                Code::BAD_GATEWAY,
+                Kind::Upstream,
+                format!("backend {backend} could not be reached: {reason}"),
+            ),
+            Self::UpstreamTimeout { backend, timeout } => error(
+                Code::GATEWAY_TIMEOUT,
+                Kind::Timeout,
+                format!(
+                    "backend {backend} did not answer within {} ms",
+                    timeout.as_millis()
+                ),
+            ),
+            Self::BrokenAnswer { backend, reason } => error(
+                Code::BAD_GATEWAY,
+                Kind::Upstream,
+                format!("backend {backend} gave a broken answer: {reason}"),
+            ),
+            Self::Upstream { status, .. } => {
+                error(status, Kind::Upstream, "the backend refused".to_owned())
+            }
+            Self::BadQuery(error) => error,
+        }
+    }
+}
+
+/// What the client should be told about trying again.
+enum Retry {
+    AsTheStatusSays,
+    After(Duration),
+    Never,
+}
+
+const fn error(status: StatusCode, kind: ErrorKind, message: String) -> ApiError {
+    ApiError {
+        status,
+        kind,
+        message,
+        code: None,
+        param: None,
+    }
+}

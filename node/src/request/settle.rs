@@ -1,0 +1,125 @@
+//! settle: the answer goes out, and when it is over, however it is over, the hold ends and the ledger knows.
+
+use std::sync::Arc;
+
+use http::{HeaderMap, Response, header};
+use tollgate_api::exchange::Mode;
+use tollgate_crds::{Cost, CostFacts};
+use tollgate_ratelimit::{Certainty, Hold, RowKey, Settlement};
+
+use super::forward::{Content, is_told_to_clients};
+use super::meter::{self, Metered};
+use super::stream::{Flow, ReplyBody};
+use super::trail::{End, Trail};
+use crate::clock;
+use crate::gateway::Gateway;
+use crate::quota::Books;
+
+/// What has to happen when an answer is over. Dropped, it happens too: a client that went away is charged for what
+/// passed.
+pub(crate) struct Settling {
+    books: Arc<Books>,
+    hold: Option<Hold>,
+    trail: Trail,
+}
+
+/// Hands the answer to the client; the settlement follows it.
+pub(crate) fn when_done(
+    gateway: &Gateway,
+    metered: Metered,
+    hold: Hold,
+    trail: &mut Trail,
+) -> Response<ReplyBody> {
+    let keeps_length = match metered.reply.reading.mode() {
+        Mode::Pass => true,
+        Mode::Collect | Mode::Stream => false,
+    };
+    let status = metered.reply.head.status;
+    let headers = answer_headers(&metered.reply.head.headers, keeps_length);
+    trail.status = status;
+    let mut settling = Settling {
+        books: Arc::clone(&gateway.books),
+        hold: Some(hold),
+        trail: trail.take(),
+    };
+
+    let mut metered = metered;
+    let body = match std::mem::replace(&mut metered.reply.content, Content::Whole(Vec::new())) {
+        Content::Whole(ready) => {
+            settling.trail.end = End::Whole;
+            settling.trail.reply_bytes = ready.iter().map(|piece| piece.len() as u64).sum();
+            settling.finish(&metered);
+            ReplyBody::pieces(ready)
+        }
+        Content::Flowing(ready, upstream) => {
+            ReplyBody::flow(Flow::new(ready, upstream, metered, settling))
+        }
+    };
+    let mut response = Response::new(body);
+    *response.status_mut() = status;
+    *response.headers_mut() = headers;
+    response
+}
+
+impl Settling {
+    /// The request's trail, for what the rest of the answer adds to it.
+    pub(crate) fn trail(&mut self) -> &mut Trail {
+        &mut self.trail
+    }
+
+    /// Books what passed and ends the hold. Only the first call counts.
+    pub(crate) fn finish(&mut self, metered: &Metered) {
+        let Some(hold) = self.hold.take() else { return };
+        let seen = metered.reply.reading.seen();
+        let (usage, certainty) = meter::usage(seen, self.trail.request_bytes);
+        let rule = &metered.plan.rule;
+        let candidate = &rule.candidates[self.trail.candidate];
+        self.books.settle(Settlement {
+            key: RowKey {
+                consumer: metered.plan.consumer.name().to_owned(),
+                model: self.trail.original_model.clone(),
+                backend: candidate.backend.name.to_string(),
+                day: clock::unix_day(clock::unix_ms()),
+            },
+            usage,
+            certainty,
+        });
+        hold.settle();
+
+        self.trail.response_model.clone_from(&seen.response_model);
+        self.trail.metered(usage, certainty, metered.pace);
+        if seen.complete && !seen.failed && certainty == Certainty::Reported {
+            self.trail.costs = costs(&rule.costs, metered, &self.trail);
+        }
+    }
+}
+
+/// `llmRequestCosts`, evaluated once, at the end of a successful answer.
+fn costs(costs: &[Cost], metered: &Metered, trail: &Trail) -> Vec<(String, Result<u64, String>)> {
+    if costs.is_empty() {
+        return Vec::new();
+    }
+    let rule = &metered.plan.rule;
+    let backend = &rule.candidates[trail.candidate].backend.name;
+    let backend = format!("{}.{}", backend.name, backend.namespace);
+    let facts = CostFacts {
+        model: trail.request_model(),
+        backend: &backend,
+        route_name: &rule.route.name,
+        usage: metered.reply.reading.seen().usage.unwrap_or_default(),
+    };
+    costs
+        .iter()
+        .map(|cost| (cost.metadata_key.clone(), cost.evaluate(&facts)))
+        .collect()
+}
+
+fn answer_headers(upstream: &HeaderMap, keeps_length: bool) -> HeaderMap {
+    let mut headers = HeaderMap::with_capacity(upstream.len() + 2);
+    for (name, value) in upstream {
+        if is_told_to_clients(name) && (keeps_length || *name != header::CONTENT_LENGTH) {
+            headers.append(name.clone(), value.clone());
+        }
+    }
+    headers
+}

@@ -1,0 +1,278 @@
+//! stream: chunks flow as they arrive, back-pressured end to end, never collected. A client that goes away drops this
+//! body, which drops the upstream's, which cancels the call; what passed is settled.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::Instant;
+
+use bytes::Bytes;
+use http::StatusCode;
+use hyper::body::{Body, Frame, Incoming as IncomingBody, SizeHint};
+use tokio::time::Sleep;
+use tollgate_api::error::{ApiError, ErrorKind};
+use tollgate_api::exchange::Mode;
+
+use super::meter::Metered;
+use super::settle::Settling;
+use super::trail::End;
+
+/// What a client is sent.
+pub(crate) enum ReplyBody {
+    /// All of it is known.
+    Known {
+        pieces: VecDeque<Bytes>,
+        left_bytes: u64,
+    },
+    /// It is still coming.
+    Flow(Box<Flow>),
+}
+
+/// An answer on its way through.
+pub(crate) struct Flow {
+    ready: VecDeque<Bytes>,
+    upstream: IncomingBody,
+    metered: Metered,
+    settling: Settling,
+    state: State,
+    /// Allocated only for rules that limit time.
+    alarm: Option<Pin<Box<Sleep>>>,
+    scratch: Vec<Bytes>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum State {
+    Flowing,
+    /// All that there was has been read; `ready` may still hold some.
+    Ended,
+    /// The upstream broke off and the client's protocol has no way to say so: the connection is cut.
+    Broken,
+}
+
+/// Cuts the client's connection: a tidy end would pass for a whole answer.
+#[derive(Debug)]
+pub(crate) struct BrokenOff;
+
+impl fmt::Display for BrokenOff {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the upstream's answer broke off")
+    }
+}
+
+impl std::error::Error for BrokenOff {}
+
+impl ReplyBody {
+    /// A body that is here already.
+    pub(crate) fn whole(body: Bytes) -> Self {
+        Self::pieces(vec![body])
+    }
+
+    /// The same, in several pieces.
+    pub(crate) fn pieces(pieces: Vec<Bytes>) -> Self {
+        let left_bytes = pieces.iter().map(|piece| piece.len() as u64).sum();
+        Self::Known {
+            pieces: pieces.into(),
+            left_bytes,
+        }
+    }
+
+    /// A body that is still coming.
+    pub(crate) fn flow(flow: Flow) -> Self {
+        Self::Flow(Box::new(flow))
+    }
+}
+
+impl Flow {
+    pub(crate) fn new(
+        ready: Vec<Bytes>,
+        upstream: IncomingBody,
+        metered: Metered,
+        settling: Settling,
+    ) -> Self {
+        let mut flow = Self {
+            ready: ready.into(),
+            upstream,
+            metered,
+            settling,
+            state: State::Flowing,
+            alarm: None,
+            scratch: Vec::new(),
+        };
+        flow.set_alarm();
+        flow
+    }
+
+    fn poll_chunk(
+        &mut self,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BrokenOff>>> {
+        loop {
+            if let Some(chunk) = self.ready.pop_front() {
+                self.settling.trail().reply_bytes += chunk.len() as u64;
+                return Poll::Ready(Some(Ok(Frame::data(chunk))));
+            }
+            match self.state {
+                State::Ended => return Poll::Ready(None),
+                State::Broken => return Poll::Ready(Some(Err(BrokenOff))),
+                State::Flowing => {}
+            }
+            match Pin::new(&mut self.upstream).poll_frame(context) {
+                Poll::Ready(Some(Ok(frame))) => {
+                    if let Ok(chunk) = frame.into_data() {
+                        self.take(chunk);
+                    }
+                    // A body of known length is over with its last byte: nobody asks for more of it.
+                    if self.state == State::Flowing && self.upstream.is_end_stream() {
+                        self.end();
+                    }
+                }
+                Poll::Ready(Some(Err(error))) => {
+                    self.break_off(End::UpstreamCut, &upstream_cut(&error.to_string()))
+                }
+                Poll::Ready(None) => self.end(),
+                Poll::Pending => {
+                    ready!(self.poll_alarm(context));
+                    self.break_off(End::TimedOut, &timed_out());
+                }
+            }
+        }
+    }
+
+    fn take(&mut self, chunk: Bytes) {
+        let fed = self.metered.reply.reading.feed(chunk, &mut self.scratch);
+        self.ready.extend(self.scratch.drain(..));
+        self.metered.tick();
+        match fed {
+            Ok(()) => self.set_alarm(),
+            Err(malformed) => {
+                self.break_off(End::UpstreamBroken, &upstream_cut(&malformed.message))
+            }
+        }
+    }
+
+    fn end(&mut self) {
+        let finished = self.metered.reply.reading.finish(&mut self.scratch);
+        self.ready.extend(self.scratch.drain(..));
+        match finished {
+            Ok(()) => {
+                self.state = State::Ended;
+                self.settling.trail().end = End::Whole;
+                self.settling.finish(&self.metered);
+            }
+            Err(malformed) => self.break_off(End::UpstreamCut, &upstream_cut(&malformed.message)),
+        }
+    }
+
+    /// The answer can't be completed: say so in the client's protocol where it can, cut the connection where not.
+    fn break_off(&mut self, end: End, error: &ApiError) {
+        self.state = match self.metered.reply.reading.mode() {
+            Mode::Stream => {
+                let request_id = self.settling.trail().request_id().to_owned();
+                self.metered
+                    .reply
+                    .reading
+                    .fail(error, &request_id, &mut self.scratch);
+                self.ready.extend(self.scratch.drain(..));
+                State::Ended
+            }
+            Mode::Pass | Mode::Collect => State::Broken,
+        };
+        self.settling.trail().end = end;
+        self.settling.finish(&self.metered);
+    }
+
+    /// The next moment at which patience ends: the rule's total time, or too long a silence.
+    fn set_alarm(&mut self) {
+        let idle = self.metered.reply.idle.map(|idle| Instant::now() + idle);
+        let Some(at) = [self.metered.reply.deadline, idle]
+            .into_iter()
+            .flatten()
+            .min()
+        else {
+            return;
+        };
+        let at = tokio::time::Instant::from_std(at);
+        match &mut self.alarm {
+            None => self.alarm = Some(Box::pin(tokio::time::sleep_until(at))),
+            Some(alarm) if alarm.deadline() != at => alarm.as_mut().reset(at),
+            Some(_) => {}
+        }
+    }
+
+    fn poll_alarm(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        match &mut self.alarm {
+            Some(alarm) => alarm.as_mut().poll(context),
+            None => Poll::Pending,
+        }
+    }
+}
+
+impl Drop for Flow {
+    fn drop(&mut self) {
+        // Still flowing: the client went away. Already settled: nothing happens.
+        self.settling.finish(&self.metered);
+    }
+}
+
+impl Body for ReplyBody {
+    type Data = Bytes;
+    type Error = BrokenOff;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BrokenOff>>> {
+        match self.get_mut() {
+            Self::Known { pieces, left_bytes } => {
+                let piece = pieces.pop_front();
+                Poll::Ready(piece.map(|piece| {
+                    *left_bytes -= piece.len() as u64;
+                    Ok(Frame::data(piece))
+                }))
+            }
+            Self::Flow(flow) => flow.poll_chunk(context),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Known { pieces, .. } => pieces.is_empty(),
+            Self::Flow(flow) => flow.state == State::Ended && flow.ready.is_empty(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Known { left_bytes, .. } => SizeHint::with_exact(*left_bytes),
+            Self::Flow(flow) => match flow.metered.reply.reading.mode() {
+                Mode::Pass => flow.upstream.size_hint(),
+                Mode::Collect | Mode::Stream => SizeHint::default(),
+            },
+        }
+    }
+}
+
+fn upstream_cut(reason: &str) -> ApiError {
+    let message = format!("the backend's answer broke off: {reason}");
+    ApiError {
+        status: StatusCode::BAD_GATEWAY,
+        kind: ErrorKind::Upstream,
+        message,
+        code: None,
+        param: None,
+    }
+}
+
+fn timed_out() -> ApiError {
+    let message =
+        "the backend was silent for too long, or the whole answer took too long".to_owned();
+    ApiError {
+        status: StatusCode::GATEWAY_TIMEOUT,
+        kind: ErrorKind::Timeout,
+        message,
+        code: None,
+        param: None,
+    }
+}

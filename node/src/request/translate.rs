@@ -1,0 +1,114 @@
+//! translate: what exactly goes to this candidate? Body in its dialect, path, headers, and the credential that only it
+//! may see. Done anew for each attempt, since each backend may speak another dialect.
+
+use http::{HeaderMap, HeaderName, HeaderValue, header};
+use tollgate_api::edit::Segments;
+use tollgate_api::exchange::{self, Replies, Target};
+use tollgate_crds::Candidate;
+
+use super::accept::{Accepted, MODEL_HEADER};
+use super::refusal::Refusal;
+use crate::upstream::credentials;
+
+/// One attempt, ready to be sent.
+pub(crate) struct Prepared {
+    pub(crate) path: String,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Segments,
+    pub(crate) replies: Replies,
+}
+
+/// Meant for one hop only (RFC 9110, section 7.6.1), or set anew for the upstream.
+const NOT_FORWARDED: [HeaderName; 12] = [
+    header::CONNECTION,
+    header::HOST,
+    header::CONTENT_LENGTH,
+    header::CONTENT_TYPE,
+    header::TRANSFER_ENCODING,
+    header::TE,
+    header::TRAILER,
+    header::UPGRADE,
+    header::EXPECT,
+    header::ACCEPT_ENCODING, // A compressed answer could not be metered.
+    header::PROXY_AUTHENTICATE,
+    HeaderName::from_static("keep-alive"),
+];
+
+/// Prepares an attempt at `candidate`. `output_cap` is what the reservation covers.
+pub(crate) fn prepare(
+    accepted: &Accepted,
+    candidate: &Candidate,
+    output_cap: Option<u64>,
+) -> Result<Prepared, Refusal> {
+    let backend = &candidate.backend;
+    let model = candidate
+        .model_override
+        .as_deref()
+        .unwrap_or(&accepted.peek.model);
+    let target = Target {
+        schema: backend.schema,
+        version: backend.version.as_deref(),
+        prefix: backend.prefix.as_deref(),
+        model,
+        edits: &candidate.body,
+        output_cap,
+    };
+    let upstream = exchange::prepare(
+        accepted.endpoint,
+        &accepted.headers,
+        &accepted.body,
+        &accepted.peek,
+        &target,
+    )
+    .map_err(Refusal::Untranslatable)?;
+
+    let mut headers = forwarded(accepted, upstream.translated);
+    for (name, value) in upstream.headers {
+        headers.insert(name, value);
+    }
+    if candidate.model_override.is_some()
+        && let Ok(value) = HeaderValue::from_str(model)
+    {
+        headers.insert(MODEL_HEADER, value);
+    }
+    for name in &candidate.headers.remove {
+        headers.remove(name);
+    }
+    for (name, value) in &candidate.headers.set {
+        headers.insert(name.clone(), value.clone());
+    }
+    credentials::inject(backend, &accepted.headers, &mut headers)?;
+    Ok(Prepared {
+        path: upstream.path,
+        headers,
+        body: upstream.body,
+        replies: upstream.replies,
+    })
+}
+
+/// The client's headers without those that end here: per hop, credentials, control headers, and those of a dialect that
+/// the upstream does not speak.
+fn forwarded(accepted: &Accepted, translated: bool) -> HeaderMap {
+    let dialect = accepted.endpoint.dialect();
+    let mut headers = HeaderMap::with_capacity(accepted.headers.len() + 4);
+    for (name, value) in &accepted.headers {
+        let ends_here = NOT_FORWARDED.contains(name)
+            || credentials::is_credential(name)
+            || named_by_connection(&accepted.headers, name)
+            || (translated && exchange::belongs_to(dialect, name));
+        if !ends_here {
+            headers.append(name.clone(), value.clone());
+        }
+    }
+    headers
+}
+
+fn named_by_connection(headers: &HeaderMap, name: &HeaderName) -> bool {
+    headers.get_all(header::CONNECTION).iter().any(|listed| {
+        listed.to_str().is_ok_and(|listed| {
+            listed
+                .split(',')
+                .any(|one| one.trim().eq_ignore_ascii_case(name.as_str()))
+        })
+    })
+}

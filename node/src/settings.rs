@@ -1,0 +1,106 @@
+//! The command line: as typed here, as needed in the commands.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::simulate;
+
+/// Port 1975 and 1064 are those of Envoy AI Gateway's stand-alone mode: what points there works here.
+const DEFAULT_LISTEN: &str = "127.0.0.1:1975";
+const DEFAULT_ADMIN: &str = "127.0.0.1:1064";
+
+/// An AI gateway: one endpoint for all models, with failover, metering and true limits.
+#[derive(Debug, Parser)]
+#[command(name = "tollgate", version, arg_required_else_help = true)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Runs a node.
+    Run(Box<Run>),
+    /// Checks manifests and prints every problem; exits 1 if there is one.
+    Validate(Validate),
+    /// Prints the custom resource definitions as YAML.
+    Crds,
+    /// Runs a provider to try things against: true token counts, streaming, scripted failures.
+    SimulateProvider(Box<simulate::Options>),
+}
+
+/// With nothing given: clients on 127.0.0.1:1975, admin on 127.0.0.1:1064, routes made from OPENAI_API_KEY,
+/// ANTHROPIC_API_KEY and AZURE_OPENAI_API_KEY where set, and a built-in demo model, `tollgate-demo`.
+#[derive(Debug, Args)]
+pub(crate) struct Run {
+    /// Manifests: files, or folders of .yaml, .yml and .json files. Watched: an edit takes effect by itself.
+    #[arg(short = 'f', long = "file", value_name = "FILE_OR_DIR")]
+    pub(crate) files: Vec<PathBuf>,
+
+    /// Where clients connect [default: 127.0.0.1:1975]. Serves all Gateways' listeners, clear text and TLS; the ports
+    /// that Gateways name are opened too, on the same address, unless this is given.
+    #[arg(long, value_name = "ADDR")]
+    listen: Option<SocketAddr>,
+
+    /// Where health, metrics and the admin API are. Off loopback, TOLLGATE_ADMIN_TOKEN must be set and is asked for.
+    #[arg(long, value_name = "ADDR", default_value = DEFAULT_ADMIN)]
+    pub(crate) admin: SocketAddr,
+
+    /// The token that the admin API asks for.
+    #[arg(
+        long,
+        env = "TOLLGATE_ADMIN_TOKEN",
+        hide_env_values = true,
+        value_name = "TOKEN"
+    )]
+    pub(crate) admin_token: Option<String>,
+
+    /// Access log: `stdout`, `off`, or a file to append to.
+    #[arg(long, value_name = "SINK", default_value = "stdout")]
+    pub(crate) access_log: String,
+
+    /// The largest request body, in bytes.
+    #[arg(long, value_name = "BYTES", default_value_t = 32 * 1024 * 1024)]
+    pub(crate) max_body: usize,
+
+    /// Requests that may run at once; more are refused with 503.
+    #[arg(long, value_name = "N", default_value_t = 16_384, value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) max_running: u64,
+
+    /// After SIGTERM, running answers get this long to finish, in seconds.
+    #[arg(long, value_name = "SECONDS", default_value_t = 30)]
+    drain_timeout: u64,
+}
+
+/// Checks manifests.
+#[derive(Debug, Args)]
+pub(crate) struct Validate {
+    /// Manifests: files, or folders of .yaml, .yml and .json files.
+    #[arg(
+        short = 'f',
+        long = "file",
+        value_name = "FILE_OR_DIR",
+        required = true
+    )]
+    pub(crate) files: Vec<PathBuf>,
+}
+
+impl Run {
+    /// The address for clients.
+    pub(crate) fn listen(&self) -> SocketAddr {
+        self.listen
+            .unwrap_or_else(|| DEFAULT_LISTEN.parse().expect("the default is an address"))
+    }
+
+    /// Whether the ports of Gateway listeners are opened beside it.
+    pub(crate) fn opens_gateway_ports(&self) -> bool {
+        self.listen.is_none()
+    }
+
+    pub(crate) fn drain_timeout(&self) -> Duration {
+        Duration::from_secs(self.drain_timeout)
+    }
+}

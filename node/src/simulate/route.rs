@@ -1,0 +1,154 @@
+//! Which endpoint a path means. Paths are matched by their ends, so that any prefix a gateway adds is
+//! fine.
+
+use http::{HeaderMap, Method, StatusCode, Uri};
+
+use super::error::ApiError;
+use super::options::Dialects;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Dialect {
+    OpenAi,
+    Anthropic,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Endpoint {
+    Chat,
+    Completions,
+    Embeddings,
+    Responses,
+    Messages,
+    CountTokens,
+    Models,
+    Model(String),
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Route {
+    pub(crate) endpoint: Endpoint,
+    pub(crate) dialect: Dialect,
+    /// The deployment in an Azure path.
+    pub(crate) deployment: Option<String>,
+}
+
+/// The dialect that an error should be told in when the path does not say.
+pub(crate) fn guess(dialects: Dialects, path: &str, headers: &HeaderMap) -> Dialect {
+    let says_anthropic = || path.contains("/messages") || headers.contains_key("anthropic-version");
+    match dialects {
+        Dialects::Anthropic => Dialect::Anthropic,
+        Dialects::All if says_anthropic() => Dialect::Anthropic,
+        Dialects::Openai | Dialects::All => Dialect::OpenAi,
+    }
+}
+
+pub(crate) fn find(
+    dialects: Dialects,
+    method: &Method,
+    uri: &Uri,
+    headers: &HeaderMap,
+) -> Result<Route, ApiError> {
+    let path = uri.path().trim_end_matches('/');
+    let unknown = || {
+        ApiError::new(
+            StatusCode::NOT_FOUND,
+            format!("Unknown path: {method} {path}"),
+        )
+        .code("unknown_url")
+    };
+    let (endpoint, wanted, dialect) =
+        endpoint(path, guess(dialects, path, headers)).ok_or_else(unknown)?;
+    let spoken = match dialects {
+        Dialects::All => true,
+        Dialects::Openai => dialect == Dialect::OpenAi,
+        Dialects::Anthropic => dialect == Dialect::Anthropic,
+    };
+    if !spoken {
+        return Err(unknown());
+    }
+    if method != wanted {
+        let message = format!("Method {method} is not allowed here, {wanted} is");
+        return Err(ApiError::new(StatusCode::METHOD_NOT_ALLOWED, message));
+    }
+    let deployment = deployment(path).map(str::to_owned);
+    if deployment.is_some() && !uri.query().unwrap_or_default().contains("api-version=") {
+        return Err(
+            ApiError::new(StatusCode::NOT_FOUND, "Resource not found: no api-version").code("404"),
+        );
+    }
+    Ok(Route {
+        endpoint,
+        dialect,
+        deployment,
+    })
+}
+
+fn endpoint(path: &str, guessed: Dialect) -> Option<(Endpoint, Method, Dialect)> {
+    #[rustfmt::skip]
+    const POSTS: [(&str, Endpoint, Dialect); 6] = [
+        ("/chat/completions",      Endpoint::Chat,        Dialect::OpenAi),
+        ("/completions",           Endpoint::Completions, Dialect::OpenAi),
+        ("/embeddings",            Endpoint::Embeddings,  Dialect::OpenAi),
+        ("/responses",             Endpoint::Responses,   Dialect::OpenAi),
+        ("/messages/count_tokens", Endpoint::CountTokens, Dialect::Anthropic),
+        ("/messages",              Endpoint::Messages,    Dialect::Anthropic),
+    ];
+    for (end, endpoint, dialect) in POSTS {
+        if path.ends_with(end) {
+            return Some((endpoint, Method::POST, dialect));
+        }
+    }
+    if path.ends_with("/models") {
+        return Some((Endpoint::Models, Method::GET, guessed));
+    }
+    let (_, id) = path.rsplit_once("/models/")?;
+    Some((Endpoint::Model(id.to_owned()), Method::GET, guessed))
+}
+
+fn deployment(path: &str) -> Option<&str> {
+    let (_, rest) = path.split_once("/openai/deployments/")?;
+    rest.split('/').next()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn finds_endpoints_by_the_end_of_the_path() {
+        use Dialects::{All, Anthropic, Openai};
+        #[rustfmt::skip]
+        let cases = [
+            // dialects  method  path                                    endpoint or status
+            (All,       "POST", "/v1/chat/completions",                  "Chat OpenAi"),
+            (All,       "POST", "/some/prefix/chat/completions/",        "Chat OpenAi"),
+            (All,       "POST", "/v1/completions",                       "Completions OpenAi"),
+            (All,       "POST", "/v1/messages?beta=true",                "Messages Anthropic"),
+            (All,       "POST", "/v1/messages/count_tokens",             "CountTokens Anthropic"),
+            (All,       "GET",  "/v1/models",                            "Models OpenAi"),
+            (All,       "GET",  "/v1/models/a-b",                        "Model(\"a-b\") OpenAi"),
+            (Anthropic, "GET",  "/v1/models",                            "Models Anthropic"),
+            (All,       "GET",  "/v1/chat/completions",                  "405"),
+            (All,       "POST", "/v1/nothing",                           "404"),
+            (Openai,    "POST", "/v1/messages",                          "404"),
+            (Anthropic, "POST", "/v1/chat/completions",                  "404"),
+            (All,       "POST", "/openai/deployments/d/chat/completions", "404"), // no api-version
+            (All,       "POST", "/openai/deployments/d/chat/completions?api-version=1", "Chat OpenAi d"),
+        ];
+        for (dialects, method, path, expected) in cases {
+            let uri: Uri = path.parse().unwrap();
+            let method = Method::from_bytes(method.as_bytes()).unwrap();
+            let found = match find(dialects, &method, &uri, &HeaderMap::new()) {
+                Err(error) => error.status.as_u16().to_string(),
+                Ok(route) => {
+                    let deployment = route
+                        .deployment
+                        .map(|d| format!(" {d}"))
+                        .unwrap_or_default();
+                    format!("{:?} {:?}{deployment}", route.endpoint, route.dialect)
+                }
+            };
+            assert_eq!(found, expected, "{dialects:?} {method} {path}");
+        }
+    }
+}

@@ -1,0 +1,289 @@
+//! Prometheus metrics: OpenTelemetry's GenAI names, with the labels and buckets of Envoy AI Gateway, so that its
+//! dashboards work unchanged. No metric has a name elsewhere.
+//!
+//! Looking instruments up by six labels for each request would cost more than the request; a set of handles is kept for
+//! each combination of labels. Names that clients choose can't fill that table: past its bound they are counted as
+//! `_other`.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use arc_swap::ArcSwap;
+use metrics::{Counter, Gauge, Histogram, Key, KeyName, Label, Level, Metadata, Recorder};
+use metrics_exporter_prometheus::{
+    Matcher, PrometheusBuilder, PrometheusHandle, PrometheusRecorder,
+};
+
+use crate::request::trail::{End, Trail};
+
+const TOKEN_USAGE: &str = "gen_ai.client.token.usage";
+const REQUEST_DURATION: &str = "gen_ai.server.request.duration";
+const TIME_TO_FIRST_TOKEN: &str = "gen_ai.server.time_to_first_token";
+const TIME_PER_OUTPUT_TOKEN: &str = "gen_ai.server.time_per_output_token";
+const REFUSALS: &str = "tollgate.refusals";
+const IN_FLIGHT: &str = "tollgate.requests.in_flight";
+const CONFIG_PROBLEMS: &str = "tollgate.config.problems";
+const CONFIG_REVISION: &str = "tollgate.config.revision";
+const LOG_LINES_DROPPED: &str = "tollgate.access_log.lines_dropped";
+
+/// Powers of four, 1 to 4^13 (OpenTelemetry's advice for token counts).
+const TOKEN_BUCKETS: [f64; 14] = [
+    1.0,
+    4.0,
+    16.0,
+    64.0,
+    256.0,
+    1_024.0,
+    4_096.0,
+    16_384.0,
+    65_536.0,
+    262_144.0,
+    1_048_576.0,
+    4_194_304.0,
+    16_777_216.0,
+    67_108_864.0,
+];
+const DURATION_BUCKETS_S: [f64; 14] = [
+    0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92,
+];
+const FIRST_TOKEN_BUCKETS_S: [f64; 21] = [
+    0.001, 0.005, 0.01, 0.02, 0.04, 0.06, 0.08, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0,
+    15.0, 20.0, 30.0, 45.0, 60.0,
+];
+const PER_TOKEN_BUCKETS_S: [f64; 12] = [
+    0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.75, 2.5,
+];
+
+/// Combinations of labels that are told apart.
+const MOST_LABEL_SETS: usize = 2_000;
+/// Stands for every model past the bound.
+const OTHER: &str = "_other";
+/// OpenTelemetry's value for an error that has no name of its own.
+const OTHER_ERROR: &str = "_OTHER";
+
+/// All instruments of this node.
+pub(crate) struct Metrics {
+    recorder: PrometheusRecorder,
+    handle: PrometheusHandle,
+    known: ArcSwap<HashMap<Labels, Arc<Instruments>>>,
+    growing: Mutex<()>,
+}
+
+/// The gauges that others set.
+#[derive(Clone)]
+pub(crate) struct Gauges {
+    pub(crate) in_flight: Gauge,
+    pub(crate) config_problems: Gauge,
+    pub(crate) config_revision: Gauge,
+    pub(crate) log_lines_dropped: Counter,
+}
+
+#[derive(Clone, PartialEq, Eq, Hash)]
+struct Labels {
+    operation: &'static str,
+    provider: &'static str,
+    original_model: String,
+    request_model: String,
+    response_model: String,
+    backend: String,
+    failed: bool,
+}
+
+struct Instruments {
+    duration: Histogram,
+    first_token: Histogram,
+    per_token: Histogram,
+    input: Histogram,
+    output: Histogram,
+    cached_input: Histogram,
+    cache_creation_input: Histogram,
+    reasoning: Histogram,
+}
+
+impl Metrics {
+    /// Registers buckets and descriptions.
+    pub(crate) fn new() -> Result<Self, String> {
+        let buckets: [(&str, &[f64]); 4] = [
+            (TOKEN_USAGE, &TOKEN_BUCKETS),
+            (REQUEST_DURATION, &DURATION_BUCKETS_S),
+            (TIME_TO_FIRST_TOKEN, &FIRST_TOKEN_BUCKETS_S),
+            (TIME_PER_OUTPUT_TOKEN, &PER_TOKEN_BUCKETS_S),
+        ];
+        let mut builder = PrometheusBuilder::new();
+        for (name, values) in buckets {
+            let matcher = Matcher::Full(name.to_owned());
+            builder = builder
+                .set_buckets_for_metric(matcher, values)
+                .map_err(|error| error.to_string())?;
+        }
+        let recorder = builder.build_recorder();
+        for (name, text) in [
+            (TOKEN_USAGE, "Tokens by kind, of each answer."),
+            (
+                REQUEST_DURATION,
+                "Seconds from the request's head to the answer's last byte.",
+            ),
+            (
+                TIME_TO_FIRST_TOKEN,
+                "Seconds from the request's head to the first output.",
+            ),
+            (
+                TIME_PER_OUTPUT_TOKEN,
+                "Seconds per output token after the first.",
+            ),
+        ] {
+            recorder.describe_histogram(KeyName::from_const_str(name), None, text.into());
+        }
+        let handle = recorder.handle();
+        Ok(Self {
+            recorder,
+            handle,
+            known: ArcSwap::default(),
+            growing: Mutex::new(()),
+        })
+    }
+
+    /// For the admin's `/metrics`, and for the upkeep that keeps histograms small.
+    pub(crate) fn handle(&self) -> PrometheusHandle {
+        self.handle.clone()
+    }
+
+    /// The gauges that are set from elsewhere.
+    pub(crate) fn gauges(&self) -> Gauges {
+        let gauge = |name| {
+            self.recorder
+                .register_gauge(&Key::from_static_name(name), &METADATA)
+        };
+        Gauges {
+            in_flight: gauge(IN_FLIGHT),
+            config_problems: gauge(CONFIG_PROBLEMS),
+            config_revision: gauge(CONFIG_REVISION),
+            log_lines_dropped: self
+                .recorder
+                .register_counter(&Key::from_static_name(LOG_LINES_DROPPED), &METADATA),
+        }
+    }
+
+    /// Counts a request that is over.
+    pub(crate) fn record(&self, trail: &Trail) {
+        if let End::Refused(reason) = trail.end {
+            let key = Key::from_parts(REFUSALS, vec![Label::from_static_parts("reason", reason)]);
+            self.recorder.register_counter(&key, &METADATA).increment(1);
+        }
+        let Some(rule) = trail.rule.as_ref().filter(|_| trail.attempts > 0) else {
+            return;
+        };
+        let candidate = &rule.candidates[trail.candidate];
+        let labels = Labels {
+            operation: trail.operation,
+            provider: tollgate_api::providers::provider(candidate.backend.schema).name,
+            original_model: trail.original_model.clone(),
+            request_model: trail.request_model().to_owned(),
+            response_model: trail.response_model.clone().unwrap_or_default(),
+            backend: candidate.backend.name.to_string(),
+            failed: trail.end != End::Whole,
+        };
+        self.instruments(labels).record(trail);
+    }
+
+    fn instruments(&self, labels: Labels) -> Arc<Instruments> {
+        let known = self.known.load();
+        if let Some(instruments) = known.get(&labels) {
+            return Arc::clone(instruments);
+        }
+        drop(known);
+        let _one_at_a_time = self.growing.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = self.known.load_full();
+        let labels = if known.len() < MOST_LABEL_SETS {
+            labels
+        } else {
+            let other = || OTHER.to_owned();
+            Labels {
+                original_model: other(),
+                request_model: other(),
+                response_model: other(),
+                ..labels
+            }
+        };
+        if let Some(instruments) = known.get(&labels) {
+            return Arc::clone(instruments);
+        }
+        let instruments = Arc::new(Instruments::register(&self.recorder, &labels));
+        let mut grown = HashMap::clone(&known);
+        grown.insert(labels, Arc::clone(&instruments));
+        self.known.store(Arc::new(grown));
+        instruments
+    }
+}
+
+static METADATA: Metadata<'static> = Metadata::new("tollgate", Level::INFO, None);
+
+impl Instruments {
+    fn register(recorder: &PrometheusRecorder, labels: &Labels) -> Self {
+        let mut common = vec![
+            Label::new("gen_ai.operation.name", labels.operation),
+            Label::new("gen_ai.provider.name", labels.provider),
+            Label::new("gen_ai.original.model", labels.original_model.clone()),
+            Label::new("gen_ai.request.model", labels.request_model.clone()),
+            Label::new("gen_ai.response.model", labels.response_model.clone()),
+            Label::new("gen_ai.backend", labels.backend.clone()),
+        ];
+        let tokens = |kind: &'static str| {
+            let mut labels = common.clone();
+            labels.push(Label::from_static_parts("gen_ai.token.type", kind));
+            recorder.register_histogram(&Key::from_parts(TOKEN_USAGE, labels), &METADATA)
+        };
+        let input = tokens("input");
+        let output = tokens("output");
+        let cached_input = tokens("cached_input");
+        let cache_creation_input = tokens("cache_creation_input");
+        let reasoning = tokens("reasoning");
+        if labels.failed {
+            common.push(Label::from_static_parts("error.type", OTHER_ERROR));
+        }
+        let plain = |name: &'static str| {
+            recorder.register_histogram(&Key::from_parts(name, common.clone()), &METADATA)
+        };
+        Self {
+            duration: plain(REQUEST_DURATION),
+            first_token: plain(TIME_TO_FIRST_TOKEN),
+            per_token: plain(TIME_PER_OUTPUT_TOKEN),
+            input,
+            output,
+            cached_input,
+            cache_creation_input,
+            reasoning,
+        }
+    }
+
+    fn record(&self, trail: &Trail) {
+        self.duration.record(trail.started.elapsed());
+        let Some((usage, _)) = trail.usage else {
+            return;
+        };
+        let kinds = [
+            (&self.input, usage.input),
+            (&self.output, usage.output),
+            (&self.cached_input, usage.cached_input),
+            (&self.cache_creation_input, usage.cache_creation_input),
+            (&self.reasoning, usage.reasoning),
+        ];
+        for (histogram, tokens) in kinds {
+            if tokens > 0 {
+                #[expect(
+                    clippy::cast_precision_loss,
+                    reason = "token counts are far below 2^52"
+                )]
+                histogram.record(tokens as f64);
+            }
+        }
+        if trail.streamed {
+            if let Some(first) = trail.pace.to_first(trail.started) {
+                self.first_token.record(first);
+            }
+            if let Some(per_token) = trail.pace.per_token(usage.output) {
+                self.per_token.record(per_token);
+            }
+        }
+    }
+}

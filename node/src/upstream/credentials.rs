@@ -1,0 +1,69 @@
+//! Which key an upstream gets to see: the backend's own, or the client's where the policy's override says so. Nothing
+//! that a client sent as a credential passes otherwise.
+
+use http::{HeaderMap, HeaderName, HeaderValue, header};
+use tollgate_crds::{Backend, CredentialKind};
+
+use crate::request::refusal::Refusal;
+
+/// Headers in which clients send keys, for us or for a provider.
+const CREDENTIALS: [HeaderName; 6] = [
+    header::AUTHORIZATION,
+    header::PROXY_AUTHORIZATION,
+    header::COOKIE,
+    HeaderName::from_static("x-api-key"),
+    HeaderName::from_static("api-key"),
+    HeaderName::from_static("x-goog-api-key"),
+];
+/// Control headers of the per-request credential override.
+const OVERRIDE_PREFIX: &str = "x-aigw-";
+
+/// Whether this request header is a credential, or asks for one to be used: never forwarded as it came.
+pub(crate) fn is_credential(name: &HeaderName) -> bool {
+    CREDENTIALS.contains(name) || name.as_str().starts_with(OVERRIDE_PREFIX)
+}
+
+/// Puts the backend's credential into `headers`, in the place where its provider looks for it.
+pub(crate) fn inject(
+    backend: &Backend,
+    client: &HeaderMap,
+    headers: &mut HeaderMap,
+) -> Result<(), Refusal> {
+    let Some(credential) = &backend.credential else {
+        return Ok(());
+    };
+    let key = match &backend.credential_override {
+        None => credential.key.expose().to_owned(),
+        Some(own) => {
+            headers.remove(&own.header);
+            let sent = client
+                .get(&own.header)
+                .and_then(|value| value.to_str().ok());
+            match sent.map(bare_key).filter(|key| !key.is_empty()) {
+                Some(key) => key.to_owned(),
+                None if own.fall_back => credential.key.expose().to_owned(),
+                None => {
+                    return Err(Refusal::MissingCredential {
+                        header: own.header.clone(),
+                    });
+                }
+            }
+        }
+    };
+    let (name, text) = match credential.kind {
+        CredentialKind::ApiKey => (header::AUTHORIZATION, format!("Bearer {key}")),
+        CredentialKind::AzureApiKey => (HeaderName::from_static("api-key"), key),
+        CredentialKind::AnthropicApiKey => (HeaderName::from_static("x-api-key"), key),
+    };
+    let mut value = HeaderValue::try_from(text).map_err(|_| Refusal::NoBackend {
+        route: backend.name.to_string(),
+    })?;
+    value.set_sensitive(true);
+    headers.insert(name, value);
+    Ok(())
+}
+
+/// An override header may be the one in which clients send bearer tokens.
+fn bare_key(value: &str) -> &str {
+    value.strip_prefix("Bearer ").unwrap_or(value).trim()
+}

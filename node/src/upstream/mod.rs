@@ -1,0 +1,219 @@
+//! Upstreams: the live side of the snapshot's backends. Pools, breakers and credentials; they outlive a change of
+//! configuration, so that an edit costs nobody a connection.
+//!
+//! ```text
+//! snapshot.backends ── resolve ──▶ Upstream { endpoints: [ Endpoint { base, client, breaker } ] }
+//! ```
+
+pub(crate) mod body;
+pub(crate) mod breaker;
+pub(crate) mod choice;
+pub(crate) mod connect;
+pub(crate) mod credentials;
+pub(crate) mod retry;
+mod tls;
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use http::Uri;
+use http::uri::{Authority, PathAndQuery, Scheme};
+use hyper_util::client::legacy::Client;
+use hyper_util::rt::{TokioExecutor, TokioTimer};
+use tollgate_crds::{self as crds, Backend, ResourceName, Snapshot};
+
+use body::SegmentsBody;
+use breaker::{Breaker, Health};
+use connect::{Connector, Reach};
+
+/// How long an idle connection is kept for the next request; below what common load balancers allow (60 s).
+const IDLE_TIMEOUT: Duration = Duration::from_secs(50);
+/// Idle connections kept to one address; more are closed when their answer ends.
+const MOST_IDLE: usize = 1_024;
+
+pub(crate) type HttpClient = Client<Connector, SegmentsBody>;
+
+/// All transports and breakers of this node, by what they reach.
+#[derive(Default)]
+pub(crate) struct Upstreams {
+    transports: Mutex<HashMap<Reach, HttpClient>>,
+    breakers: Mutex<HashMap<String, Arc<Breaker>>>,
+}
+
+/// One backend, ready to be called.
+pub(crate) struct Upstream {
+    endpoints: Vec<Endpoint>,
+    turn: AtomicUsize,
+}
+
+/// One address of a backend.
+pub(crate) struct Endpoint {
+    scheme: Scheme,
+    authority: Authority,
+    pub(crate) client: HttpClient,
+    pub(crate) breaker: Arc<Breaker>,
+}
+
+/// Why a backend of the snapshot cannot be called.
+#[derive(Debug)]
+pub(crate) struct Unusable {
+    pub(crate) backend: ResourceName,
+    pub(crate) reason: String,
+}
+
+impl Upstreams {
+    /// Resolves every backend of a snapshot. What is no longer reached is dropped; its running requests go on.
+    pub(crate) fn resolve(
+        &self,
+        snapshot: &Snapshot,
+    ) -> (HashMap<ResourceName, Arc<Upstream>>, Vec<Unusable>) {
+        let mut transports = self
+            .transports
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let mut breakers = self.breakers.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut kept = Kept {
+            transports: HashMap::new(),
+            breakers: HashMap::new(),
+        };
+        let mut resolved = HashMap::new();
+        let mut unusable = Vec::new();
+        for backend in &snapshot.backends {
+            match resolve(backend, &transports, &breakers, &mut kept) {
+                Ok(upstream) => {
+                    resolved.insert(backend.name.clone(), Arc::new(upstream));
+                }
+                Err(reason) => unusable.push(Unusable {
+                    backend: backend.name.clone(),
+                    reason,
+                }),
+            }
+        }
+        *transports = kept.transports;
+        *breakers = kept.breakers;
+        (resolved, unusable)
+    }
+}
+
+struct Kept {
+    transports: HashMap<Reach, HttpClient>,
+    breakers: HashMap<String, Arc<Breaker>>,
+}
+
+fn resolve(
+    backend: &Backend,
+    transports: &HashMap<Reach, HttpClient>,
+    breakers: &HashMap<String, Arc<Breaker>>,
+    kept: &mut Kept,
+) -> Result<Upstream, String> {
+    let mut endpoints = Vec::with_capacity(backend.endpoints.len());
+    for endpoint in &backend.endpoints {
+        let reach = Reach::of(backend, endpoint);
+        let client = match kept
+            .transports
+            .get(&reach)
+            .or_else(|| transports.get(&reach))
+        {
+            Some(client) => client.clone(),
+            None => client(&reach)?,
+        };
+        kept.transports.insert(reach, client.clone());
+
+        let authority = authority(endpoint)?;
+        let name = format!("{} {authority}", backend.name);
+        let breaker = kept
+            .breakers
+            .get(&name)
+            .or_else(|| breakers.get(&name))
+            .cloned()
+            .unwrap_or_default();
+        kept.breakers.insert(name, Arc::clone(&breaker));
+        let scheme = if backend.tls.is_some() {
+            Scheme::HTTPS
+        } else {
+            Scheme::HTTP
+        };
+        endpoints.push(Endpoint {
+            scheme,
+            authority,
+            client,
+            breaker,
+        });
+    }
+    Ok(Upstream {
+        endpoints,
+        turn: AtomicUsize::new(0),
+    })
+}
+
+fn client(reach: &Reach) -> Result<HttpClient, String> {
+    let connector = Connector::new(reach)?;
+    let mut builder = Client::builder(TokioExecutor::new());
+    builder.pool_timer(TokioTimer::new());
+    builder.timer(TokioTimer::new());
+    builder.pool_idle_timeout(IDLE_TIMEOUT);
+    builder.pool_max_idle_per_host(MOST_IDLE);
+    builder.http2_only(reach.h2);
+    builder.http2_adaptive_window(true);
+    Ok(builder.build(connector))
+}
+
+fn authority(endpoint: &crds::Endpoint) -> Result<Authority, String> {
+    let text = match endpoint {
+        crds::Endpoint::Host { host, port } if host.contains(':') => format!("[{host}]:{port}"),
+        crds::Endpoint::Host { host, port } => format!("{host}:{port}"),
+        crds::Endpoint::Unix { .. } => "localhost".to_owned(),
+    };
+    Authority::try_from(text.as_str()).map_err(|error| format!("address {text}: {error}"))
+}
+
+impl Upstream {
+    /// The endpoint whose turn it is among the healthy ones; none if all are broken.
+    pub(crate) fn healthy(&self, now_ms: u64) -> Option<&Endpoint> {
+        self.in_turn()
+            .find(|endpoint| match endpoint.breaker.check(now_ms) {
+                Health::Closed => true,
+                Health::HalfOpen => endpoint.breaker.probe(now_ms),
+                Health::Open | Health::Resting => false,
+            })
+    }
+
+    /// Whether any endpoint would be tried now, without taking a probe.
+    pub(crate) fn usable(&self, now_ms: u64) -> bool {
+        self.endpoints
+            .iter()
+            .any(|endpoint| match endpoint.breaker.check(now_ms) {
+                Health::Closed | Health::HalfOpen => true,
+                Health::Open | Health::Resting => false,
+            })
+    }
+
+    /// The endpoint whose turn it is, whatever its health: better a try than a certain no.
+    pub(crate) fn any(&self) -> Option<&Endpoint> {
+        self.in_turn().next()
+    }
+
+    fn in_turn(&self) -> impl Iterator<Item = &Endpoint> {
+        let start = match self.endpoints.len() {
+            0 | 1 => 0,
+            several => self.turn.fetch_add(1, Ordering::Relaxed) % several,
+        };
+        self.endpoints[start..]
+            .iter()
+            .chain(&self.endpoints[..start])
+    }
+}
+
+impl Endpoint {
+    /// The URI of `path` (with its query) at this endpoint.
+    pub(crate) fn uri(&self, path: &str) -> Result<Uri, String> {
+        let path = PathAndQuery::try_from(path).map_err(|error| format!("path {path}: {error}"))?;
+        let mut parts = http::uri::Parts::default();
+        parts.scheme = Some(self.scheme.clone());
+        parts.authority = Some(self.authority.clone());
+        parts.path_and_query = Some(path);
+        Uri::from_parts(parts).map_err(|error| error.to_string())
+    }
+}

@@ -1,0 +1,257 @@
+"""What the client tests stand on: the gateway, its admin API, the simulated provider, and a runner for cases.
+
+The test command starts all three and passes their URLs:
+
+    TEST_GATEWAY, TEST_ADMIN    the gateway, http://127.0.0.1:PORT each
+    TEST_SIMULATOR              the provider that all its backends lead to
+
+A case is a function of a client script, marked with `@case`. Cases run one after the other, since they set the
+simulator's script for all. Every case starts with a simulator that has forgotten everything.
+"""
+
+import inspect
+import json
+import os
+import re
+import sys
+import time
+import traceback
+
+import httpx
+
+GATEWAY = os.environ["TEST_GATEWAY"]
+ADMIN = os.environ["TEST_ADMIN"]
+SIMULATOR = os.environ["TEST_SIMULATOR"]
+
+# What the client holds, and what the gateway's backends hold. The first must never be seen upstream.
+CLIENT_KEY = "client-key-of-its-own"
+BACKEND_KEY = "backend-key-of-the-gateway"
+
+# A red dot: 1 by 1 pixel.
+PNG_BASE64 = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAIAAACQd1PeAAAADElEQVR4nGP4z8AAAAMBAQDJ/pLvAAAAAElFTkSuQmCC"
+
+http = httpx.Client(timeout=30, trust_env=False)
+_cases = []
+
+
+def case(function):
+    """Marks a test case."""
+    _cases.append(function)
+    return function
+
+
+def on_models(*models):
+    """The case is run once for each model."""
+
+    def wrap(function):
+        for model in models:
+            def run(model=model):
+                function(model)
+
+            run.__name__ = f"{function.__name__}[{model}]"
+            _cases.append(run)
+        return function
+
+    return wrap
+
+
+def run_cases():
+    """Runs all marked cases, or those whose names contain a word of TEST_CASES, and exits 1 if one failed."""
+    wanted = os.environ.get("TEST_CASES", "").split()
+    failed, started = [], time.monotonic()
+    chosen = [one for one in _cases if not wanted or any(word in one.__name__ for word in wanted)]
+    for one in chosen:
+        reset()
+        begun = time.monotonic()
+        try:
+            one()
+            print(f"ok      {one.__name__} ({time.monotonic() - begun:.2f} s)", flush=True)
+        except Exception:  # noqa: BLE001 (whatever it is, the other cases are still worth running)
+            failed.append(one.__name__)
+            print(f"FAILED  {one.__name__}\n{traceback.format_exc()}", flush=True)
+    print(f"{len(chosen) - len(failed)} of {len(chosen)} cases passed in {time.monotonic() - started:.1f} s", flush=True)
+    if not chosen:
+        sys.exit(f"no case is named like {wanted}")
+    if failed:
+        sys.exit(f"failed: {', '.join(failed)}")
+
+
+# ---- The simulated provider
+
+
+def reset(script=""):
+    """The simulator forgets its counts and plays `script` (grammar: `tollgate simulate-provider --help`)."""
+    answer = http.post(f"{SIMULATOR}/simulate/reset", params={"fail": script})
+    assert answer.status_code == 200, f"the script {script!r}: {answer.text}"
+
+
+def scripted(script):
+    """A header by which one request (and each of its retries) is played by `script`."""
+    return {"x-simulate": script}
+
+
+def stats():
+    """What the simulator produced since the last reset, all models together."""
+    return http.get(f"{SIMULATOR}/simulate/stats").json()["total"]
+
+
+def stats_of(model):
+    """What it produced for one model."""
+    return http.get(f"{SIMULATOR}/simulate/stats").json()["models"][model]
+
+
+def upstream_requests():
+    """What reached the simulator since the last reset, oldest first; the body parsed."""
+    found = http.get(f"{SIMULATOR}/simulate/requests").json()["requests"]
+    for one in found:
+        one["json"] = json.loads(one["body"]) if one["body"] else None
+    return found
+
+
+def last_upstream_request():
+    """The newest request that reached the simulator."""
+    found = upstream_requests()
+    assert found, "nothing reached the upstream"
+    return found[-1]
+
+
+class Replayed:
+    """The simulator's own answer to the request that the gateway sent it, asked for again without the gateway.
+
+    The simulator is deterministic, so text, tool calls and counts must be the same that the client was given.
+    """
+
+    def __init__(self, recorded=None):
+        recorded = recorded or last_upstream_request()
+        headers = {name: value for name, value in recorded["headers"].items() if name not in ("host", "content-length")}
+        body = recorded["body"].encode()
+        answer = http.post(SIMULATOR + recorded["path"], headers=headers, content=body)
+        assert answer.status_code == 200, answer.text
+        self.text, self.calls, self.usage = "", [], None
+        anthropic = recorded["path"].endswith("/messages")
+        if answer.headers["content-type"].startswith("text/event-stream"):
+            read = self._anthropic_event if anthropic else self._openai_event
+            for _, data in events(answer.text):
+                if data != "[DONE]":
+                    read(json.loads(data))
+        elif anthropic:
+            self._anthropic_message(answer.json())
+        else:
+            self._openai_completion(answer.json())
+        self.calls = [(name, json.loads(arguments)) for name, arguments in self.calls]
+
+    def _openai_completion(self, body):
+        message = body["choices"][0]["message"]
+        self.text = message["content"] or ""
+        self.calls = [(c["function"]["name"], c["function"]["arguments"]) for c in message.get("tool_calls") or []]
+        self.usage = body["usage"]
+
+    def _openai_event(self, chunk):
+        self.usage = chunk.get("usage") or self.usage
+        for choice in chunk["choices"]:
+            self.text += choice["delta"].get("content") or ""
+            for call in choice["delta"].get("tool_calls") or []:
+                if call.get("id"):
+                    self.calls.append((call["function"]["name"], ""))
+                name, arguments = self.calls[call["index"]]
+                self.calls[call["index"]] = (name, arguments + call["function"].get("arguments", ""))
+
+    def _anthropic_message(self, body):
+        for block in body["content"]:
+            if block["type"] == "text":
+                self.text += block["text"]
+            elif block["type"] == "tool_use":
+                self.calls.append((block["name"], json.dumps(block["input"])))
+        self.usage = body["usage"]
+
+    def _anthropic_event(self, event):
+        if event["type"] == "content_block_start" and event["content_block"]["type"] == "tool_use":
+            self.calls.append((event["content_block"]["name"], ""))
+        elif event["type"] == "content_block_delta" and event["delta"]["type"] == "text_delta":
+            self.text += event["delta"]["text"]
+        elif event["type"] == "content_block_delta" and event["delta"]["type"] == "input_json_delta":
+            name, arguments = self.calls[-1]
+            self.calls[-1] = (name, arguments + event["delta"]["partial_json"])
+        elif event["type"] == "message_delta":
+            self.usage = event["usage"]
+
+
+def tokens(text):
+    """The simulator's stated tokenizer: a run of letters, digits and underscores, or any other visible character."""
+    return len(re.findall(r"\w+|[^\w\s]", text))
+
+
+# ---- The gateway
+
+
+def ledger():
+    """The gateway's ledger, rows summed by model."""
+    sums = {}
+    for row in http.get(f"{ADMIN}/v1/ledger").json()["rows"]:
+        of_model = sums.setdefault(row["model"], {"requests": 0, "estimated_requests": 0})
+        flat = {**row["usage"], "requests": row["requests"], "estimated_requests": row["estimated_requests"]}
+        flat |= {f"estimated_{name}": count for name, count in row["estimated_usage"].items()}
+        for name, count in flat.items():
+            of_model[name] = of_model.get(name, 0) + count
+    return sums
+
+
+def ledger_since(before, model):
+    """What was booked for a model since `before`, an older ledger()."""
+    now, old = ledger().get(model, {}), before.get(model, {})
+    return {name: count - old.get(name, 0) for name, count in now.items()}
+
+
+def events(text):
+    """The events of an SSE body as (name or None, data); comments are passed over."""
+    assert text.endswith("\n\n") or text.endswith("\r\n\r\n"), f"the last event is not closed: {text[-80:]!r}"
+    found = []
+    for block in re.split(r"\r?\n\r?\n", text):
+        fields = {}
+        for line in block.splitlines():
+            name, _, value = line.partition(":")
+            if name:
+                fields[name] = fields.get(name, []) + [value.removeprefix(" ")]
+        if "data" in fields:
+            found.append((fields.get("event", [None])[0], "\n".join(fields["data"])))
+    return found
+
+
+# ---- Expectations
+
+
+def eventually(question, what, within_s=5.0):
+    """Waits until `question()` is true: for counts that are booked right after the client has its answer."""
+    deadline = time.monotonic() + within_s
+    while True:
+        answer = question()
+        if answer:
+            return answer
+        assert time.monotonic() < deadline, f"not within {within_s} s: {what()if callable(what) else what}"
+        time.sleep(0.02)
+
+
+def equal(got, expected, what):
+    """Asserts equality and says what differs."""
+    assert got == expected, f"{what}: expected {expected!r}, got {got!r}"
+
+
+def raises(kinds, function):
+    """Calls `function` and gives back the exception of one of `kinds` that it must raise."""
+    try:
+        result = function()
+    except kinds as error:
+        return error
+    names = getattr(kinds, "__name__", kinds)
+    raise AssertionError(f"{inspect.getsource(function).strip()}: expected {names}, but it returned {result!r}")
+
+
+class Stopwatch:
+    """How long a block took, in seconds."""
+
+    def __enter__(self):
+        self.begun = time.monotonic()
+        return self
+
+    def __exit__(self, *_):
+        self.s = time.monotonic() - self.begun

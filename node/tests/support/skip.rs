@@ -1,0 +1,18 @@
+//! A test that can't run here says so loudly, and fails where skips are not allowed.
+
+use std::io::Write;
+
+/// Set to `deny`, a skip is a failure.
+const SKIPS: &str = "TOLLGATE_TEST_SKIPS";
+
+/// Says on standard error, past the test harness's capture, that `test` did not run, why, and what it needs.
+pub(crate) fn skip(test: &str, reason: &str) {
+    let text = format!(
+        "\nSKIPPED: {test}: {reason}\n         to run it: python3 (3.10 or newer) with its venv module, and PyPI or an index like it\n"
+    );
+    assert!(
+        std::env::var(SKIPS).as_deref() != Ok("deny"),
+        "{text}{SKIPS}=deny: nothing may be skipped here"
+    );
+    let _nobody_reads = std::io::stderr().write_all(text.as_bytes());
+}
