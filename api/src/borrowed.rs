@@ -200,26 +200,10 @@ mod tests {
             ("{}",                                      "",      None,       true,    0),
         ];
         for (json, text, count, present, bytes) in cases {
-            assert_eq!(
-                &*serde_json::from_str::<Text<'_>>(json).unwrap(),
-                text,
-                "{json}"
-            );
-            assert_eq!(
-                serde_json::from_str::<Count>(json).unwrap(),
-                Count(count),
-                "{json}"
-            );
-            assert_eq!(
-                serde_json::from_str::<Present>(json).unwrap(),
-                Present(present),
-                "{json}"
-            );
-            assert_eq!(
-                serde_json::from_str::<TextBytes>(json).unwrap(),
-                TextBytes(bytes),
-                "{json}"
-            );
+            assert_eq!(&*serde_json::from_str::<Text<'_>>(json).unwrap(), text, "{json}");
+            assert_eq!(serde_json::from_str::<Count>(json).unwrap(), Count(count), "{json}");
+            assert_eq!(serde_json::from_str::<Present>(json).unwrap(), Present(present), "{json}");
+            assert_eq!(serde_json::from_str::<TextBytes>(json).unwrap(), TextBytes(bytes), "{json}");
         }
     }
 }

@@ -67,10 +67,7 @@ pub struct BodyEdits {
 impl BodyEdits {
     /// Fields to set, with their JSON literals, and fields to remove. A field named in both is set. The error names the
     /// field whose value is no JSON.
-    pub fn new(
-        set: Vec<(String, String)>,
-        remove: Vec<String>,
-    ) -> Result<Self, (String, serde_json::Error)> {
+    pub fn new(set: Vec<(String, String)>, remove: Vec<String>) -> Result<Self, (String, serde_json::Error)> {
         let mut checked = Vec::with_capacity(set.len());
         for (field, literal) in set {
             if let Err(error) = serde_json::from_str::<IgnoredAny>(&literal) {
@@ -78,10 +75,7 @@ impl BodyEdits {
             }
             checked.push((field, Bytes::from(literal.trim().to_owned())));
         }
-        Ok(Self {
-            set: checked,
-            remove,
-        })
+        Ok(Self { set: checked, remove })
     }
 
     /// True if a body stays as it is.
@@ -101,11 +95,7 @@ pub(crate) struct Draft {
 
 impl Draft {
     pub(crate) fn read(body: Bytes) -> Self {
-        Self {
-            body,
-            object: OnceCell::new(),
-            changes: Vec::new(),
-        }
+        Self { body, object: OnceCell::new(), changes: Vec::new() }
     }
 
     /// The value that `field` will have, as JSON. Given twice, the last one counts, as with most readers.
@@ -114,10 +104,7 @@ impl Draft {
             return change.clone();
         }
         let object = self.object()?;
-        let member = object
-            .members
-            .iter()
-            .rfind(|member| self.is_named(member, field))?;
+        let member = object.members.iter().rfind(|member| self.is_named(member, field))?;
         Some(self.body.slice(member.value.clone()))
     }
 
@@ -156,9 +143,7 @@ impl Draft {
     }
 
     fn object(&self) -> Option<&scan::Object> {
-        self.object
-            .get_or_init(|| scan::object(&self.body))
-            .as_ref()
+        self.object.get_or_init(|| scan::object(&self.body)).as_ref()
     }
 
     fn is_named(&self, member: &scan::Member, field: &str) -> bool {
@@ -179,22 +164,14 @@ struct Writer<'a> {
 
 impl<'a> Writer<'a> {
     fn new(draft: &'a Draft, object: &'a scan::Object) -> Self {
-        Self {
-            draft,
-            object,
-            cursor: 0,
-            kept_end: None,
-            out: Segments(Vec::new()),
-        }
+        Self { draft, object, cursor: 0, kept_end: None, out: Segments(Vec::new()) }
     }
 
     fn write(mut self) -> Segments {
         let changes = &self.draft.changes;
         let mut placed = vec![false; changes.len()];
         for (index, member) in self.object.members.iter().enumerate() {
-            let change = changes
-                .iter()
-                .position(|(field, _)| self.draft.is_named(member, field));
+            let change = changes.iter().position(|(field, _)| self.draft.is_named(member, field));
             match change.map(|change| (change, &changes[change].1)) {
                 None => self.kept_end = Some(member.value.end),
                 Some((change, Some(value))) if !placed[change] => {
@@ -218,8 +195,7 @@ impl<'a> Writer<'a> {
 
     fn replace(&mut self, range: Range<usize>, with: Bytes) {
         if range.start > self.cursor {
-            self.out
-                .push(self.draft.body.slice(self.cursor..range.start));
+            self.out.push(self.draft.body.slice(self.cursor..range.start));
         }
         self.out.push(with);
         self.cursor = range.end;
@@ -239,9 +215,7 @@ impl<'a> Writer<'a> {
 
     /// Puts a new member after the last one that stays.
     fn append(&mut self, field: &str, value: Bytes) {
-        let end = self
-            .cursor
-            .max(self.kept_end.unwrap_or(self.object.open + 1));
+        let end = self.cursor.max(self.kept_end.unwrap_or(self.object.open + 1));
         self.replace(end..end, Bytes::new());
         let key = serde_json::to_string(field).expect("a string always serialises");
         let comma = if self.kept_end.is_some() { "," } else { "" };

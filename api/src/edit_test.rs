@@ -6,15 +6,8 @@ use serde_json::{Map, Value};
 use super::{BodyEdits, Draft};
 
 fn edits(set: &[(&str, &str)], remove: &[&str]) -> BodyEdits {
-    let set = set
-        .iter()
-        .map(|(field, value)| ((*field).to_owned(), (*value).to_owned()))
-        .collect();
-    BodyEdits::new(
-        set,
-        remove.iter().map(|field| (*field).to_owned()).collect(),
-    )
-    .unwrap()
+    let set = set.iter().map(|(field, value)| ((*field).to_owned(), (*value).to_owned())).collect();
+    BodyEdits::new(set, remove.iter().map(|field| (*field).to_owned()).collect()).unwrap()
 }
 
 fn edited(body: &str, edits: &BodyEdits) -> String {
@@ -54,11 +47,7 @@ fn changes_only_what_it_must() {
         (r"[1]",                         &[("a", "2")],             &[],          "[1]"),                           // not an object
     ];
     for (body, set, remove, expected) in cases {
-        assert_eq!(
-            edited(body, &edits(set, remove)),
-            expected,
-            "{body} {set:?} {remove:?}"
-        );
+        assert_eq!(edited(body, &edits(set, remove)), expected, "{body} {set:?} {remove:?}");
     }
 }
 
@@ -66,13 +55,7 @@ fn changes_only_what_it_must() {
 fn what_stays_is_not_copied() {
     let body = Bytes::from_static(br#"{"model":"a","messages":[1,2,3],"x":1}"#);
     let untouched = Draft::read(body.clone()).finish().into_parts();
-    assert_eq!(
-        untouched
-            .iter()
-            .map(|part| part.as_ptr())
-            .collect::<Vec<_>>(),
-        [body.as_ptr()]
-    );
+    assert_eq!(untouched.iter().map(|part| part.as_ptr()).collect::<Vec<_>>(), [body.as_ptr()]);
 
     let mut draft = Draft::read(body.clone());
     draft.set("model", Bytes::from_static(b"\"b\""));
@@ -85,8 +68,8 @@ fn what_stays_is_not_copied() {
 #[test]
 fn values_must_be_json() {
     for literal in ["", "{", "a", "1 2", "\"\u{1}\""] {
-        let (field, _) = BodyEdits::new(vec![("f".to_owned(), literal.to_owned())], Vec::new())
-            .expect_err(literal);
+        let (field, _) =
+            BodyEdits::new(vec![("f".to_owned(), literal.to_owned())], Vec::new()).expect_err(literal);
         assert_eq!(field, "f");
     }
     assert!(edits(&[], &[]).is_empty());
@@ -101,9 +84,7 @@ fn cut_texts_never_panic() {
         draft.remove("d");
         drop(draft.finish());
     }
-    for text in [
-        "}", "]", "{]}", "{\"a\":]", "{\"a\":}", "\"", "{\"", "{\"\\",
-    ] {
+    for text in ["}", "]", "{]}", "{\"a\":]", "{\"a\":}", "\"", "{\"", "{\"\\"] {
         drop(Draft::read(Bytes::from(text)).finish());
     }
 }
@@ -113,10 +94,7 @@ struct Dice(u64);
 
 impl Dice {
     fn below(&mut self, bound: u64) -> u64 {
-        self.0 = self
-            .0
-            .wrapping_mul(6_364_136_223_846_793_005)
-            .wrapping_add(1_442_695_040_888_963_407);
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         (self.0 >> 33) % bound
     }
 
@@ -125,8 +103,7 @@ impl Dice {
     }
 
     fn name(&mut self) -> &'static str {
-        ["a", "b", "model", "q\"\\", "é", "\u{1F600}", "", "stream"]
-            [usize::try_from(self.below(8)).unwrap()]
+        ["a", "b", "model", "q\"\\", "é", "\u{1F600}", "", "stream"][usize::try_from(self.below(8)).unwrap()]
     }
 
     fn key(&mut self) -> String {
@@ -134,10 +111,7 @@ impl Dice {
         match self.below(3) {
             // All characters escaped by number, surrogate pairs too.
             0 => {
-                let units: Vec<_> = name
-                    .encode_utf16()
-                    .map(|unit| format!("\\u{unit:04x}"))
-                    .collect();
+                let units: Vec<_> = name.encode_utf16().map(|unit| format!("\\u{unit:04x}")).collect();
                 format!("\"{}\"", units.concat())
             }
             _ => Value::from(name).to_string(),
@@ -164,24 +138,11 @@ impl Dice {
         let mut members = Vec::new();
         for _ in 0..self.below(6) {
             let key = self.key();
-            let member = [
-                self.space(),
-                &key,
-                self.space(),
-                ":",
-                self.space(),
-                &self.value(depth),
-                self.space(),
-            ];
+            let member =
+                [self.space(), &key, self.space(), ":", self.space(), &self.value(depth), self.space()];
             members.push(member.concat());
         }
-        format!(
-            "{}{{{}{}}}{}",
-            self.space(),
-            members.join(","),
-            self.space(),
-            self.space()
-        )
+        format!("{}{{{}{}}}{}", self.space(), members.join(","), self.space(), self.space())
     }
 }
 
@@ -190,9 +151,7 @@ fn agrees_with_a_parsed_object() {
     for seed in 0..3_000 {
         let mut dice = Dice(seed);
         let body = dice.object(3);
-        let set: Vec<_> = (0..dice.below(3))
-            .map(|_| (dice.name().to_owned(), dice.value(1)))
-            .collect();
+        let set: Vec<_> = (0..dice.below(3)).map(|_| (dice.name().to_owned(), dice.value(1))).collect();
         let remove: Vec<_> = (0..dice.below(3)).map(|_| dice.name().to_owned()).collect();
 
         let mut expected: Map<String, Value> = serde_json::from_str(&body).unwrap();
@@ -204,12 +163,8 @@ fn agrees_with_a_parsed_object() {
         }
         let edits = BodyEdits::new(set, remove).unwrap();
         let result = edited(&body, &edits);
-        let parsed: Value = serde_json::from_str(&result)
-            .unwrap_or_else(|error| panic!("seed {seed}: {error}: {result}"));
-        assert_eq!(
-            parsed,
-            Value::Object(expected),
-            "seed {seed}: {body} → {result}"
-        );
+        let parsed: Value =
+            serde_json::from_str(&result).unwrap_or_else(|error| panic!("seed {seed}: {error}: {result}"));
+        assert_eq!(parsed, Value::Object(expected), "seed {seed}: {body} → {result}");
     }
 }

@@ -23,18 +23,12 @@ pub struct Malformed {
 impl Malformed {
     /// A fault that no single field is to blame for.
     pub fn new(message: impl Into<String>) -> Self {
-        Self {
-            message: message.into(),
-            param: None,
-        }
+        Self { message: message.into(), param: None }
     }
 
     /// A fault of the field at `path`.
     pub fn at(path: impl Into<String>, message: impl Into<String>) -> Self {
-        Self {
-            message: message.into(),
-            param: Some(path.into()),
-        }
+        Self { message: message.into(), param: Some(path.into()) }
     }
 }
 
@@ -58,18 +52,12 @@ pub struct Untranslatable {
 impl Untranslatable {
     /// A request that the target cannot carry as a whole.
     pub fn new(message: impl Into<String>) -> Self {
-        Self {
-            message: message.into(),
-            param: None,
-        }
+        Self { message: message.into(), param: None }
     }
 
     /// The field at `path` has no place in the target.
     pub fn at(path: impl Into<String>, message: impl Into<String>) -> Self {
-        Self {
-            message: message.into(),
-            param: Some(path.into()),
-        }
+        Self { message: message.into(), param: Some(path.into()) }
     }
 }
 
@@ -143,21 +131,13 @@ pub struct ApiError {
 
 impl ApiError {
     /// The body of this answer as `dialect` writes it. Anthropic's shape carries `request_id` too.
-    #[expect(
-        clippy::missing_panics_doc,
-        reason = "it can't: structs of strings always serialise"
-    )]
+    #[expect(clippy::missing_panics_doc, reason = "it can't: structs of strings always serialise")]
     pub fn render(&self, dialect: Dialect, request_id: &str) -> Bytes {
         let json = match dialect {
-            Dialect::OpenAi => serde_json::to_vec(&OpenAiBody {
-                error: OpenAiError::of(self),
-            }),
+            Dialect::OpenAi => serde_json::to_vec(&OpenAiBody { error: OpenAiError::of(self) }),
             Dialect::Anthropic => serde_json::to_vec(&AnthropicBody {
                 r#type: "error",
-                error: AnthropicError {
-                    r#type: anthropic_type(self.kind),
-                    message: &self.message,
-                },
+                error: AnthropicError { r#type: anthropic_type(self.kind), message: &self.message },
                 request_id,
             }),
         };
@@ -280,7 +260,8 @@ mod tests {
             let rendered = |error: &ApiError, dialect| {
                 serde_json::from_slice::<Value>(&error.render(dialect, "req-1")).unwrap()
             };
-            let expected = json!({"error": {"message": message, "type": openai, "param": "model", "code": code}});
+            let expected =
+                json!({"error": {"message": message, "type": openai, "param": "model", "code": code}});
             assert_eq!(rendered(&error, Dialect::OpenAi), expected);
             let expected = json!({
                 "type": "error", "error": {"type": anthropic, "message": message}, "request_id": "req-1",
@@ -304,11 +285,7 @@ mod tests {
             (502, Upstream), (503, Overloaded), (504, Timeout), (529, Overloaded), (302, Upstream),
         ];
         for (status, kind) in cases {
-            assert_eq!(
-                ErrorKind::of_status(StatusCode::from_u16(status).unwrap()),
-                kind,
-                "{status}"
-            );
+            assert_eq!(ErrorKind::of_status(StatusCode::from_u16(status).unwrap()), kind, "{status}");
         }
     }
 }

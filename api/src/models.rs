@@ -84,20 +84,14 @@ impl PageQuery {
     const LIMITS: std::ops::RangeInclusive<usize> = 1..=1000;
 
     fn read(query: &str) -> Result<Self, ApiError> {
-        let mut read = Self {
-            limit: Self::DEFAULT_LIMIT,
-            from: From::Start,
-        };
+        let mut read = Self { limit: Self::DEFAULT_LIMIT, from: From::Start };
         for (name, value) in form_urlencoded::parse(query.as_bytes()) {
             match (&*name, &read.from) {
                 ("limit", _) => read.limit = limit(&value)?,
                 ("after_id", From::Start) => read.from = From::After(value.into_owned()),
                 ("before_id", From::Start) => read.from = From::Before(value.into_owned()),
                 ("after_id" | "before_id", From::After(_) | From::Before(_)) => {
-                    return Err(refused(
-                        &name,
-                        "`after_id` and `before_id` exclude each other".to_owned(),
-                    ));
+                    return Err(refused(&name, "`after_id` and `before_id` exclude each other".to_owned()));
                 }
                 _ => {}
             }
@@ -108,9 +102,7 @@ impl PageQuery {
     fn page<'a>(&self, models: &'a [ListedModel]) -> Result<Page<'a>, ApiError> {
         let find = |param: &str, id: &str| {
             let place = models.iter().position(|model| model.id == id);
-            place.ok_or_else(|| {
-                refused(param, format!("`{param}` is not the id of a model: `{id}`"))
-            })
+            place.ok_or_else(|| refused(param, format!("`{param}` is not the id of a model: `{id}`")))
         };
         let (candidates, backwards) = match &self.from {
             From::Start => (models, false),
@@ -118,30 +110,16 @@ impl PageQuery {
             From::Before(id) => (&models[..find("before_id", id)?], true),
         };
         let over = candidates.len().saturating_sub(self.limit);
-        let page = if backwards {
-            &candidates[over..]
-        } else {
-            &candidates[..candidates.len() - over]
-        };
-        Ok(Page {
-            models: page,
-            has_more: over > 0,
-        })
+        let page = if backwards { &candidates[over..] } else { &candidates[..candidates.len() - over] };
+        Ok(Page { models: page, has_more: over > 0 })
     }
 }
 
 fn limit(value: &str) -> Result<usize, ApiError> {
-    value
-        .parse()
-        .ok()
-        .filter(|limit| PageQuery::LIMITS.contains(limit))
-        .ok_or_else(|| {
-            let (low, high) = PageQuery::LIMITS.into_inner();
-            refused(
-                "limit",
-                format!("`limit` must be a whole number from {low} to {high}, not `{value}`"),
-            )
-        })
+    value.parse().ok().filter(|limit| PageQuery::LIMITS.contains(limit)).ok_or_else(|| {
+        let (low, high) = PageQuery::LIMITS.into_inner();
+        refused("limit", format!("`limit` must be a whole number from {low} to {high}, not `{value}`"))
+    })
 }
 
 fn refused(param: &str, message: String) -> ApiError {
@@ -164,23 +142,13 @@ fn rfc3339(unix_s: u64) -> String {
 
     let (days, second) = (unix_s / DAY_S + EPOCH_DAYS, unix_s % DAY_S);
     let (era, day_of_era) = (days / ERA_DAYS, days % ERA_DAYS);
-    let year_of_era =
-        (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
     let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
     let month_from_march = (5 * day_of_year + 2) / 153;
     let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
-    let month = if month_from_march < 10 {
-        month_from_march + 3
-    } else {
-        month_from_march - 9
-    };
+    let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
     let year = era * 400 + year_of_era + u64::from(month <= 2);
-    format!(
-        "{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}Z",
-        second / 3600,
-        second / 60 % 60,
-        second % 60
-    )
+    format!("{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}Z", second / 3600, second / 60 % 60, second % 60)
 }
 
 #[cfg(test)]
@@ -202,8 +170,7 @@ mod tests {
     #[test]
     fn each_dialect_has_its_shape() {
         let models = models(&["a\"b"]);
-        let as_openai =
-            json!({"id": "a\"b", "object": "model", "created": 86_400, "owned_by": "acme"});
+        let as_openai = json!({"id": "a\"b", "object": "model", "created": 86_400, "owned_by": "acme"});
         let as_anthropic = json!({"type": "model", "id": "a\"b", "display_name": "a\"b", "created_at": "1970-01-02T00:00:00Z"});
         let parsed = |bytes: bytes::Bytes| serde_json::from_slice::<Value>(&bytes).unwrap();
 
@@ -216,10 +183,7 @@ mod tests {
         let none = json!({"data": [], "has_more": false, "first_id": null, "last_id": null});
         assert_eq!(parsed(list(Anthropic, &[], "").unwrap()), none);
         assert_eq!(one(OpenAi, &models, "a\"b").map(parsed), Some(as_openai));
-        assert_eq!(
-            one(Anthropic, &models, "a\"b").map(parsed),
-            Some(as_anthropic)
-        );
+        assert_eq!(one(Anthropic, &models, "a\"b").map(parsed), Some(as_anthropic));
         assert_eq!(one(OpenAi, &models, "c"), None);
     }
 
@@ -240,19 +204,10 @@ mod tests {
             ("beta=true",                   &["a", "b", "c/d", "e", "f"],   false), // of no concern
         ];
         for (query, ids, has_more) in cases {
-            let page: Value =
-                serde_json::from_slice(&list(Anthropic, &models, query).unwrap()).unwrap();
-            let listed: Vec<_> = page["data"]
-                .as_array()
-                .unwrap()
-                .iter()
-                .map(|model| model["id"].as_str().unwrap())
-                .collect();
-            assert_eq!(
-                (&*listed, &page["has_more"]),
-                (ids, &json!(has_more)),
-                "{query}"
-            );
+            let page: Value = serde_json::from_slice(&list(Anthropic, &models, query).unwrap()).unwrap();
+            let listed: Vec<_> =
+                page["data"].as_array().unwrap().iter().map(|model| model["id"].as_str().unwrap()).collect();
+            assert_eq!((&*listed, &page["has_more"]), (ids, &json!(has_more)), "{query}");
         }
         #[rustfmt::skip]
         let refused = [
@@ -266,11 +221,7 @@ mod tests {
         ];
         for (query, param) in refused {
             let error = list(Anthropic, &models, query).expect_err(query);
-            assert_eq!(
-                (error.status.as_u16(), error.param.as_deref()),
-                (400, Some(param)),
-                "{query}"
-            );
+            assert_eq!((error.status.as_u16(), error.param.as_deref()), (400, Some(param)), "{query}");
         }
     }
 

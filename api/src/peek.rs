@@ -33,17 +33,10 @@ pub struct Peek {
 /// refused.
 pub fn peek(endpoint: Endpoint, body: &[u8]) -> Result<Peek, Malformed> {
     let text = std::str::from_utf8(body).map_err(|error| {
-        Malformed::new(format!(
-            "the body must be JSON in UTF-8; byte {} is not UTF-8",
-            error.valid_up_to()
-        ))
+        Malformed::new(format!("the body must be JSON in UTF-8; byte {} is not UTF-8", error.valid_up_to()))
     })?;
     let fields: Fields<'_> = serde_json::from_str(text).map_err(|error| {
-        let expected = if error.is_data() {
-            "a JSON object"
-        } else {
-            "valid JSON"
-        };
+        let expected = if error.is_data() { "a JSON object" } else { "valid JSON" };
         Malformed::new(format!("the body is not {expected}: {error}"))
     })?;
     if let Some((param, message)) = fields.ambiguous {
@@ -52,21 +45,15 @@ pub fn peek(endpoint: Endpoint, body: &[u8]) -> Result<Peek, Malformed> {
 
     let stream = match endpoint {
         Endpoint::Embeddings => false,
-        Endpoint::ChatCompletions
-        | Endpoint::Completions
-        | Endpoint::Responses
-        | Endpoint::Messages => fields.read("stream", "a boolean")?.unwrap_or(false),
+        Endpoint::ChatCompletions | Endpoint::Completions | Endpoint::Responses | Endpoint::Messages => {
+            fields.read("stream", "a boolean")?.unwrap_or(false)
+        }
     };
     let mut output_cap = None;
     for field in output_cap_fields(endpoint) {
         output_cap = output_cap.max(fields.read(field, "a whole number that is not negative")?);
     }
-    Ok(Peek {
-        model: fields.model()?,
-        stream,
-        output_cap,
-        asks_usage: fields.asks_usage(endpoint)?,
-    })
+    Ok(Peek { model: fields.model()?, stream, output_cap, asks_usage: fields.asks_usage(endpoint)? })
 }
 
 /// The fields in which a body of `endpoint` bounds its answer, the preferred one first.
@@ -80,14 +67,8 @@ pub(crate) const fn output_cap_fields(endpoint: Endpoint) -> &'static [&'static 
 }
 
 /// All fields that are read at any endpoint.
-const FIELDS: [&str; 6] = [
-    "model",
-    "stream",
-    "stream_options",
-    "max_tokens",
-    "max_completion_tokens",
-    "max_output_tokens",
-];
+const FIELDS: [&str; 6] =
+    ["model", "stream", "stream_options", "max_tokens", "max_completion_tokens", "max_output_tokens"];
 
 /// The values of `FIELDS` as they stand in the body.
 #[derive(Default)]
@@ -107,56 +88,34 @@ impl<'a> Fields<'a> {
         match self.read::<String>("model", "a string")? {
             Some(model) if !model.is_empty() => Ok(model),
             Some(_) => Err(Malformed::at("model", "`model` must not be empty")),
-            None => Err(Malformed::at(
-                "model",
-                "`model` is required: the name of a model",
-            )),
+            None => Err(Malformed::at("model", "`model` is required: the name of a model")),
         }
     }
 
     fn asks_usage(&self, endpoint: Endpoint) -> Result<bool, Malformed> {
         match endpoint {
             Endpoint::ChatCompletions | Endpoint::Completions => {
-                let options: Option<StreamOptions> = self.read(
-                    "stream_options",
-                    "an object whose `include_usage` is a boolean, given once",
-                )?;
-                Ok(options
-                    .and_then(|options| options.include_usage)
-                    .unwrap_or(false))
+                let options: Option<StreamOptions> =
+                    self.read("stream_options", "an object whose `include_usage` is a boolean, given once")?;
+                Ok(options.and_then(|options| options.include_usage).unwrap_or(false))
             }
             Endpoint::Embeddings | Endpoint::Responses | Endpoint::Messages => Ok(false),
         }
     }
 
     /// The value of `field`, where null counts as absent.
-    fn read<T: Deserialize<'a>>(
-        &self,
-        field: &'static str,
-        expected: &str,
-    ) -> Result<Option<T>, Malformed> {
-        let value = FIELDS
-            .iter()
-            .position(|&known| known == field)
-            .and_then(|index| self.values[index]);
+    fn read<T: Deserialize<'a>>(&self, field: &'static str, expected: &str) -> Result<Option<T>, Malformed> {
+        let value = FIELDS.iter().position(|&known| known == field).and_then(|index| self.values[index]);
         let Some(value) = value else { return Ok(None) };
         serde_json::from_str(value.get()).map_err(|_| {
-            Malformed::at(
-                field,
-                format!(
-                    "`{field}` must be {expected}, not `{}`",
-                    excerpt(value.get())
-                ),
-            )
+            Malformed::at(field, format!("`{field}` must be {expected}, not `{}`", excerpt(value.get())))
         })
     }
 
     fn keep(&mut self, key: &str, index: usize, value: &'a RawValue) {
         let field = FIELDS[index];
         let fault = if key != field {
-            Some(format!(
-                "`{key}` differs from the field `{field}` in letter case only"
-            ))
+            Some(format!("`{key}` differs from the field `{field}` in letter case only"))
         } else if self.values[index].is_some() {
             Some(format!("`{field}` is given twice"))
         } else {
@@ -187,10 +146,7 @@ impl<'de> Visitor<'de> for FieldsVisitor {
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Fields<'de>, A::Error> {
         let mut fields = Fields::default();
         while let Some(key) = map.next_key::<Text<'de>>()? {
-            match FIELDS
-                .iter()
-                .position(|field| key.eq_ignore_ascii_case(field))
-            {
+            match FIELDS.iter().position(|field| key.eq_ignore_ascii_case(field)) {
                 Some(index) => fields.keep(&key, index, map.next_value()?),
                 None => drop(map.next_value::<IgnoredAny>()?),
             }

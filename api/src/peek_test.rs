@@ -1,17 +1,10 @@
 //! What a body must look like before it is routed, as tables.
 
 use super::{Peek, peek};
-use crate::endpoint::Endpoint::{
-    self, ChatCompletions, Completions, Embeddings, Messages, Responses,
-};
+use crate::endpoint::Endpoint::{self, ChatCompletions, Completions, Embeddings, Messages, Responses};
 
 fn peeked(stream: bool, output_cap: Option<u64>, asks_usage: bool) -> Peek {
-    Peek {
-        model: "m".to_owned(),
-        stream,
-        output_cap,
-        asks_usage,
-    }
+    Peek { model: "m".to_owned(), stream, output_cap, asks_usage }
 }
 
 #[test]
@@ -65,27 +58,13 @@ fn refuses_with_the_place_and_the_field() {
     for (endpoint, body, param, message) in cases {
         let body_text = String::from_utf8_lossy(body);
         let malformed = peek(endpoint, body).expect_err(&body_text);
-        assert_eq!(
-            malformed.param.as_deref(),
-            param,
-            "{body_text}: {malformed}"
-        );
-        assert!(
-            malformed.message.contains(message),
-            "{body_text}: {malformed}"
-        );
+        assert_eq!(malformed.param.as_deref(), param, "{body_text}: {malformed}");
+        assert!(malformed.message.contains(message), "{body_text}: {malformed}");
     }
 }
 
 #[test]
 fn depth_costs_no_stack() {
-    let deep = format!(
-        "{{\"model\":\"m\",\"x\":{}{}}}",
-        "[".repeat(200_000),
-        "]".repeat(200_000)
-    );
-    assert_eq!(
-        peek(ChatCompletions, deep.as_bytes()),
-        Ok(peeked(false, None, false))
-    );
+    let deep = format!("{{\"model\":\"m\",\"x\":{}{}}}", "[".repeat(200_000), "]".repeat(200_000));
+    assert_eq!(peek(ChatCompletions, deep.as_bytes()), Ok(peeked(false, None, false)));
 }

@@ -50,8 +50,8 @@ impl Wire {
     /// How it is translated, if it can be.
     pub(crate) fn codec(self) -> Option<&'static Codec> {
         match self {
-            Self::ChatCompletions => Some(&dialects::openai_chat::DIALECT),
-            Self::Messages => Some(&dialects::anthropic_messages::DIALECT),
+            Self::ChatCompletions => Some(&dialects::openai_chat::CODEC),
+            Self::Messages => Some(&dialects::anthropic_messages::CODEC),
             Self::Completions | Self::Embeddings | Self::Responses => None,
         }
     }

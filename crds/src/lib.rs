@@ -24,13 +24,13 @@ pub use compile::compile;
 pub use load::{Loaded, parse, parse_as_is};
 pub use problem::{Place, Problem, Severity};
 pub use resources::{
-    AiGatewayRouteSpec, AiServiceBackendSpec, BackendSecurityPolicySpec, BackendSpec,
-    BackendTlsPolicySpec, ConfigMapContent, GatewayClassSpec, GatewayConfigSpec, GatewaySpec,
-    ReferenceGrantSpec, Resource, SecretContent,
+    AiGatewayRouteSpec, AiServiceBackendSpec, BackendSecurityPolicySpec, BackendSpec, BackendTlsPolicySpec,
+    ConfigMapContent, GatewayClassSpec, GatewayConfigSpec, GatewaySpec, ReferenceGrantSpec, RejectedPolicy,
+    Resource, SecretContent,
 };
 pub use schema::crd_yaml;
 pub use snapshot::{
-    Backend, Candidate, Certificate, Cost, CostFacts, Credential, CredentialKind,
-    CredentialOverride, Endpoint, HeaderEdits, HostPattern, Listener, MODEL_HEADER, Protocol,
-    ResourceName, Roots, RouteTable, Rule, Sensitive, Snapshot, UpstreamTls,
+    Backend, Candidate, Certificate, Cost, CostFacts, Credential, CredentialKind, CredentialOverride,
+    Endpoint, HeaderEdits, HostPattern, Listener, MODEL_HEADER, Protocol, ResourceName, Roots, RouteTable,
+    Rule, Sensitive, Snapshot, UpstreamTls,
 };

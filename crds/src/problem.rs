@@ -44,11 +44,8 @@ const SHOWN_VALUE_CHARS: usize = 80;
 
 /// A value as a problem shows it: one line, cut short.
 pub(crate) fn shown(value: &str) -> String {
-    let mut text: String = value
-        .chars()
-        .take(SHOWN_VALUE_CHARS)
-        .map(|c| if c.is_control() { ' ' } else { c })
-        .collect();
+    let mut text: String =
+        value.chars().take(SHOWN_VALUE_CHARS).map(|c| if c.is_control() { ' ' } else { c }).collect();
     if value.chars().nth(SHOWN_VALUE_CHARS).is_some() {
         text.push('…');
     }
@@ -102,10 +99,7 @@ mod tests {
             value: shown("a\nb"),
             expected: "at most 128 entries".into(),
             severity: Severity::Rejected,
-            at: Some(Place {
-                file: "in.yaml".into(),
-                line: 12,
-            }),
+            at: Some(Place { file: "in.yaml".into(), line: 12 }),
         };
         let text = "in.yaml:12: AIGatewayRoute default/basic: spec.rules[0].backendRefs: expected at most 128 entries, got a b";
         assert_eq!(problem.to_string(), text);

@@ -25,10 +25,7 @@ const IMPURE: [&str; 12] = [
 const CRATES: [&str; 5] = ["ratelimit", "api", "crds", "node", "jepsen-style-tests"];
 
 fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .parent()
-        .expect("the crate lies in the workspace")
-        .to_owned()
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the crate lies in the workspace").to_owned()
 }
 
 /// Every Rust file of the workspace, with its text.
@@ -51,63 +48,39 @@ fn sources() -> Vec<(PathBuf, String)> {
 }
 
 fn is_test(path: &Path) -> bool {
-    let name = path
-        .file_stem()
-        .and_then(|stem| stem.to_str())
-        .unwrap_or_default();
+    let name = path.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
     name.ends_with("_test") || path.components().any(|part| part.as_os_str() == "tests")
 }
 
 /// Panics with all offenders at once, one a line.
 fn check(rule: &str, offenders: &[String]) {
-    assert!(
-        offenders.is_empty(),
-        "{rule}:\n  {}",
-        offenders.join("\n  ")
-    );
+    assert!(offenders.is_empty(), "{rule}:\n  {}", offenders.join("\n  "));
 }
 
 #[test]
 fn sources_were_found() {
-    assert!(
-        sources().len() > 50,
-        "the walk over the workspace finds its files"
-    );
+    assert!(sources().len() > 50, "the walk over the workspace finds its files");
 }
 
 #[test]
 fn no_file_is_too_long() {
-    let long = sources()
-        .into_iter()
-        .filter(|(path, _)| !is_test(path))
-        .filter_map(|(path, text)| {
-            let lines = text.lines().count();
-            (lines > MOST_LINES).then(|| format!("{} has {lines} lines", path.display()))
-        });
+    let long = sources().into_iter().filter(|(path, _)| !is_test(path)).filter_map(|(path, text)| {
+        let lines = text.lines().count();
+        (lines > MOST_LINES).then(|| format!("{} has {lines} lines", path.display()))
+    });
     check("at most 500 lines a file", &long.collect::<Vec<_>>());
 }
 
 #[test]
 fn every_file_says_why_it_exists() {
-    let silent = sources()
-        .into_iter()
-        .filter(|(_, text)| !text.starts_with("//!"));
-    check(
-        "a module doc first",
-        &silent
-            .map(|(path, _)| path.display().to_string())
-            .collect::<Vec<_>>(),
-    );
+    let silent = sources().into_iter().filter(|(_, text)| !text.starts_with("//!"));
+    check("a module doc first", &silent.map(|(path, _)| path.display().to_string()).collect::<Vec<_>>());
 }
 
 #[test]
 fn nothing_is_left_unfinished() {
-    let marks = [
-        concat!("todo", "!("),
-        concat!("unimplemented", "!("),
-        concat!("FIX", "ME"),
-        concat!("XX", "X"),
-    ];
+    let marks =
+        [concat!("todo", "!("), concat!("unimplemented", "!("), concat!("FIX", "ME"), concat!("XX", "X")];
     let unfinished = sources().into_iter().filter_map(|(path, text)| {
         let mark = marks.iter().find(|mark| text.contains(**mark))?;
         Some(format!("{}: {mark}", path.display()))
@@ -142,12 +115,8 @@ fn no_file_is_dead() {
 fn pure_crates_stay_pure() {
     let mut offenders = Vec::new();
     for name in PURE {
-        let manifest =
-            fs::read_to_string(root().join(name).join("Cargo.toml")).expect("a manifest");
-        let dependencies = manifest
-            .split("[dev-dependencies]")
-            .next()
-            .unwrap_or_default();
+        let manifest = fs::read_to_string(root().join(name).join("Cargo.toml")).expect("a manifest");
+        let dependencies = manifest.split("[dev-dependencies]").next().unwrap_or_default();
         for line in dependencies.lines() {
             let dependency = line.split(['=', '.', ' ']).next().unwrap_or_default();
             if IMPURE.contains(&dependency) {
@@ -166,9 +135,6 @@ fn pure_crates_stay_pure() {
 fn ratelimit_and_api_know_nothing_of_each_other() {
     for (one, other) in [("ratelimit", "tollgate-api"), ("api", "tollgate-ratelimit")] {
         let manifest = fs::read_to_string(root().join(one).join("Cargo.toml")).expect("a manifest");
-        assert!(
-            !manifest.contains(other),
-            "{one} must not depend on {other}"
-        );
+        assert!(!manifest.contains(other), "{one} must not depend on {other}");
     }
 }

@@ -7,9 +7,7 @@ const DAY_S: u64 = 86_400;
 
 /// Wall-clock time since 1970-01-01 UTC, in milliseconds. For logs and ledger days, never for order or time-outs.
 pub(crate) fn unix_ms() -> u64 {
-    let elapsed = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default();
+    let elapsed = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX)
 }
 

@@ -25,8 +25,6 @@ pub(crate) struct Gateway {
 impl Gateway {
     /// Milliseconds since this node started: the time of breakers. Never 0, which they read as "not set".
     pub(crate) fn elapsed_ms(&self) -> u64 {
-        u64::try_from(self.started.elapsed().as_millis())
-            .unwrap_or(u64::MAX)
-            .saturating_add(1)
+        u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX).saturating_add(1)
     }
 }

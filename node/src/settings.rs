@@ -50,12 +50,7 @@ pub(crate) struct Run {
     pub(crate) admin: SocketAddr,
 
     /// The token that the admin API asks for.
-    #[arg(
-        long,
-        env = "TOLLGATE_ADMIN_TOKEN",
-        hide_env_values = true,
-        value_name = "TOKEN"
-    )]
+    #[arg(long, env = "TOLLGATE_ADMIN_TOKEN", hide_env_values = true, value_name = "TOKEN")]
     pub(crate) admin_token: Option<String>,
 
     /// Access log: `stdout`, `off`, or a file to append to.
@@ -79,20 +74,14 @@ pub(crate) struct Run {
 #[derive(Debug, Args)]
 pub(crate) struct Validate {
     /// Manifests: files, or folders of .yaml, .yml and .json files.
-    #[arg(
-        short = 'f',
-        long = "file",
-        value_name = "FILE_OR_DIR",
-        required = true
-    )]
+    #[arg(short = 'f', long = "file", value_name = "FILE_OR_DIR", required = true)]
     pub(crate) files: Vec<PathBuf>,
 }
 
 impl Run {
     /// The address for clients.
     pub(crate) fn listen(&self) -> SocketAddr {
-        self.listen
-            .unwrap_or_else(|| DEFAULT_LISTEN.parse().expect("the default is an address"))
+        self.listen.unwrap_or_else(|| DEFAULT_LISTEN.parse().expect("the default is an address"))
     }
 
     /// Whether the ports of Gateway listeners are opened beside it.

@@ -23,17 +23,12 @@ impl Tasks {
     }
 
     pub(crate) fn spawner(&self) -> Spawner {
-        Spawner {
-            ticket: self.ticket.clone(),
-        }
+        Spawner { ticket: self.ticket.clone() }
     }
 
     /// Waits until no task is left. No more can be started by then, once the spawners are gone.
     pub(crate) async fn ended(self) {
-        let Self {
-            ticket,
-            mut returned,
-        } = self;
+        let Self { ticket, mut returned } = self;
         drop(ticket);
         let _nobody_sends = returned.recv().await;
     }
@@ -41,13 +36,19 @@ impl Tasks {
 
 impl Spawner {
     /// Starts a task. A panic in it is logged and ends only it.
-    pub(crate) fn spawn(
+    pub(crate) fn spawn(&self, name: &'static str, task: impl Future<Output = ()> + Send + 'static) {
+        self.spawn_on(&tokio::runtime::Handle::current(), name, task);
+    }
+
+    /// The same, on the runtime of `handle`.
+    pub(crate) fn spawn_on(
         &self,
+        handle: &tokio::runtime::Handle,
         name: &'static str,
         task: impl Future<Output = ()> + Send + 'static,
     ) {
         let ticket = self.ticket.clone();
-        tokio::spawn(async move {
+        handle.spawn(async move {
             task.await;
             tracing::trace!(name, "task ended");
             drop(ticket);

@@ -61,9 +61,7 @@ impl Row {
 
     fn merge(&mut self, other: &Self) {
         self.requests = self.requests.saturating_add(other.requests);
-        self.estimated_requests = self
-            .estimated_requests
-            .saturating_add(other.estimated_requests);
+        self.estimated_requests = self.estimated_requests.saturating_add(other.estimated_requests);
         self.usage = self.usage.plus(other.usage);
         self.estimated_usage = self.estimated_usage.plus(other.estimated_usage);
     }
@@ -81,11 +79,7 @@ impl Ledger {
 
     /// Books one settlement.
     pub fn settle(&mut self, settlement: Settlement) {
-        let Settlement {
-            key,
-            usage,
-            certainty,
-        } = settlement;
+        let Settlement { key, usage, certainty } = settlement;
         self.row(key).add(usage, certainty);
     }
 
@@ -105,12 +99,7 @@ impl Ledger {
         let full = self.rows.len() >= MOST_ROWS && !self.rows.contains_key(&key);
         let key = if full {
             let other = || Self::OTHER.to_owned();
-            RowKey {
-                consumer: other(),
-                model: other(),
-                backend: other(),
-                day: key.day,
-            }
+            RowKey { consumer: other(), model: other(), backend: other(), day: key.day }
         } else {
             key
         };
@@ -131,12 +120,7 @@ mod tests {
         };
         Settlement {
             key,
-            usage: Usage {
-                input: 1,
-                output,
-                total: 1 + output,
-                ..Usage::default()
-            },
+            usage: Usage { input: 1, output, total: 1 + output, ..Usage::default() },
             certainty,
         }
     }
@@ -154,10 +138,7 @@ mod tests {
         let rows: Vec<_> = ledger.rows().collect();
         assert_eq!(rows.len(), 2);
         let (key, row) = rows[0];
-        assert_eq!(
-            (key.model.as_str(), row.requests, row.usage.output),
-            ("a", 3, 17)
-        );
+        assert_eq!((key.model.as_str(), row.requests, row.usage.output), ("a", 3, 17));
         assert_eq!((row.estimated_requests, row.estimated_usage.output), (1, 5));
         assert_eq!(rows[1].1.usage.total, 4);
     }
@@ -170,10 +151,6 @@ mod tests {
         }
         let total: u64 = ledger.rows().map(|(_, row)| row.usage.output).sum();
         assert_eq!(total, MOST_ROWS as u64 + 10);
-        assert_eq!(
-            ledger.rows().count(),
-            MOST_ROWS + 1,
-            "one row more for all others of that day"
-        );
+        assert_eq!(ledger.rows().count(), MOST_ROWS + 1, "one row more for all others of that day");
     }
 }

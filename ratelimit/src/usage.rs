@@ -38,9 +38,7 @@ impl Usage {
         Self {
             input: self.input.saturating_add(other.input),
             cached_input: self.cached_input.saturating_add(other.cached_input),
-            cache_creation_input: self
-                .cache_creation_input
-                .saturating_add(other.cache_creation_input),
+            cache_creation_input: self.cache_creation_input.saturating_add(other.cache_creation_input),
             output: self.output.saturating_add(other.output),
             reasoning: self.reasoning.saturating_add(other.reasoning),
             total: self.total.saturating_add(other.total),

@@ -36,24 +36,16 @@ pub struct Wallet {
 impl Wallet {
     /// A wallet that lets `limit` requests run at once.
     pub fn new(limit: u64) -> Arc<Self> {
-        Arc::new(Self {
-            limit,
-            held: AtomicU64::new(0),
-        })
+        Arc::new(Self { limit, held: AtomicU64::new(0) })
     }
 
     /// Holds what `need` asks for, or says why not. Nothing is held after a refusal.
     pub fn reserve(self: &Arc<Self>, need: Need) -> Result<Hold, Refused> {
         let taken = self
             .held
-            .try_update(Ordering::AcqRel, Ordering::Acquire, |held| {
-                (held < self.limit).then_some(held + 1)
-            });
+            .try_update(Ordering::AcqRel, Ordering::Acquire, |held| (held < self.limit).then_some(held + 1));
         match taken {
-            Ok(_) => Ok(Hold {
-                wallet: Arc::clone(self),
-                need,
-            }),
+            Ok(_) => Ok(Hold { wallet: Arc::clone(self), need }),
             Err(_) => Err(Refused::Busy { limit: self.limit }),
         }
     }
@@ -113,10 +105,7 @@ mod tests {
         let wallet = Wallet::new(2);
         let first = wallet.reserve(Need::default()).expect("empty wallet");
         let second = wallet.reserve(Need::default()).expect("one left");
-        assert_eq!(
-            wallet.reserve(Need::default()).err(),
-            Some(Refused::Busy { limit: 2 })
-        );
+        assert_eq!(wallet.reserve(Need::default()).err(), Some(Refused::Busy { limit: 2 }));
         assert_eq!(wallet.held(), 2, "a refusal holds nothing");
 
         first.settle();

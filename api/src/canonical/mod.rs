@@ -12,7 +12,7 @@ pub(crate) use event::Event;
 pub(crate) use json::{Json, Place};
 pub(crate) use reply::{Block, Reply, Stop, StopReason, ToolsAsked};
 pub(crate) use request::{
-    Content, Document, Effort, JsonSchema, OutputFormat, Part, Reasoning, ReasoningMode, Request,
-    Role, Sampling, Source, Tier, Tool, ToolChoice, Turn,
+    Content, Document, Effort, JsonSchema, OutputFormat, Part, Reasoning, ReasoningMode, Request, Role,
+    Sampling, Source, Tier, Tool, ToolChoice, Turn,
 };
 pub use usage::Usage;

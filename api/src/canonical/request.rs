@@ -185,15 +185,8 @@ impl Effort {
         Self::ALL.into_iter().find(|effort| effort.word() == word)
     }
 
-    const ALL: [Self; 7] = [
-        Self::None,
-        Self::Minimal,
-        Self::Low,
-        Self::Medium,
-        Self::High,
-        Self::Xhigh,
-        Self::Max,
-    ];
+    const ALL: [Self; 7] =
+        [Self::None, Self::Minimal, Self::Low, Self::Medium, Self::High, Self::Xhigh, Self::Max];
 }
 
 /// What the answer's text must be.

@@ -3,9 +3,8 @@
 use serde_json::value::RawValue;
 
 use crate::canonical::{
-    Block, Content, Document, Effort, Json, JsonSchema, OutputFormat, Part, Place, Reasoning,
-    ReasoningMode, Reply, Request, Role, Sampling, Source, Stop, StopReason, Tier, Tool,
-    ToolChoice, Turn, Usage,
+    Block, Content, Document, Effort, Json, JsonSchema, OutputFormat, Part, Place, Reasoning, ReasoningMode,
+    Reply, Request, Role, Sampling, Source, Stop, StopReason, Tier, Tool, ToolChoice, Turn, Usage,
 };
 
 /// Which format must be able to carry what is made.
@@ -24,10 +23,7 @@ impl Dice {
     }
 
     pub(super) fn below(&mut self, bound: u64) -> u64 {
-        self.0 = self
-            .0
-            .wrapping_mul(6_364_136_223_846_793_005)
-            .wrapping_add(1_442_695_040_888_963_407);
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         (self.0 >> 33) % bound
     }
 
@@ -48,18 +44,7 @@ impl Dice {
     }
 
     pub(super) fn text(&mut self) -> String {
-        let words = [
-            "a",
-            "\"quoted\"",
-            "größe",
-            "\n",
-            "\\",
-            "🦀",
-            "</s>",
-            "data: [DONE]",
-            " ",
-            "\u{1}",
-        ];
+        let words = ["a", "\"quoted\"", "größe", "\n", "\\", "🦀", "</s>", "data: [DONE]", " ", "\u{1}"];
         let text: String = (0..=self.below(4)).map(|_| self.pick(&words)).collect();
         format!("t{text}")
     }
@@ -70,8 +55,7 @@ impl Dice {
     }
 
     fn arguments(&mut self) -> String {
-        self.pick(&["{}", r#"{"a":{"b":"}"}}"#, r#"{ "c" : [1, 2.50] }"#])
-            .to_owned()
+        self.pick(&["{}", r#"{"a":{"b":"}"}}"#, r#"{ "c" : [1, 2.50] }"#]).to_owned()
     }
 
     fn word(&mut self, start: &str) -> String {
@@ -84,33 +68,18 @@ impl Dice {
         let output = self.below(99);
         let reasoning = self.below(output + 1);
         let total = input + output;
-        Usage {
-            input,
-            cached_input,
-            cache_creation_input,
-            output,
-            reasoning,
-            total,
-        }
+        Usage { input, cached_input, cache_creation_input, output, reasoning, total }
     }
 }
 
 /// What both formats say in the same order: thinking, text, calls.
 pub(super) fn reply(dice: &mut Dice) -> Reply {
     let mut blocks = dice.some(2, |dice| match dice.below(2) {
-        0 => Block::RedactedThinking {
-            data: dice.word("data"),
-        },
-        _ => Block::Thinking {
-            text: dice.text(),
-            signature: Some(dice.word("sig")),
-        },
+        0 => Block::RedactedThinking { data: dice.word("data") },
+        _ => Block::Thinking { text: dice.text(), signature: Some(dice.word("sig")) },
     });
     if blocks.is_empty() {
-        blocks.extend(dice.maybe(|dice| Block::Thinking {
-            text: dice.text(),
-            signature: None,
-        }));
+        blocks.extend(dice.maybe(|dice| Block::Thinking { text: dice.text(), signature: None }));
     }
     blocks.extend(dice.maybe(|dice| Block::Text(dice.text())));
     let calls = dice.below(4);
@@ -119,25 +88,14 @@ pub(super) fn reply(dice: &mut Dice) -> Reply {
         name: dice.word("tool"),
         arguments: dice.arguments(),
     }));
-    let ends = [
-        StopReason::EndTurn,
-        StopReason::MaxTokens,
-        StopReason::Refusal,
-    ];
-    let reason = if calls > 0 {
-        StopReason::ToolUse
-    } else {
-        dice.pick(&ends)
-    };
+    let ends = [StopReason::EndTurn, StopReason::MaxTokens, StopReason::Refusal];
+    let reason = if calls > 0 { StopReason::ToolUse } else { dice.pick(&ends) };
     Reply {
         id: dice.word("msg"),
         model: dice.word("model"),
         created_s: 0,
         blocks,
-        stop: Stop {
-            reason,
-            sequence: None,
-        },
+        stop: Stop { reason, sequence: None },
         usage: Some(dice.usage()),
     }
 }
@@ -146,21 +104,14 @@ pub(super) fn request(dice: &mut Dice, carrier: Carrier) -> Request {
     let tools = dice.some(2, |dice| tool(dice, carrier));
     let (tool_choice, parallel_tool_calls) = tool_choice(dice, carrier, !tools.is_empty());
     let reasoning = reasoning(dice, carrier);
-    let thinks = matches!(
-        reasoning.mode,
-        Some(ReasoningMode::Budget(_) | ReasoningMode::Adaptive)
-    );
+    let thinks = matches!(reasoning.mode, Some(ReasoningMode::Budget(_) | ReasoningMode::Adaptive));
     let max_output = dice.maybe(|dice| 9_000 + dice.below(9));
     Request {
         model: "target".to_owned(),
         stream: dice.coin(),
         turns: turns(dice, carrier),
         max_output: max_output.or((carrier == Carrier::Anthropic).then_some(5_000)),
-        sampling: if thinks {
-            Sampling::default()
-        } else {
-            sampling(dice, carrier)
-        },
+        sampling: if thinks { Sampling::default() } else { sampling(dice, carrier) },
         stop: dice.some(3, Dice::text),
         tools,
         tool_choice,
@@ -185,15 +136,10 @@ fn tool(dice: &mut Dice, carrier: Carrier) -> Tool {
 
 /// Chat has no cache marks of its own.
 fn cache(dice: &mut Dice, carrier: Carrier) -> Option<Json> {
-    dice.maybe(Dice::json)
-        .filter(|_| carrier == Carrier::Anthropic)
+    dice.maybe(Dice::json).filter(|_| carrier == Carrier::Anthropic)
 }
 
-fn tool_choice(
-    dice: &mut Dice,
-    carrier: Carrier,
-    has_tools: bool,
-) -> (Option<ToolChoice>, Option<bool>) {
+fn tool_choice(dice: &mut Dice, carrier: Carrier, has_tools: bool) -> (Option<ToolChoice>, Option<bool>) {
     let named = ToolChoice::Named(dice.word("tool"));
     let choice = dice.pick(&[ToolChoice::Auto, ToolChoice::Required, named]);
     match carrier {
@@ -204,37 +150,17 @@ fn tool_choice(
 }
 
 fn reasoning(dice: &mut Dice, carrier: Carrier) -> Reasoning {
-    let efforts = [
-        Effort::Low,
-        Effort::Medium,
-        Effort::High,
-        Effort::Xhigh,
-        Effort::Max,
-    ];
+    let efforts = [Effort::Low, Effort::Medium, Effort::High, Effort::Xhigh, Effort::Max];
     let effort = dice.maybe(|dice| dice.pick(&efforts));
-    let modes = [
-        ReasoningMode::Budget(2_000),
-        ReasoningMode::Adaptive,
-        ReasoningMode::Off,
-    ];
+    let modes = [ReasoningMode::Budget(2_000), ReasoningMode::Adaptive, ReasoningMode::Off];
     let mode = dice.maybe(|dice| dice.pick(&modes));
     match carrier {
-        Carrier::Chat if mode == Some(ReasoningMode::Off) => Reasoning {
-            mode,
-            ..Reasoning::default()
-        },
-        Carrier::Chat => Reasoning {
-            effort,
-            ..Reasoning::default()
-        },
+        Carrier::Chat if mode == Some(ReasoningMode::Off) => Reasoning { mode, ..Reasoning::default() },
+        Carrier::Chat => Reasoning { effort, ..Reasoning::default() },
         Carrier::Anthropic => {
             let thinks = mode.is_some_and(|mode| mode != ReasoningMode::Off);
             let display = dice.maybe(|_| "omitted".to_owned()).filter(|_| thinks);
-            Reasoning {
-                mode,
-                effort: effort.filter(|_| mode.is_some()),
-                display,
-            }
+            Reasoning { mode, effort: effort.filter(|_| mode.is_some()), display }
         }
     }
 }
@@ -246,10 +172,7 @@ fn sampling(dice: &mut Dice, carrier: Carrier) -> Sampling {
         ..Sampling::default()
     };
     match carrier {
-        Carrier::Anthropic => Sampling {
-            top_k: dice.maybe(|dice| dice.below(40)),
-            ..sampling
-        },
+        Carrier::Anthropic => Sampling { top_k: dice.maybe(|dice| dice.below(40)), ..sampling },
         Carrier::Chat => Sampling {
             frequency_penalty: dice.maybe(|_| -0.5),
             presence_penalty: dice.maybe(|_| 1.5),
@@ -269,22 +192,16 @@ fn format(dice: &mut Dice, carrier: Carrier) -> OutputFormat {
             schema,
             strict: dice.maybe(Dice::coin),
         }),
-        Carrier::Anthropic => OutputFormat::JsonSchema(JsonSchema {
-            name: None,
-            description: None,
-            schema,
-            strict: Some(true),
-        }),
+        Carrier::Anthropic => {
+            OutputFormat::JsonSchema(JsonSchema { name: None, description: None, schema, strict: Some(true) })
+        }
     }
 }
 
 fn turns(dice: &mut Dice, carrier: Carrier) -> Vec<Turn> {
     let mut turns = Vec::new();
     if dice.coin() {
-        turns.push(Turn {
-            role: Role::System,
-            parts: vec![text(dice, carrier)],
-        });
+        turns.push(Turn { role: Role::System, parts: vec![text(dice, carrier)] });
     }
     for _ in 0..dice.below(3) {
         turns.extend(user(dice, carrier));
@@ -294,11 +211,7 @@ fn turns(dice: &mut Dice, carrier: Carrier) -> Vec<Turn> {
 }
 
 fn part(content: Content, cache: Option<Json>) -> Part {
-    Part {
-        content,
-        cache,
-        place: Place::default(),
-    }
+    Part { content, cache, place: Place::default() }
 }
 
 fn text(dice: &mut Dice, carrier: Carrier) -> Part {
@@ -311,41 +224,25 @@ fn user(dice: &mut Dice, carrier: Carrier) -> Vec<Turn> {
     let results = dice.some(2, |dice| {
         let parts = dice.some(2, |dice| text(dice, carrier));
         let is_error = dice.coin() && carrier == Carrier::Anthropic;
-        let content = Content::ToolResult {
-            call_id: dice.word("call"),
-            parts,
-            is_error,
-        };
+        let content = Content::ToolResult { call_id: dice.word("call"), parts, is_error };
         part(content, cache(dice, carrier))
     });
     let mut said = dice.some(2, |dice| file(dice, carrier));
     said.push(text(dice, carrier));
-    let turn = |parts| Turn {
-        role: Role::User,
-        parts,
-    };
+    let turn = |parts| Turn { role: Role::User, parts };
     match carrier {
         Carrier::Anthropic => vec![turn([results, said].concat())],
-        Carrier::Chat => results
-            .into_iter()
-            .map(|result| turn(vec![result]))
-            .chain([turn(said)])
-            .collect(),
+        Carrier::Chat => results.into_iter().map(|result| turn(vec![result])).chain([turn(said)]).collect(),
     }
 }
 
 fn file(dice: &mut Dice, carrier: Carrier) -> Part {
-    let data = |media_type: &str| Source::Base64 {
-        media_type: media_type.to_owned(),
-        data: "AAECAw==".to_owned(),
-    };
+    let data =
+        |media_type: &str| Source::Base64 { media_type: media_type.to_owned(), data: "AAECAw==".to_owned() };
     let content = match dice.below(3) {
         0 => Content::Image(data("image/png")),
         1 => Content::Image(Source::Url("https://example.com/a?b=c,d".to_owned())),
-        _ => Content::Document(Document {
-            source: data("application/pdf"),
-            title: Some(dice.word("file")),
-        }),
+        _ => Content::Document(Document { source: data("application/pdf"), title: Some(dice.word("file")) }),
     };
     part(content, cache(dice, carrier))
 }
@@ -356,13 +253,8 @@ fn assistant(dice: &mut Dice, carrier: Carrier) -> Turn {
         Carrier::Anthropic => dice.some(2, |dice| {
             let signature = Some(dice.word("sig"));
             let content = match dice.below(2) {
-                0 => Content::RedactedThinking {
-                    data: dice.word("data"),
-                },
-                _ => Content::Thinking {
-                    text: dice.text(),
-                    signature,
-                },
+                0 => Content::RedactedThinking { data: dice.word("data") },
+                _ => Content::Thinking { text: dice.text(), signature },
             };
             part(content, None)
         }),
@@ -370,15 +262,8 @@ fn assistant(dice: &mut Dice, carrier: Carrier) -> Turn {
     parts.push(text(dice, carrier));
     parts.extend(dice.some(3, |dice| {
         let (id, name) = (dice.word("call"), dice.word("tool"));
-        let content = Content::ToolCall {
-            id,
-            name,
-            arguments: dice.arguments(),
-        };
+        let content = Content::ToolCall { id, name, arguments: dice.arguments() };
         part(content, cache(dice, carrier))
     }));
-    Turn {
-        role: Role::Assistant,
-        parts,
-    }
+    Turn { role: Role::Assistant, parts }
 }

@@ -29,22 +29,15 @@ pub(super) enum TextOrParts<'a> {
 impl<'a> Fields<'a> {
     /// The top-level object of a body.
     pub(super) fn of_body(body: &'a [u8]) -> Result<Self, Untranslatable> {
-        let entries: Entries<'a> = serde_json::from_slice(body).map_err(|error| {
-            Untranslatable::new(format!("The body is not a JSON object: {error}."))
-        })?;
-        Ok(Self {
-            path: String::new(),
-            entries: entries.0,
-        })
+        let entries: Entries<'a> = serde_json::from_slice(body)
+            .map_err(|error| Untranslatable::new(format!("The body is not a JSON object: {error}.")))?;
+        Ok(Self { path: String::new(), entries: entries.0 })
     }
 
     /// The object `value`, which stands at `path`.
     pub(super) fn of(value: &'a RawValue, path: String) -> Result<Self, Untranslatable> {
         let entries: Entries<'a> = read(value, &path)?;
-        Ok(Self {
-            path,
-            entries: entries.0,
-        })
+        Ok(Self { path, entries: entries.0 })
     }
 
     /// Where this object stands.
@@ -54,11 +47,7 @@ impl<'a> Fields<'a> {
 
     /// Where this object's field `name` stands.
     pub(super) fn path_of(&self, name: &str) -> String {
-        if self.path.is_empty() {
-            name.to_owned()
-        } else {
-            format!("{}.{name}", self.path)
-        }
+        if self.path.is_empty() { name.to_owned() } else { format!("{}.{name}", self.path) }
     }
 
     /// The field's value, unread.
@@ -69,10 +58,7 @@ impl<'a> Fields<'a> {
     }
 
     /// The field's value, if it is there.
-    pub(super) fn optional<T: Deserialize<'a>>(
-        &mut self,
-        name: &str,
-    ) -> Result<Option<T>, Untranslatable> {
+    pub(super) fn optional<T: Deserialize<'a>>(&mut self, name: &str) -> Result<Option<T>, Untranslatable> {
         let path = self.path_of(name);
         self.raw(name).map(|value| read(value, &path)).transpose()
     }
@@ -90,23 +76,17 @@ impl<'a> Fields<'a> {
     /// The field, an object.
     pub(super) fn object(&mut self, name: &str) -> Result<Option<Self>, Untranslatable> {
         let path = self.path_of(name);
-        self.raw(name)
-            .map(|value| Self::of(value, path))
-            .transpose()
+        self.raw(name).map(|value| Self::of(value, path)).transpose()
     }
 
     /// The field, a list of objects; absent reads as empty.
     pub(super) fn objects(&mut self, name: &str) -> Result<Vec<Self>, Untranslatable> {
         let path = self.path_of(name);
-        self.raw(name)
-            .map_or(Ok(Vec::new()), |value| list(value, &path))
+        self.raw(name).map_or(Ok(Vec::new()), |value| list(value, &path))
     }
 
     /// The field, text or a list of objects.
-    pub(super) fn text_or_parts(
-        &mut self,
-        name: &str,
-    ) -> Result<Option<TextOrParts<'a>>, Untranslatable> {
+    pub(super) fn text_or_parts(&mut self, name: &str) -> Result<Option<TextOrParts<'a>>, Untranslatable> {
         let path = self.path_of(name);
         let Some(value) = self.raw(name) else {
             return Ok(None);
@@ -120,8 +100,7 @@ impl<'a> Fields<'a> {
 
     /// Forgets fields that may be dropped.
     pub(super) fn ignore(&mut self, names: &[&str]) {
-        self.entries
-            .retain(|(key, _)| !names.contains(&key.as_ref()));
+        self.entries.retain(|(key, _)| !names.contains(&key.as_ref()));
     }
 
     /// Refuses the field `name` because of `why`, a sentence.
@@ -132,12 +111,7 @@ impl<'a> Fields<'a> {
     }
 
     /// Refuses the field `name` unless it is absent or holds one of `harmless`, given as JSON.
-    pub(super) fn only(
-        &mut self,
-        name: &str,
-        harmless: &[&str],
-        why: &str,
-    ) -> Result<(), Untranslatable> {
+    pub(super) fn only(&mut self, name: &str, harmless: &[&str], why: &str) -> Result<(), Untranslatable> {
         match self.raw(name) {
             Some(value) if !harmless.contains(&value.get()) => Err(self.refuse(name, why)),
             Some(_) | None => Ok(()),
@@ -148,10 +122,9 @@ impl<'a> Fields<'a> {
     pub(super) fn finish(self) -> Result<(), Untranslatable> {
         match self.entries.iter().find(|(_, value)| value.get() != "null") {
             None => Ok(()),
-            Some((name, _)) => Err(self.refuse(
-                name,
-                "its API has no such field, and dropping it could change the answer.",
-            )),
+            Some((name, _)) => {
+                Err(self.refuse(name, "its API has no such field, and dropping it could change the answer."))
+            }
         }
     }
 
@@ -175,9 +148,7 @@ fn read<'a, T: Deserialize<'a>>(value: &'a RawValue, path: &str) -> Result<T, Un
 fn list<'a>(value: &'a RawValue, path: &str) -> Result<Vec<Fields<'a>>, Untranslatable> {
     let values: Vec<&'a RawValue> = read(value, path)?;
     let objects = values.into_iter().enumerate();
-    objects
-        .map(|(index, value)| Fields::of(value, format!("{path}[{index}]")))
-        .collect()
+    objects.map(|(index, value)| Fields::of(value, format!("{path}[{index}]"))).collect()
 }
 
 /// An object's members in order, repeated ones included.

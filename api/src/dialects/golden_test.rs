@@ -20,46 +20,24 @@ const FEWEST_CASES: usize = 15;
 
 #[test]
 fn a_chat_client_and_an_anthropic_upstream() {
-    run(
-        "chat_to_anthropic",
-        &openai_chat::CODEC,
-        &anthropic_messages::CODEC,
-        "claude-sonnet-4-5",
-    );
+    run("chat_to_anthropic", &openai_chat::CODEC, &anthropic_messages::CODEC, "claude-sonnet-4-5");
 }
 
 #[test]
 fn a_messages_client_and_a_chat_upstream() {
-    run(
-        "messages_to_openai",
-        &anthropic_messages::CODEC,
-        &openai_chat::CODEC,
-        "gpt-5.1",
-    );
+    run("messages_to_openai", &anthropic_messages::CODEC, &openai_chat::CODEC, "gpt-5.1");
 }
 
 fn run(folder: &str, client: &Codec, upstream: &Codec, model: &str) {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("testdata")
-        .join(folder);
-    let cases: Vec<PathBuf> = std::fs::read_dir(&folder)
-        .unwrap()
-        .map(|entry| entry.unwrap().path())
-        .collect();
-    assert!(
-        cases.len() >= FEWEST_CASES,
-        "{} cases in {}",
-        cases.len(),
-        folder.display()
-    );
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata").join(folder);
+    let cases: Vec<PathBuf> =
+        std::fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    assert!(cases.len() >= FEWEST_CASES, "{} cases in {}", cases.len(), folder.display());
     for case in cases {
         check_request(&case, client, upstream, model);
         if let Some(body) = read(&case.join("upstream_reply.json")) {
             let reply = (upstream.decode_reply)(body.as_bytes()).unwrap();
-            compare_json(
-                &case.join("client_reply.json"),
-                &(client.encode_reply)(&reply),
-            );
+            compare_json(&case.join("client_reply.json"), &(client.encode_reply)(&reply));
         }
         check_stream(&case, client, upstream);
     }
@@ -69,8 +47,8 @@ fn check_request(case: &Path, client: &Codec, upstream: &Codec, model: &str) {
     let Some(body) = read(&case.join("client.json")) else {
         return;
     };
-    let target: Value = read(&case.join("target.json"))
-        .map_or(Value::Null, |text| serde_json::from_str(&text).unwrap());
+    let target: Value =
+        read(&case.join("target.json")).map_or(Value::Null, |text| serde_json::from_str(&text).unwrap());
     let target = EncodeTarget {
         model: target["model"].as_str().unwrap_or(model),
         output_cap: target["output_cap"].as_u64(),
@@ -92,10 +70,7 @@ fn check_stream(case: &Path, client: &Codec, upstream: &Codec) {
     let (mut events, mut out) = (Vec::new(), Vec::new());
     for event in stream.split_terminator("\n\n") {
         let name = event.lines().find_map(|line| line.strip_prefix("event: "));
-        let data = event
-            .lines()
-            .find_map(|line| line.strip_prefix("data: "))
-            .unwrap();
+        let data = event.lines().find_map(|line| line.strip_prefix("data: ")).unwrap();
         decoder
             .decode(name, data.as_bytes(), &mut events)
             .unwrap_or_else(|error| panic!("{}: {error}", case.display()));
@@ -103,10 +78,7 @@ fn check_stream(case: &Path, client: &Codec, upstream: &Codec) {
     for event in &events {
         encoder.encode(event, &mut out);
     }
-    compare(
-        &case.join("client_stream.sse"),
-        String::from_utf8(out).unwrap(),
-    );
+    compare(&case.join("client_stream.sse"), String::from_utf8(out).unwrap());
 }
 
 /// Spaces and the order of members are no part of the meaning.

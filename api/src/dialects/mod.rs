@@ -98,12 +98,7 @@ pub(crate) struct EncoderOptions {
 /// Reads an upstream's stream.
 pub(crate) trait EventDecoder {
     /// Reads one server-sent event: its name, if it has one, and its data.
-    fn decode(
-        &mut self,
-        event: Option<&str>,
-        data: &[u8],
-        out: &mut Vec<Event>,
-    ) -> Result<(), Malformed>;
+    fn decode(&mut self, event: Option<&str>, data: &[u8], out: &mut Vec<Event>) -> Result<(), Malformed>;
 }
 
 /// Writes a client's stream.
@@ -114,8 +109,7 @@ pub(crate) trait EventEncoder {
 
 /// The text, unless there is none to speak of: many servers send `""` where they mean nothing.
 fn said(text: Option<Text<'_>>) -> Option<String> {
-    text.filter(|text| !text.is_empty())
-        .map(|text| text.0.into_owned())
+    text.filter(|text| !text.is_empty()).map(|text| text.0.into_owned())
 }
 
 #[cfg(test)]

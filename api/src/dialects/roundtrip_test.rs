@@ -6,15 +6,10 @@ use crate::canonical::{Block, Event, Reply};
 
 const SEEDS: u64 = 400;
 
-const TARGET: EncodeTarget<'_> = EncodeTarget {
-    model: "target",
-    output_cap: None,
-};
+const TARGET: EncodeTarget<'_> = EncodeTarget { model: "target", output_cap: None };
 
-const CODECS: [(Carrier, &Codec); 2] = [
-    (Carrier::Chat, &openai_chat::CODEC),
-    (Carrier::Anthropic, &anthropic_messages::CODEC),
-];
+const CODECS: [(Carrier, &Codec); 2] =
+    [(Carrier::Chat, &openai_chat::CODEC), (Carrier::Anthropic, &anthropic_messages::CODEC)];
 
 #[test]
 fn requests_come_back() {
@@ -37,12 +32,7 @@ fn replies_come_back() {
             let reply = dice::reply(&mut Dice::new(seed));
             let body = (codec.encode_reply)(&reply);
             let read = (codec.decode_reply)(&body).unwrap();
-            assert_eq!(
-                read,
-                reply,
-                "{carrier:?} {seed}: {}",
-                String::from_utf8_lossy(&body)
-            );
+            assert_eq!(read, reply, "{carrier:?} {seed}: {}", String::from_utf8_lossy(&body));
         }
     }
 }
@@ -51,20 +41,11 @@ fn replies_come_back() {
 #[test]
 fn streams_come_back() {
     let [(_, chat), (_, anthropic)] = CODECS;
-    for path in [
-        &[chat][..],
-        &[anthropic],
-        &[chat, anthropic],
-        &[anthropic, chat],
-    ] {
+    for path in [&[chat][..], &[anthropic], &[chat, anthropic], &[anthropic, chat]] {
         for seed in 0..SEEDS {
             let mut dice = Dice::new(seed);
             let reply = dice::reply(&mut dice);
-            let events = path
-                .iter()
-                .fold(events(&reply, &mut dice), |events, codec| {
-                    through(codec, &events)
-                });
+            let events = path.iter().fold(events(&reply, &mut dice), |events, codec| through(codec, &events));
             assert_eq!(collected(&events), reply, "{seed}: {events:#?}");
             assert_eq!(events.last(), Some(&Event::Ended), "{seed}");
         }
@@ -82,10 +63,7 @@ fn through(codec: &Codec, events: &[Event]) -> Vec<Event> {
     let mut read = Vec::new();
     for event in String::from_utf8(text).unwrap().split_terminator("\n\n") {
         let (name, data) = match event.strip_prefix("event: ") {
-            Some(event) => event
-                .split_once('\n')
-                .map(|(name, data)| (Some(name), data))
-                .unwrap(),
+            Some(event) => event.split_once('\n').map(|(name, data)| (Some(name), data)).unwrap(),
             None => (None, event),
         };
         let data = data.strip_prefix("data: ").unwrap();
@@ -97,12 +75,7 @@ fn through(codec: &Codec, events: &[Event]) -> Vec<Event> {
 /// A reply as an upstream would stream it, cut anywhere, calls sometimes interleaved.
 fn events(reply: &Reply, dice: &mut Dice) -> Vec<Event> {
     let (id, model) = (reply.id.clone(), reply.model.clone());
-    let mut events = vec![Event::Started {
-        id,
-        model,
-        created_s: 0,
-        usage: None,
-    }];
+    let mut events = vec![Event::Started { id, model, created_s: 0, usage: None }];
     let mut calls: Vec<Vec<Event>> = Vec::new();
     for block in &reply.blocks {
         match block {
@@ -114,28 +87,15 @@ fn events(reply: &Reply, dice: &mut Dice) -> Vec<Event> {
             Block::RedactedThinking { data } => {
                 events.push(Event::RedactedThinking { data: data.clone() });
             }
-            Block::ToolCall {
-                id,
-                name,
-                arguments,
-            } => {
+            Block::ToolCall { id, name, arguments } => {
                 let index = calls.len();
-                let started = Event::ToolCallStarted {
-                    index,
-                    id: id.clone(),
-                    name: name.clone(),
-                };
-                let arguments =
-                    cut(arguments, dice).map(|text| Event::ToolCallArguments { index, text });
+                let started = Event::ToolCallStarted { index, id: id.clone(), name: name.clone() };
+                let arguments = cut(arguments, dice).map(|text| Event::ToolCallArguments { index, text });
                 calls.push([started].into_iter().chain(arguments).collect());
             }
         }
     }
-    events.extend(if dice.below(2) == 0 {
-        calls.concat()
-    } else {
-        interleaved(calls)
-    });
+    events.extend(if dice.below(2) == 0 { calls.concat() } else { interleaved(calls) });
     events.push(Event::Stopped(reply.stop.clone()));
     events.extend(reply.usage.map(Event::Usage));
     events.push(Event::Ended);
@@ -173,9 +133,7 @@ fn collected(events: &[Event]) -> Reply {
     let mut open = false;
     for event in events {
         match event {
-            Event::Started {
-                id, model, usage, ..
-            } => {
+            Event::Started { id, model, usage, .. } => {
                 (reply.id, reply.model, reply.usage) = (id.clone(), model.clone(), *usage);
             }
             Event::Text(more) => match reply.blocks.last_mut() {
@@ -186,10 +144,7 @@ fn collected(events: &[Event]) -> Reply {
                 Some(Block::Thinking { text, .. }) if open => text.push_str(more),
                 _ => {
                     open = true;
-                    reply.blocks.push(Block::Thinking {
-                        text: more.clone(),
-                        signature: None,
-                    });
+                    reply.blocks.push(Block::Thinking { text: more.clone(), signature: None });
                 }
             },
             Event::Signature(signed) => {
@@ -200,23 +155,15 @@ fn collected(events: &[Event]) -> Reply {
                 *signature = Some(signed.clone());
             }
             Event::RedactedThinking { data } => {
-                reply
-                    .blocks
-                    .push(Block::RedactedThinking { data: data.clone() });
+                reply.blocks.push(Block::RedactedThinking { data: data.clone() });
             }
             Event::ToolCallStarted { index, id, name } => {
                 assert_eq!(*index, calls.len());
                 let (id, name) = (id.clone(), name.clone());
-                calls.push(Block::ToolCall {
-                    id,
-                    name,
-                    arguments: String::new(),
-                });
+                calls.push(Block::ToolCall { id, name, arguments: String::new() });
             }
             Event::ToolCallArguments { index, text } => {
-                let Block::ToolCall { arguments, .. } = &mut calls[*index] else {
-                    unreachable!()
-                };
+                let Block::ToolCall { arguments, .. } = &mut calls[*index] else { unreachable!() };
                 arguments.push_str(text);
             }
             Event::Usage(usage) => reply.usage = Some(*usage),

@@ -49,9 +49,7 @@ pub(super) fn key_is(key: &[u8], field: &str) -> bool {
     if key.contains(&b'\\') {
         return serde_json::from_slice::<String>(key).is_ok_and(|name| name == field);
     }
-    key.strip_prefix(b"\"")
-        .and_then(|rest| rest.strip_suffix(b"\""))
-        == Some(field.as_bytes())
+    key.strip_prefix(b"\"").and_then(|rest| rest.strip_suffix(b"\"")) == Some(field.as_bytes())
 }
 
 fn after(text: &[u8], at: usize, expected: u8) -> Option<usize> {
@@ -59,9 +57,7 @@ fn after(text: &[u8], at: usize, expected: u8) -> Option<usize> {
 }
 
 fn skip_space(text: &[u8], from: usize) -> usize {
-    let space = text[from..]
-        .iter()
-        .take_while(|byte| matches!(byte, b' ' | b'\t' | b'\n' | b'\r'));
+    let space = text[from..].iter().take_while(|byte| matches!(byte, b' ' | b'\t' | b'\n' | b'\r'));
     from + space.count()
 }
 
@@ -71,10 +67,7 @@ fn value_end(text: &[u8], start: usize) -> Option<usize> {
         b'{' | b'[' => nested_end(text, start),
         _ => {
             let end = |byte: &u8| matches!(byte, b',' | b'}' | b']' | b' ' | b'\t' | b'\n' | b'\r');
-            text[start..]
-                .iter()
-                .position(end)
-                .map(|length| start + length)
+            text[start..].iter().position(end).map(|length| start + length)
         }
     }
 }

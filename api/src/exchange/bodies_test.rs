@@ -12,16 +12,10 @@ fn pass(wire: Wire, body: &str, cut: usize) -> (String, Seen, bool) {
     assert_eq!(reply.mode(), Mode::Pass);
     let mut out = Vec::new();
     for chunk in [&body[..cut], &body[cut..]] {
-        reply
-            .feed(Bytes::copy_from_slice(chunk.as_bytes()), &mut out)
-            .unwrap();
+        reply.feed(Bytes::copy_from_slice(chunk.as_bytes()), &mut out).unwrap();
     }
     let ended = reply.finish(&mut out).is_ok();
-    (
-        String::from_utf8(out.concat()).unwrap(),
-        reply.seen().clone(),
-        ended,
-    )
+    (String::from_utf8(out.concat()).unwrap(), reply.seen().clone(), ended)
 }
 
 #[test]
@@ -39,11 +33,7 @@ fn whole_bodies_are_metered() {
         let whole = pass(wire, body, 0);
         let usage = whole.1.usage.unwrap_or_default();
         assert_eq!((&*whole.0, whole.2, whole.1.complete), (body, true, true));
-        assert_eq!(
-            (usage.input, usage.output, whole.1.output_bytes),
-            (input, output, bytes),
-            "{body}"
-        );
+        assert_eq!((usage.input, usage.output, whole.1.output_bytes), (input, output, bytes), "{body}");
         assert_eq!(whole.1.response_model.as_deref(), Some("m"), "{body}");
         for cut in 0..body.len() {
             assert_eq!(pass(wire, body, cut), whole, "cut at {cut}");
@@ -64,11 +54,7 @@ fn what_is_no_answer_passes_but_what_is_cut_short_is_told() {
     ];
     for (body, whole) in cases {
         let (out, seen, ended) = pass(Wire::ChatCompletions, body, 0);
-        assert_eq!(
-            (&*out, ended, seen.complete),
-            (body, whole, whole),
-            "{body}"
-        );
+        assert_eq!((&*out, ended, seen.complete), (body, whole, whole), "{body}");
         assert_eq!(seen.usage, None::<Usage>);
     }
 }
@@ -76,13 +62,7 @@ fn what_is_no_answer_passes_but_what_is_cut_short_is_told() {
 #[test]
 fn a_null_content_does_not_hide_the_usage() {
     let body = r#"{"content":null,"usage":{"input_tokens":1,"output_tokens":2}}"#;
-    assert_eq!(
-        pass(Wire::Messages, body, 0)
-            .1
-            .usage
-            .map(|usage| usage.total),
-        Some(3)
-    );
+    assert_eq!(pass(Wire::Messages, body, 0).1.usage.map(|usage| usage.total), Some(3));
 }
 
 #[test]

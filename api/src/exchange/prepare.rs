@@ -61,10 +61,7 @@ pub fn prepare(
     let translated = wire != client;
 
     let mut draft = if translated {
-        Draft::read(
-            translate(client, wire, body, target)
-                .ok_or_else(|| refused(endpoint, target.schema))??,
-        )
+        Draft::read(translate(client, wire, body, target).ok_or_else(|| refused(endpoint, target.schema))??)
     } else {
         let mut draft = Draft::read(body.clone());
         if peek.model != target.model {
@@ -80,12 +77,7 @@ pub fn prepare(
         cap_output(&mut draft, wire, cap);
     }
 
-    let address = Address {
-        wire,
-        model: target.model,
-        version: target.version,
-        prefix: target.prefix,
-    };
+    let address = Address { wire, model: target.model, version: target.version, prefix: target.prefix };
     Ok(UpstreamRequest {
         path: (provider.path)(&address)?,
         headers: (provider.headers)(Some(client_headers).filter(|_| !translated)),
@@ -112,10 +104,7 @@ fn translate(
     target: &Target<'_>,
 ) -> Option<Result<Bytes, Untranslatable>> {
     let (from, to) = (client.codec()?, wire.codec()?);
-    let encode = EncodeTarget {
-        model: target.model,
-        output_cap: target.output_cap,
-    };
+    let encode = EncodeTarget { model: target.model, output_cap: target.output_cap };
     Some(
         (from.decode_request)(body)
             .and_then(|request| (to.encode_request)(&request, &encode))
@@ -168,9 +157,7 @@ fn cap_output(draft: &mut Draft, wire: Wire, cap: u64) {
 
 /// A value that is no such number is not ours to explain, but must not get past the cap.
 fn is_over(draft: &Draft, field: &str, cap: u64) -> bool {
-    let own = draft
-        .value(field)
-        .and_then(|value| serde_json::from_slice::<u64>(&value).ok());
+    let own = draft.value(field).and_then(|value| serde_json::from_slice::<u64>(&value).ok());
     own.is_none_or(|own| own > cap)
 }
 
@@ -182,9 +169,7 @@ fn fit_thinking(draft: &mut Draft, max_tokens: u64) {
         return;
     };
     let mut thinking = Draft::read(thinking);
-    let budget = thinking
-        .value("budget_tokens")
-        .and_then(|value| serde_json::from_slice::<u64>(&value).ok());
+    let budget = thinking.value("budget_tokens").and_then(|value| serde_json::from_slice::<u64>(&value).ok());
     if budget.is_none_or(|budget| budget < max_tokens) {
         return;
     }

@@ -5,9 +5,7 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 
 use super::{Target, UpstreamRequest, belongs_to, prepare};
 use crate::edit::BodyEdits;
-use crate::endpoint::Endpoint::{
-    self, ChatCompletions, Completions, Embeddings, Messages, Responses,
-};
+use crate::endpoint::Endpoint::{self, ChatCompletions, Completions, Embeddings, Messages, Responses};
 use crate::endpoint::Schema::{Anthropic, AzureOpenAi, OpenAi};
 use crate::endpoint::{Dialect, Schema};
 use crate::error::Untranslatable;
@@ -20,23 +18,10 @@ struct Asked<'a> {
     cap: Option<u64>,
 }
 
-const PLAIN: Asked<'_> = Asked {
-    schema: OpenAi,
-    model: "m",
-    set: &[],
-    cap: None,
-};
+const PLAIN: Asked<'_> = Asked { schema: OpenAi, model: "m", set: &[], cap: None };
 
-fn prepared(
-    endpoint: Endpoint,
-    body: &Bytes,
-    asked: &Asked<'_>,
-) -> Result<UpstreamRequest, Untranslatable> {
-    let set = asked
-        .set
-        .iter()
-        .map(|(field, value)| ((*field).to_owned(), (*value).to_owned()))
-        .collect();
+fn prepared(endpoint: Endpoint, body: &Bytes, asked: &Asked<'_>) -> Result<UpstreamRequest, Untranslatable> {
+    let set = asked.set.iter().map(|(field, value)| ((*field).to_owned(), (*value).to_owned())).collect();
     let target = Target {
         schema: asked.schema,
         version: Some("v"),
@@ -51,26 +36,11 @@ fn prepared(
 
 #[test]
 fn bodies_that_pass_change_where_they_must() {
-    let renamed = Asked {
-        model: "n\"",
-        ..PLAIN
-    };
-    let capped = Asked {
-        cap: Some(50),
-        ..PLAIN
-    };
-    let mutated = Asked {
-        set: &[("max_tokens", "70"), ("user", "\"u\"")],
-        ..PLAIN
-    };
-    let mutated_and_capped = Asked {
-        cap: Some(50),
-        ..mutated
-    };
-    let azure = Asked {
-        schema: AzureOpenAi,
-        ..renamed
-    };
+    let renamed = Asked { model: "n\"", ..PLAIN };
+    let capped = Asked { cap: Some(50), ..PLAIN };
+    let mutated = Asked { set: &[("max_tokens", "70"), ("user", "\"u\"")], ..PLAIN };
+    let mutated_and_capped = Asked { cap: Some(50), ..mutated };
+    let azure = Asked { schema: AzureOpenAi, ..renamed };
     #[rustfmt::skip]
     let cases = [
         // endpoint       asked                 body                                                    sent
@@ -119,16 +89,9 @@ fn messages_pass_to_anthropic() {
         (Some(5),    r#"{"model":"m","thinking":{"type":"adaptive"},"max_tokens":90}"#,                       r#"{"model":"m","thinking":{"type":"adaptive"},"max_tokens":5}"#),
     ];
     for (cap, body, sent) in cases {
-        let asked = Asked {
-            schema: Anthropic,
-            cap,
-            ..PLAIN
-        };
+        let asked = Asked { schema: Anthropic, cap, ..PLAIN };
         let request = prepared(Messages, &Bytes::from(body), &asked).unwrap();
-        assert_eq!(
-            (&*request.path, request.translated),
-            ("/v1/messages", false)
-        );
+        assert_eq!((&*request.path, request.translated), ("/v1/messages", false));
         assert_eq!(request.body.concat(), sent);
     }
 }
@@ -136,32 +99,18 @@ fn messages_pass_to_anthropic() {
 #[test]
 fn a_body_without_changes_is_the_one_that_came() {
     let body = Bytes::from(r#"{"model":"m","messages":[]}"#);
-    let parts = prepared(ChatCompletions, &body, &PLAIN)
-        .unwrap()
-        .body
-        .into_parts();
-    assert_eq!(
-        parts.iter().map(|part| part.as_ptr()).collect::<Vec<_>>(),
-        [body.as_ptr()]
-    );
+    let parts = prepared(ChatCompletions, &body, &PLAIN).unwrap().body.into_parts();
+    assert_eq!(parts.iter().map(|part| part.as_ptr()).collect::<Vec<_>>(), [body.as_ptr()]);
 }
 
 #[test]
 fn what_a_backend_lacks_is_refused_by_name() {
-    let asked = Asked {
-        schema: Anthropic,
-        ..PLAIN
-    };
-    for (endpoint, path) in [
-        (Completions, "/completions"),
-        (Embeddings, "/embeddings"),
-        (Responses, "/responses"),
-    ] {
+    let asked = Asked { schema: Anthropic, ..PLAIN };
+    for (endpoint, path) in
+        [(Completions, "/completions"), (Embeddings, "/embeddings"), (Responses, "/responses")]
+    {
         let refused = prepared(endpoint, &Bytes::from(r#"{"model":"m"}"#), &asked).unwrap_err();
-        assert!(
-            refused.message.contains(path) && refused.message.contains("Anthropic"),
-            "{refused}"
-        );
+        assert!(refused.message.contains(path) && refused.message.contains("Anthropic"), "{refused}");
     }
 }
 
@@ -182,10 +131,7 @@ fn headers_of_a_dialect() {
     ];
     for (header, openai, anthropic) in cases {
         let header = HeaderName::from_static(header);
-        let belongs = (
-            belongs_to(Dialect::OpenAi, &header),
-            belongs_to(Dialect::Anthropic, &header),
-        );
+        let belongs = (belongs_to(Dialect::OpenAi, &header), belongs_to(Dialect::Anthropic, &header));
         assert_eq!(belongs, (openai, anthropic), "{header}");
     }
 }

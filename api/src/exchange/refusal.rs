@@ -32,15 +32,12 @@ fn has_shape(dialect: Dialect, answer: &Value) -> bool {
     let has_message = answer["error"]["message"].is_string();
     match dialect {
         Dialect::OpenAi => has_message,
-        Dialect::Anthropic => {
-            has_message && answer["type"] == "error" && answer["error"]["type"].is_string()
-        }
+        Dialect::Anthropic => has_message && answer["type"] == "error" && answer["error"]["type"].is_string(),
     }
 }
 
 fn restated(upstream: Dialect, status: StatusCode, answer: &Value) -> ApiError {
-    let message =
-        message(answer).map_or_else(|| format!("the upstream answered {status}"), str::to_owned);
+    let message = message(answer).map_or_else(|| format!("the upstream answered {status}"), str::to_owned);
     let code = answer["error"]["code"].as_str().map(str::to_owned);
     let kind = match code.as_deref() {
         Some("insufficient_quota") => ErrorKind::QuotaExhausted,
@@ -53,27 +50,13 @@ fn restated(upstream: Dialect, status: StatusCode, answer: &Value) -> ApiError {
         }
         Dialect::OpenAi | Dialect::Anthropic => code,
     };
-    ApiError {
-        status,
-        kind,
-        message,
-        code,
-        param: None,
-    }
+    ApiError { status, kind, message, code, param: None }
 }
 
 /// Where the many servers that imitate one of the two put what went wrong.
 fn message(answer: &Value) -> Option<&str> {
-    let places = [
-        &answer["error"]["message"],
-        &answer["error"],
-        &answer["message"],
-        &answer["detail"],
-    ];
-    places
-        .into_iter()
-        .find_map(Value::as_str)
-        .filter(|message| !message.is_empty())
+    let places = [&answer["error"]["message"], &answer["error"], &answer["message"], &answer["detail"]];
+    places.into_iter().find_map(Value::as_str).filter(|message| !message.is_empty())
 }
 
 fn not_json(status: StatusCode, body: &[u8]) -> ApiError {
@@ -84,13 +67,7 @@ fn not_json(status: StatusCode, body: &[u8]) -> ApiError {
         Some((end, _)) => format!("the upstream answered {status}: {}…", &text[..end]),
         None => format!("the upstream answered {status}: {text}"),
     };
-    ApiError {
-        status,
-        kind: ErrorKind::Upstream,
-        message,
-        code: None,
-        param: None,
-    }
+    ApiError { status, kind: ErrorKind::Upstream, message, code: None, param: None }
 }
 
 #[cfg(test)]
@@ -128,16 +105,8 @@ mod tests {
 
     #[test]
     fn what_is_not_json_is_cut_short() {
-        let between = Between {
-            upstream: OpenAi,
-            client: OpenAi,
-        };
-        let rendered = render(
-            between,
-            StatusCode::BAD_GATEWAY,
-            Bytes::from("é".repeat(100_000)),
-            "r",
-        );
+        let between = Between { upstream: OpenAi, client: OpenAi };
+        let rendered = render(between, StatusCode::BAD_GATEWAY, Bytes::from("é".repeat(100_000)), "r");
         assert!(rendered.len() < 1_000, "{}", rendered.len());
         serde_json::from_slice::<serde_json::Value>(&rendered).unwrap();
     }

@@ -54,11 +54,7 @@ enum Body {
 
 impl Replies {
     pub(super) fn new(client: Wire, upstream: Wire, asks_usage: bool) -> Self {
-        Self {
-            client,
-            upstream,
-            asks_usage,
-        }
+        Self { client, upstream, asks_usage }
     }
 
     /// A successful answer begins. `streaming`: its content type is text/event-stream.
@@ -71,21 +67,13 @@ impl Replies {
                 Body::Collect(Kept::default())
             }
         });
-        Reply {
-            replies: self.clone(),
-            body,
-            seen: Seen::default(),
-            over: false,
-        }
+        Reply { replies: self.clone(), body, seen: Seen::default(), over: false }
     }
 
     /// An upstream's error, in the client's dialect; same dialect and JSON: the body untouched. Not JSON: wrapped.
     /// `status` is kept.
     pub fn error(&self, status: StatusCode, body: Bytes, request_id: &str) -> Bytes {
-        let between = Between {
-            upstream: self.upstream.dialect(),
-            client: self.client.dialect(),
-        };
+        let between = Between { upstream: self.upstream.dialect(), client: self.client.dialect() };
         refusal::render(between, status, body, request_id)
     }
 
@@ -94,22 +82,12 @@ impl Replies {
         if self.client == self.upstream {
             return Some(Body::Stream(PassStream::new(self.watch(self.client)?)));
         }
-        let options = EncoderOptions {
-            show_usage: self.asks_usage,
-        };
-        Some(Body::Translate(Box::new(TranslatedStream::new(
-            self.upstream,
-            self.client,
-            options,
-        )?)))
+        let options = EncoderOptions { show_usage: self.asks_usage };
+        Some(Body::Translate(Box::new(TranslatedStream::new(self.upstream, self.client, options)?)))
     }
 
     fn watch(&self, wire: Wire) -> Option<Box<dyn Watch + Send>> {
-        let usage_chunk = if self.asks_usage {
-            UsageChunk::Shown
-        } else {
-            UsageChunk::Hidden
-        };
+        let usage_chunk = if self.asks_usage { UsageChunk::Shown } else { UsageChunk::Hidden };
         match wire {
             Wire::ChatCompletions => Some(Box::new(WatchChoices::new(Kind::Chat, usage_chunk))),
             Wire::Completions => Some(Box::new(WatchChoices::new(Kind::Completions, usage_chunk))),
@@ -145,11 +123,7 @@ impl Reply {
             }
             Body::Collect(kept) => {
                 kept.keep(&chunk);
-                if kept.is_over() {
-                    Err(too_large())
-                } else {
-                    Ok(())
-                }
+                if kept.is_over() { Err(too_large()) } else { Ok(()) }
             }
             Body::Stream(stream) => stream.feed(&chunk, &mut self.seen, out),
             Body::Translate(stream) => stream.feed(&chunk, &mut self.seen, out),
@@ -190,10 +164,9 @@ impl Reply {
         let event = match &self.body {
             Body::Pass(_) | Body::Collect(_) => None,
             Body::Stream(stream) => Some(stream.watch().error(error, request_id)),
-            Body::Translate(_) => self
-                .replies
-                .watch(self.replies.client)
-                .map(|watch| watch.error(error, request_id)),
+            Body::Translate(_) => {
+                self.replies.watch(self.replies.client).map(|watch| watch.error(error, request_id))
+            }
         };
         out.extend(event);
     }
@@ -223,9 +196,7 @@ impl Replies {
     /// The whole answer `body` in the client's format.
     fn translate(&self, body: &[u8], seen: &mut Seen) -> Result<Bytes, Malformed> {
         let (Some(from), Some(to)) = (self.upstream.codec(), self.client.codec()) else {
-            return Err(Malformed::new(
-                "the upstream answered in a format that can't be translated",
-            ));
+            return Err(Malformed::new("the upstream answered in a format that can't be translated"));
         };
         let reply = (from.decode_reply)(body)?;
         whole::note(self.upstream, body, seen)?;

@@ -78,14 +78,8 @@ data: {"type":"message_stop"}
 
 "#;
 
-pub(super) const CHAT_FIGURES: Usage = Usage {
-    input: 9,
-    cached_input: 3,
-    cache_creation_input: 0,
-    output: 4,
-    reasoning: 0,
-    total: 13,
-};
+pub(super) const CHAT_FIGURES: Usage =
+    Usage { input: 9, cached_input: 3, cache_creation_input: 0, output: 4, reasoning: 0, total: 13 };
 
 fn begin(wire: Wire, asks_usage: bool) -> Reply {
     Replies::new(wire, wire, asks_usage).begin(true)
@@ -98,34 +92,17 @@ pub(super) fn pass(mut reply: Reply, chunks: &[&[u8]]) -> (String, Seen, Result<
     for chunk in chunks {
         fed = fed.and_then(|()| reply.feed(Bytes::copy_from_slice(chunk), &mut out));
     }
-    let ended = fed
-        .and_then(|()| reply.finish(&mut out))
-        .map_err(|malformed| malformed.message);
-    (
-        String::from_utf8(out.concat()).unwrap(),
-        reply.seen().clone(),
-        ended,
-    )
+    let ended = fed.and_then(|()| reply.finish(&mut out)).map_err(|malformed| malformed.message);
+    (String::from_utf8(out.concat()).unwrap(), reply.seen().clone(), ended)
 }
 
 /// The same wherever it is cut.
-pub(super) fn pass_cut(
-    begin: impl Fn() -> Reply,
-    stream: &str,
-) -> (String, Seen, Result<(), String>) {
+pub(super) fn pass_cut(begin: impl Fn() -> Reply, stream: &str) -> (String, Seen, Result<(), String>) {
     let bytes = stream.as_bytes();
     let whole = pass(begin(), &[bytes]);
-    assert_eq!(
-        pass(begin(), &bytes.chunks(1).collect::<Vec<_>>()),
-        whole,
-        "byte by byte"
-    );
+    assert_eq!(pass(begin(), &bytes.chunks(1).collect::<Vec<_>>()), whole, "byte by byte");
     for cut in 0..=bytes.len() {
-        assert_eq!(
-            pass(begin(), &[&bytes[..cut], &bytes[cut..]]),
-            whole,
-            "cut at {cut}"
-        );
+        assert_eq!(pass(begin(), &[&bytes[..cut], &bytes[cut..]]), whole, "cut at {cut}");
     }
     whole
 }
@@ -147,22 +124,11 @@ fn chat_hides_only_the_usage_that_the_client_did_not_ask_for() {
     // 2 bytes of reasoning, 4 of content, 5 of arguments.
     let expected = seen(Some(CHAT_FIGURES), (11, 3));
     for (ends, name) in [("\n", "LF"), ("\r\n", "CRLF"), ("\r", "CR")] {
-        let (stream, hidden) = (
-            stream.replace('\n', ends),
-            [CHAT, DONE].concat().replace('\n', ends),
-        );
+        let (stream, hidden) = (stream.replace('\n', ends), [CHAT, DONE].concat().replace('\n', ends));
         let asked = pass_cut(|| begin(Wire::ChatCompletions, true), &stream);
-        assert_eq!(
-            asked,
-            (stream.clone(), expected.clone(), Ok(())),
-            "{name}, asked"
-        );
+        assert_eq!(asked, (stream.clone(), expected.clone(), Ok(())), "{name}, asked");
         let not_asked = pass_cut(|| begin(Wire::ChatCompletions, false), &stream);
-        assert_eq!(
-            not_asked,
-            (hidden, expected.clone(), Ok(())),
-            "{name}, not asked"
-        );
+        assert_eq!(not_asked, (hidden, expected.clone(), Ok(())), "{name}, not asked");
     }
 }
 
@@ -177,28 +143,16 @@ fn chunks_that_look_like_the_usage_chunk_pass() {
     ];
     for chunk in chunks {
         let stream = format!("data: {chunk}\n\n{DONE}");
-        assert_eq!(
-            pass_cut(|| begin(Wire::ChatCompletions, false), &stream).0,
-            stream
-        );
+        assert_eq!(pass_cut(|| begin(Wire::ChatCompletions, false), &stream).0, stream);
     }
 }
 
 #[test]
 fn legacy_completions() {
     let text = "data: {\"id\":\"c\",\"model\":\"m-1\",\"choices\":[{\"text\":\"abc\",\"index\":0,\"finish_reason\":\"stop\"}]}\n\n";
-    let (out, seen_so, ended) = pass_cut(
-        || begin(Wire::Completions, false),
-        &[text, CHAT_USAGE, DONE].concat(),
-    );
-    assert_eq!(
-        (out, seen_so, ended),
-        (
-            [text, DONE].concat(),
-            seen(Some(CHAT_FIGURES), (3, 1)),
-            Ok(())
-        )
-    );
+    let (out, seen_so, ended) =
+        pass_cut(|| begin(Wire::Completions, false), &[text, CHAT_USAGE, DONE].concat());
+    assert_eq!((out, seen_so, ended), ([text, DONE].concat(), seen(Some(CHAT_FIGURES), (3, 1)), Ok(())));
 }
 
 #[test]
@@ -208,28 +162,15 @@ fn responses_and_messages_pass_whole() {
     assert_eq!(passed, (stream, seen(Some(CHAT_FIGURES), (7, 2)), Ok(())));
 
     let stream = [MESSAGES_START, MESSAGES, MESSAGES_END].concat();
-    let figures = Usage {
-        input: 9,
-        cached_input: 3,
-        cache_creation_input: 1,
-        output: 4,
-        reasoning: 0,
-        total: 13,
-    };
+    let figures =
+        Usage { input: 9, cached_input: 3, cache_creation_input: 1, output: 4, reasoning: 0, total: 13 };
     let passed = pass_cut(|| begin(Wire::Messages, false), &stream);
     assert_eq!(passed, (stream, seen(Some(figures), (6, 2)), Ok(())));
 
     let stream = [MESSAGES, MESSAGES_END].concat();
     let (out, seen, ended) = pass_cut(|| begin(Wire::Messages, false), &stream);
-    assert_eq!(
-        (out, ended),
-        (stream, Ok(())),
-        "some servers leave message_start out"
-    );
-    assert_eq!(
-        (seen.usage.map(|usage| usage.output), seen.response_model),
-        (Some(4), None)
-    );
+    assert_eq!((out, ended), (stream, Ok(())), "some servers leave message_start out");
+    assert_eq!((seen.usage.map(|usage| usage.output), seen.response_model), (Some(4), None));
 }
 
 #[test]
@@ -256,11 +197,7 @@ fn how_streams_end() {
         let (out, seen, ended) = pass_cut(|| begin(wire, true), &stream);
         let leaves = stream.trim_end_matches(": ping");
         assert_eq!(out, leaves.to_owned() + appended);
-        assert_eq!(
-            (seen.complete, seen.failed, ended.is_ok()),
-            (complete, failed, well),
-            "{stream}"
-        );
+        assert_eq!((seen.complete, seen.failed, ended.is_ok()), (complete, failed, well), "{stream}");
     }
 }
 
@@ -273,50 +210,30 @@ fn a_torn_event_is_not_taken_for_the_end() {
 
 #[test]
 fn two_choices_must_both_have_finished() {
-    let finish = |index: u32| {
-        format!("data: {{\"choices\":[{{\"index\":{index},\"finish_reason\":\"stop\"}}]}}\n\n")
-    };
+    let finish =
+        |index: u32| format!("data: {{\"choices\":[{{\"index\":{index},\"finish_reason\":\"stop\"}}]}}\n\n");
     let begun = "data: {\"choices\":[{\"index\":0,\"delta\":{}},{\"index\":1,\"delta\":{}}]}\n\n";
     let one = [begun, &finish(1)].concat();
-    assert!(
-        pass(begin(Wire::ChatCompletions, true), &[one.as_bytes()])
-            .2
-            .is_err()
-    );
+    assert!(pass(begin(Wire::ChatCompletions, true), &[one.as_bytes()]).2.is_err());
     let both = one + &finish(0);
-    assert!(
-        pass(begin(Wire::ChatCompletions, true), &[both.as_bytes()])
-            .2
-            .is_ok()
-    );
+    assert!(pass(begin(Wire::ChatCompletions, true), &[both.as_bytes()]).2.is_ok());
 }
 
 #[test]
 fn events_that_cannot_be_read_pass_and_count() {
     let stream = format!("data: {{\"choices\":\"?\"}}\n\ndata: nonsense\n\n{DONE}");
     let (out, seen, _) = pass_cut(|| begin(Wire::ChatCompletions, false), &stream);
-    assert_eq!(
-        (out, seen.output_bytes, seen.output_events),
-        (stream, 15 + 8, 2)
-    );
+    assert_eq!((out, seen.output_bytes, seen.output_events), (stream, 15 + 8, 2));
 }
 
 #[test]
 fn bytes_are_not_copied() {
     let chunk = Bytes::from([CHAT, CHAT_USAGE, DONE].concat());
     let mut out = Vec::new();
-    begin(Wire::ChatCompletions, false)
-        .feed(chunk.clone(), &mut out)
-        .unwrap();
+    begin(Wire::ChatCompletions, false).feed(chunk.clone(), &mut out).unwrap();
     let left: Vec<_> = out.iter().map(|part| (part.as_ptr(), part.len())).collect();
     let after = CHAT.len() + CHAT_USAGE.len();
-    assert_eq!(
-        left,
-        [
-            (chunk.as_ptr(), CHAT.len()),
-            (chunk[after..].as_ptr(), DONE.len())
-        ]
-    );
+    assert_eq!(left, [(chunk.as_ptr(), CHAT.len()), (chunk[after..].as_ptr(), DONE.len())]);
 }
 
 /// Name and JSON of each event; `[DONE]` as a string.
@@ -333,18 +250,9 @@ pub(super) fn events(parts: &[Bytes]) -> Vec<(String, Value)> {
 }
 
 /// What follows `stream` and half an event when the gateway ends it.
-fn ended(
-    wire: Wire,
-    stream: &str,
-    end: impl Fn(&mut Reply, &mut Vec<Bytes>),
-) -> Vec<(String, Value)> {
+fn ended(wire: Wire, stream: &str, end: impl Fn(&mut Reply, &mut Vec<Bytes>)) -> Vec<(String, Value)> {
     let mut reply = begin(wire, true);
-    reply
-        .feed(
-            Bytes::from(stream.to_owned() + "data: {\"half"),
-            &mut Vec::new(),
-        )
-        .unwrap();
+    reply.feed(Bytes::from(stream.to_owned() + "data: {\"half"), &mut Vec::new()).unwrap();
     let mut out = Vec::new();
     end(&mut reply, &mut out);
     let events = events(&out);
@@ -369,25 +277,13 @@ fn failing_says_so_in_the_protocol() {
         reply.fail(&error, "req-1", out);
     };
     let openai = json!({"error": {"message": "gone", "type": "server_error", "param": null, "code": "upstream_error"}});
-    assert_eq!(
-        ended(Wire::ChatCompletions, CHAT, fail),
-        [(String::new(), openai.clone())],
-        "and no [DONE]"
-    );
-    assert_eq!(
-        ended(Wire::Completions, "", fail),
-        [(String::new(), openai)]
-    );
+    assert_eq!(ended(Wire::ChatCompletions, CHAT, fail), [(String::new(), openai.clone())], "and no [DONE]");
+    assert_eq!(ended(Wire::Completions, "", fail), [(String::new(), openai)]);
     let numbered = json!({"type": "error", "code": "upstream_error", "message": "gone", "param": null, "sequence_number": 3});
-    assert_eq!(
-        ended(Wire::Responses, RESPONSES, fail),
-        [("error".to_owned(), numbered)]
-    );
-    let anthropic = json!({"type": "error", "error": {"type": "api_error", "message": "gone"}, "request_id": "req-1"});
-    assert_eq!(
-        ended(Wire::Messages, MESSAGES, fail),
-        [("error".to_owned(), anthropic)]
-    );
+    assert_eq!(ended(Wire::Responses, RESPONSES, fail), [("error".to_owned(), numbered)]);
+    let anthropic =
+        json!({"type": "error", "error": {"type": "api_error", "message": "gone"}, "request_id": "req-1"});
+    assert_eq!(ended(Wire::Messages, MESSAGES, fail), [("error".to_owned(), anthropic)]);
 
     assert_eq!(
         ended(Wire::ChatCompletions, &[CHAT, DONE].concat(), fail),
@@ -405,28 +301,17 @@ fn landing_is_tidy() {
         "prompt_tokens_details": {"cached_tokens": 3, "cache_write_tokens": 0},
         "completion_tokens_details": {"reasoning_tokens": 0},
     });
-    let chunk =
-        json!({"id": "c1", "object": "chat.completion.chunk", "created": 7, "model": "m-1"});
+    let chunk = json!({"id": "c1", "object": "chat.completion.chunk", "created": 7, "model": "m-1"});
     let with = |members: Value| {
         let mut chunk = chunk.clone();
-        chunk
-            .as_object_mut()
-            .unwrap()
-            .extend(members.as_object().unwrap().clone());
+        chunk.as_object_mut().unwrap().extend(members.as_object().unwrap().clone());
         (String::new(), chunk)
     };
     let finish = json!({"choices": [{"index": 0, "delta": {}, "logprobs": null, "finish_reason": "length"}]});
     let figures = with(json!({"choices": [], "usage": usage}));
     let done = (String::new(), json!("[DONE]"));
-    assert_eq!(
-        ended(Wire::ChatCompletions, &chat, land),
-        [with(finish), figures.clone(), done.clone()]
-    );
-    assert_eq!(
-        ended(Wire::ChatCompletions, CHAT, land),
-        [figures, done],
-        "its choice has finished already"
-    );
+    assert_eq!(ended(Wire::ChatCompletions, &chat, land), [with(finish), figures.clone(), done.clone()]);
+    assert_eq!(ended(Wire::ChatCompletions, CHAT, land), [figures, done], "its choice has finished already");
 
     let response = json!({
         "id": "r1", "object": "response", "created_at": 7, "status": "incomplete", "error": null, "model": "m-1",
@@ -437,10 +322,7 @@ fn landing_is_tidy() {
         },
     });
     let event = json!({"type": "response.incomplete", "sequence_number": 3, "response": response});
-    assert_eq!(
-        ended(Wire::Responses, RESPONSES, land),
-        [("response.incomplete".to_owned(), event)]
-    );
+    assert_eq!(ended(Wire::Responses, RESPONSES, land), [("response.incomplete".to_owned(), event)]);
 
     let events = ended(Wire::Messages, &[MESSAGES_START, MESSAGES].concat(), land);
     let usage = json!({"input_tokens": 6, "cache_creation_input_tokens": 0, "cache_read_input_tokens": 3, "output_tokens": 4});
@@ -450,10 +332,7 @@ fn landing_is_tidy() {
         json!({"type": "message_delta", "delta": stop, "usage": usage}),
         json!({"type": "message_stop"}),
     ];
-    assert_eq!(
-        events,
-        expected.map(|event| (event["type"].as_str().unwrap().to_owned(), event))
-    );
+    assert_eq!(events, expected.map(|event| (event["type"].as_str().unwrap().to_owned(), event)));
 
     let between_blocks = MESSAGES.split_inclusive("\n\n").take(4);
     let events = ended(Wire::Messages, &between_blocks.collect::<String>(), land);
@@ -463,21 +342,7 @@ fn landing_is_tidy() {
 #[test]
 fn streams_have_a_mode() {
     assert_eq!(begin(Wire::Messages, true).mode(), Mode::Stream);
-    assert_eq!(
-        begin(Wire::Embeddings, true).mode(),
-        Mode::Pass,
-        "embeddings have no streams"
-    );
-    assert_eq!(
-        Replies::new(Wire::Messages, Wire::ChatCompletions, false)
-            .begin(true)
-            .mode(),
-        Mode::Stream
-    );
-    assert_eq!(
-        Replies::new(Wire::Messages, Wire::ChatCompletions, false)
-            .begin(false)
-            .mode(),
-        Mode::Collect
-    );
+    assert_eq!(begin(Wire::Embeddings, true).mode(), Mode::Pass, "embeddings have no streams");
+    assert_eq!(Replies::new(Wire::Messages, Wire::ChatCompletions, false).begin(true).mode(), Mode::Stream);
+    assert_eq!(Replies::new(Wire::Messages, Wire::ChatCompletions, false).begin(false).mode(), Mode::Collect);
 }

@@ -49,11 +49,7 @@ impl TranslatedStream {
     }
 
     /// The upstream has ended its body.
-    pub(super) fn finish(
-        &mut self,
-        seen: &mut Seen,
-        out: &mut Vec<Bytes>,
-    ) -> Result<(), Malformed> {
+    pub(super) fn finish(&mut self, seen: &mut Seen, out: &mut Vec<Bytes>) -> Result<(), Malformed> {
         // Blank lines end an event that the upstream forgot to end; one that was cut short can't be read.
         let rest = self.feed(&Bytes::from_static(b"\n\n"), seen, out);
         if seen.complete || seen.failed {
@@ -65,17 +61,12 @@ impl TranslatedStream {
             seen.complete = true;
             return Ok(());
         }
-        Err(Malformed::new(
-            "the upstream ended its stream before its last event",
-        ))
+        Err(Malformed::new("the upstream ended its stream before its last event"))
     }
 
     /// The events that end the answer as cut at its length.
     pub(super) fn land(&mut self, usage: &Usage) -> Bytes {
-        let stop = Stop {
-            reason: StopReason::MaxTokens,
-            sequence: None,
-        };
+        let stop = Stop { reason: StopReason::MaxTokens, sequence: None };
         self.write(&[Event::Usage(*usage), Event::Stopped(stop), Event::Ended])
     }
 
@@ -101,8 +92,7 @@ impl TranslatedStream {
             if event.data.is_empty() {
                 continue;
             }
-            self.decoder
-                .decode(event.name, &event.data, &mut self.events)?;
+            self.decoder.decode(event.name, &event.data, &mut self.events)?;
             let before = seen.output_bytes;
             for event in self.events.drain(..) {
                 self.stopped |= matches!(event, Event::Stopped(_));

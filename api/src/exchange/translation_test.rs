@@ -28,10 +28,7 @@ fn to_chat() -> Reply {
 }
 
 fn names(stream: &str) -> Vec<String> {
-    events(&[Bytes::from(stream.to_owned())])
-        .into_iter()
-        .map(|(name, _)| name)
-        .collect()
+    events(&[Bytes::from(stream.to_owned())]).into_iter().map(|(name, _)| name).collect()
 }
 
 #[test]
@@ -41,10 +38,7 @@ fn a_chat_stream_becomes_messages() {
     let names = names(&out);
     assert_eq!(names.first().map(String::as_str), Some("message_start"));
     assert_eq!(names.last().map(String::as_str), Some("message_stop"));
-    assert_eq!(
-        (seen.usage, seen.complete, seen.failed),
-        (Some(CHAT_FIGURES), true, false)
-    );
+    assert_eq!((seen.usage, seen.complete, seen.failed), (Some(CHAT_FIGURES), true, false));
     assert_eq!((seen.output_bytes, seen.output_events), (11, 3));
     assert_eq!(seen.response_model.as_deref(), Some("m-1"));
 }
@@ -54,19 +48,11 @@ fn a_messages_stream_becomes_chat() {
     let (out, seen, ended) = pass_cut(to_chat, &[MESSAGES_START, MESSAGES, MESSAGES_END].concat());
     assert_eq!(ended, Ok(()));
     let events = events(&[Bytes::from(out)]);
-    assert_eq!(
-        events.last().map(|(_, data)| data.clone()),
-        Some(Value::from("[DONE]"))
-    );
-    let finished: Vec<_> = events
-        .iter()
-        .filter_map(|(_, data)| data["choices"][0]["finish_reason"].as_str())
-        .collect();
+    assert_eq!(events.last().map(|(_, data)| data.clone()), Some(Value::from("[DONE]")));
+    let finished: Vec<_> =
+        events.iter().filter_map(|(_, data)| data["choices"][0]["finish_reason"].as_str()).collect();
     assert_eq!(finished, ["tool_calls"]);
-    let usage = Usage {
-        cache_creation_input: 1,
-        ..CHAT_FIGURES
-    };
+    let usage = Usage { cache_creation_input: 1, ..CHAT_FIGURES };
     assert_eq!((seen.usage, seen.complete), (Some(usage), true));
     assert_eq!((seen.output_bytes, seen.output_events), (6, 2));
 }
@@ -91,16 +77,9 @@ fn how_translated_streams_end() {
     ];
     for (to, stream, complete, failed, well) in cases {
         let (out, seen, ended) = pass_cut(to, &stream);
-        assert_eq!(
-            (seen.complete, seen.failed, ended.is_ok()),
-            (complete, failed, well),
-            "{stream} → {out}"
-        );
+        assert_eq!((seen.complete, seen.failed, ended.is_ok()), (complete, failed, well), "{stream} → {out}");
         let tidy = out.contains("[DONE]") || out.contains("message_stop");
-        assert_eq!(
-            tidy, complete,
-            "a tidy end only where the answer is whole: {out}"
-        );
+        assert_eq!(tidy, complete, "a tidy end only where the answer is whole: {out}");
     }
 }
 
@@ -122,9 +101,7 @@ fn the_gateway_can_end_them() {
     for (to, stream, landed) in cases {
         let ended = |end: &dyn Fn(&mut Reply, &mut Vec<Bytes>)| {
             let mut reply = to();
-            reply
-                .feed(Bytes::from(stream.clone()), &mut Vec::new())
-                .unwrap();
+            reply.feed(Bytes::from(stream.clone()), &mut Vec::new()).unwrap();
             let mut out = Vec::new();
             end(&mut reply, &mut out);
             String::from_utf8(out.concat()).unwrap()
@@ -136,10 +113,7 @@ fn the_gateway_can_end_them() {
         );
         let landing = ended(&|reply, out| reply.land(&CHAT_FIGURES, out));
         assert!(landing.contains(landed), "{landing}");
-        assert!(
-            landing.ends_with("[DONE]\n\n") || landing.contains("message_stop"),
-            "{landing}"
-        );
+        assert!(landing.ends_with("[DONE]\n\n") || landing.contains("message_stop"), "{landing}");
     }
 }
 
@@ -159,19 +133,11 @@ fn whole_answers_are_collected() {
         (&message["type"], &message["content"][0]["text"]),
         (&Value::from("message"), &Value::from("Hello"))
     );
-    assert_eq!(
-        (reply.seen().output_bytes, reply.seen().complete),
-        (5, true)
-    );
-    assert_eq!(
-        reply.seen().usage.map(|usage| (usage.input, usage.output)),
-        Some((9, 4))
-    );
+    assert_eq!((reply.seen().output_bytes, reply.seen().complete), (5, true));
+    assert_eq!(reply.seen().usage.map(|usage| (usage.input, usage.output)), Some((9, 4)));
 
     let mut reply = Replies::new(Wire::Messages, Wire::ChatCompletions, false).begin(false);
-    reply
-        .feed(Bytes::from(answer[..50].to_owned()), &mut out)
-        .unwrap();
+    reply.feed(Bytes::from(answer[..50].to_owned()), &mut out).unwrap();
     assert!(reply.finish(&mut out).is_err(), "cut short");
     assert!(!reply.seen().complete);
 }
@@ -190,22 +156,17 @@ fn translated_requests() {
         };
         let peek = peek(endpoint, body.as_bytes()).unwrap();
         let mut client = HeaderMap::new();
-        client.insert(
-            "anthropic-version",
-            http::HeaderValue::from_static("client's"),
-        );
+        client.insert("anthropic-version", http::HeaderValue::from_static("client's"));
         let request = prepare(endpoint, &client, &Bytes::from(body), &peek, &target).unwrap();
         let sent: Value = serde_json::from_slice(&request.body.clone().concat()).unwrap();
         (request, sent)
     };
 
-    let messages = r#"{"model":"m","max_tokens":90,"stream":true,"messages":[{"role":"user","content":"hi"}]}"#;
+    let messages =
+        r#"{"model":"m","max_tokens":90,"stream":true,"messages":[{"role":"user","content":"hi"}]}"#;
     for (schema, path) in [
         (Schema::OpenAi, "/v1/chat/completions"),
-        (
-            Schema::AzureOpenAi,
-            "/openai/deployments/up/chat/completions?api-version=v",
-        ),
+        (Schema::AzureOpenAi, "/openai/deployments/up/chat/completions?api-version=v"),
     ] {
         let (request, sent) = prepared(Endpoint::Messages, schema, messages);
         assert_eq!((&*request.path, request.translated), (path, true));
@@ -222,19 +183,9 @@ fn translated_requests() {
     let chat = r#"{"model":"m","messages":[{"role":"user","content":"hi"}]}"#;
     let (request, sent) = prepared(Endpoint::ChatCompletions, Schema::Anthropic, chat);
     assert_eq!((&*request.path, request.translated), ("/v1/messages", true));
-    assert_eq!(
-        (&sent["model"], &sent["max_tokens"]),
-        (&Value::from("up"), &Value::from(50))
-    );
-    let versions: Vec<_> = request
-        .headers
-        .iter()
-        .filter(|(name, _)| belongs_to(Dialect::Anthropic, name))
-        .collect();
-    assert_eq!(
-        versions.len(),
-        1,
-        "ours, since the client's do not pass: {versions:?}"
-    );
+    assert_eq!((&sent["model"], &sent["max_tokens"]), (&Value::from("up"), &Value::from(50)));
+    let versions: Vec<_> =
+        request.headers.iter().filter(|(name, _)| belongs_to(Dialect::Anthropic, name)).collect();
+    assert_eq!(versions.len(), 1, "ours, since the client's do not pass: {versions:?}");
     assert_eq!(versions[0].1, "2023-06-01");
 }

@@ -40,12 +40,7 @@ pub(crate) struct Splitter {
 
 impl Splitter {
     pub(crate) fn new() -> Self {
-        Self {
-            scan: Scan::default(),
-            pending: Vec::new(),
-            spent: false,
-            first: true,
-        }
+        Self { scan: Scan::default(), pending: Vec::new(), spent: false, first: true }
     }
 
     /// The next event of `chunk` from `at` on, which moves past its end. None: the chunk is used up, and the rest is
@@ -79,9 +74,8 @@ impl Splitter {
     /// Where the next block of `chunk`, the next one, begins: past the line feed of a CRLF that was cut in two and whose
     /// carriage return ended the last block.
     pub(crate) fn block_start(&mut self, chunk: &[u8]) -> usize {
-        let cut = self.scan.after_carriage_return
-            && self.is_between_blocks()
-            && chunk.first() == Some(&b'\n');
+        let cut =
+            self.scan.after_carriage_return && self.is_between_blocks() && chunk.first() == Some(&b'\n');
         if cut {
             self.scan.after_carriage_return = false;
         }
@@ -192,19 +186,14 @@ fn block(mut lines: &[u8], first: bool) -> Event<'_> {
                 }
             },
             b"event" => {
-                name = std::str::from_utf8(value)
-                    .ok()
-                    .filter(|name| !name.is_empty());
+                name = std::str::from_utf8(value).ok().filter(|name| !name.is_empty());
             }
             _ => {}
         }
         // The line feed of a CRLF reads as one more, empty line, which has no field.
         lines = lines.get(end + 1..).unwrap_or_default();
     }
-    Event {
-        name,
-        data: data.unwrap_or_default(),
-    }
+    Event { name, data: data.unwrap_or_default() }
 }
 
 /// A line's field and value; a comment's field is empty.

@@ -47,23 +47,13 @@ fn follows_the_standard_wherever_it_is_cut() {
         ("data: a\n\ndata: b\n",                  &[(None, "a")]),                // cut off: no event
     ];
     for (stream, expected) in cases {
-        let expected: Events = expected
-            .iter()
-            .map(|(name, data)| (name.map(str::to_owned), (*data).to_owned()))
-            .collect();
+        let expected: Events =
+            expected.iter().map(|(name, data)| (name.map(str::to_owned), (*data).to_owned())).collect();
         let bytes = stream.as_bytes();
         assert_eq!(split(&[bytes]), expected, "{stream:?}");
-        assert_eq!(
-            split(&bytes.chunks(1).collect::<Vec<_>>()),
-            expected,
-            "{stream:?} byte by byte"
-        );
+        assert_eq!(split(&bytes.chunks(1).collect::<Vec<_>>()), expected, "{stream:?} byte by byte");
         for cut in 0..bytes.len() {
-            assert_eq!(
-                split(&[&bytes[..cut], &bytes[cut..]]),
-                expected,
-                "{stream:?} cut at {cut}"
-            );
+            assert_eq!(split(&[&bytes[..cut], &bytes[cut..]]), expected, "{stream:?} cut at {cut}");
         }
     }
 }

@@ -49,14 +49,7 @@ pub(crate) struct WatchChoices {
 
 impl WatchChoices {
     pub(crate) fn new(kind: Kind, usage_chunk: UsageChunk) -> Self {
-        Self {
-            kind,
-            usage_chunk,
-            id: String::new(),
-            created: 0,
-            started: 0,
-            finished: 0,
-        }
+        Self { kind, usage_chunk, id: String::new(), created: 0, started: 0, finished: 0 }
     }
 
     fn chunk(&self, seen: &Seen, choices: &Value) -> Value {
@@ -74,11 +67,7 @@ impl WatchChoices {
 
     /// Choices that are still being written, or the first if none was begun.
     fn open_choices(&self) -> impl Iterator<Item = u32> {
-        let open = if self.started == 0 {
-            1
-        } else {
-            self.started & !self.finished
-        };
+        let open = if self.started == 0 { 1 } else { self.started & !self.finished };
         (0..u128::BITS).filter(move |index| open >> index & 1 == 1)
     }
 }
@@ -101,9 +90,7 @@ impl Watch for WatchChoices {
         self.finished |= chunk.choices.finished;
         let bears_usage = chunk.usage.is_some();
         let fate = match self.usage_chunk {
-            UsageChunk::Hidden if bears_usage && chunk.choices.is_empty_list && !chunk.error.0 => {
-                Fate::Hide
-            }
+            UsageChunk::Hidden if bears_usage && chunk.choices.is_empty_list && !chunk.error.0 => Fate::Hide,
             UsageChunk::Hidden | UsageChunk::Shown => Fate::Pass,
         };
         chunk.note(seen);
@@ -123,8 +110,12 @@ impl Watch for WatchChoices {
         let choices: Vec<_> = self
             .open_choices()
             .map(|index| match self.kind {
-                Kind::Chat => json!({"index": index, "delta": {}, "logprobs": null, "finish_reason": "length"}),
-                Kind::Completions => json!({"index": index, "text": "", "logprobs": null, "finish_reason": "length"}),
+                Kind::Chat => {
+                    json!({"index": index, "delta": {}, "logprobs": null, "finish_reason": "length"})
+                }
+                Kind::Completions => {
+                    json!({"index": index, "text": "", "logprobs": null, "finish_reason": "length"})
+                }
             })
             .collect();
         let mut events = Vec::new();
@@ -262,10 +253,7 @@ impl<'de> Visitor<'de> for ChoicesVisitor {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Choices, A::Error> {
-        let mut choices = Choices {
-            is_empty_list: true,
-            ..Choices::default()
-        };
+        let mut choices = Choices { is_empty_list: true, ..Choices::default() };
         while let Some(choice) = seq.next_element::<Choice>()? {
             // Choices past the last bit share it; no provider offers that many.
             let bit = 1_u128 << choice.index.0.unwrap_or(0).min(u64::from(u128::BITS - 1));
@@ -302,11 +290,7 @@ impl<'de> Visitor<'de> for ToolCallsVisitor {
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<ToolCalls, A::Error> {
         let mut bytes = 0;
         while let Some(call) = seq.next_element::<ToolCall>()? {
-            bytes += [call.function, call.custom]
-                .iter()
-                .flatten()
-                .map(Call::output_bytes)
-                .sum::<u64>();
+            bytes += [call.function, call.custom].iter().flatten().map(Call::output_bytes).sum::<u64>();
         }
         Ok(ToolCalls(bytes))
     }

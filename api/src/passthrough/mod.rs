@@ -59,12 +59,7 @@ pub(crate) struct PassStream {
 
 impl PassStream {
     pub(crate) fn new(watch: Box<dyn Watch + Send>) -> Self {
-        Self {
-            splitter: Splitter::new(),
-            watch,
-            held: Vec::new(),
-            last: Fate::Pass,
-        }
+        Self { splitter: Splitter::new(), watch, held: Vec::new(), last: Fate::Pass }
     }
 
     pub(crate) fn watch(&self) -> &dyn Watch {
@@ -84,11 +79,7 @@ impl PassStream {
         };
         let mut start = at;
         while let Some(event) = self.splitter.next(chunk, &mut at)? {
-            self.last = if event.data.is_empty() {
-                Fate::Pass
-            } else {
-                self.watch.observe(&event, seen)
-            };
+            self.last = if event.data.is_empty() { Fate::Pass } else { self.watch.observe(&event, seen) };
             match self.last {
                 Fate::Pass => out.append(&mut self.held),
                 Fate::Hide => {
@@ -105,11 +96,7 @@ impl PassStream {
     }
 
     /// The upstream has ended its body.
-    pub(crate) fn finish(
-        &mut self,
-        seen: &mut Seen,
-        out: &mut Vec<Bytes>,
-    ) -> Result<(), Malformed> {
+    pub(crate) fn finish(&mut self, seen: &mut Seen, out: &mut Vec<Bytes>) -> Result<(), Malformed> {
         let mut torn = false;
         if let Some(last) = self.splitter.rest().filter(|last| !last.data.is_empty()) {
             torn = !is_whole(&last.data);
@@ -122,8 +109,7 @@ impl PassStream {
             return Ok(());
         }
         let end = self.watch.missing_end().filter(|_| !torn);
-        let end = end
-            .ok_or_else(|| Malformed::new("the upstream ended its stream before its last event"))?;
+        let end = end.ok_or_else(|| Malformed::new("the upstream ended its stream before its last event"))?;
         out.push(end);
         seen.complete = true;
         Ok(())

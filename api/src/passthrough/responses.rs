@@ -33,11 +33,7 @@ impl Watch for WatchResponses {
             seen.count_unread(&event.data);
             return Fate::Pass;
         };
-        self.next_sequence = step
-            .sequence_number
-            .0
-            .unwrap_or(self.next_sequence)
-            .saturating_add(1);
+        self.next_sequence = step.sequence_number.0.unwrap_or(self.next_sequence).saturating_add(1);
         seen.count(step.output_bytes());
         if let Some(response) = step.response {
             if self.begun.is_empty() && response.get().len() <= KEPT_RESPONSE_LIMIT_BYTES {
@@ -77,8 +73,7 @@ impl Watch for WatchResponses {
 
     fn landing(&self, usage: &Usage, seen: &Seen) -> Bytes {
         let begun = if self.begun.is_empty() {
-            let response =
-                json!({"object": "response", "model": seen.response_model, "output": []});
+            let response = json!({"object": "response", "model": seen.response_model, "output": []});
             Bytes::from(response.to_string())
         } else {
             self.begun.clone()
@@ -93,10 +88,7 @@ impl Watch for WatchResponses {
             response.set(field, Bytes::from(value.to_string()));
         }
         let mut event = Draft::read(Bytes::from_static(br#"{"type":"response.incomplete"}"#));
-        event.set(
-            "sequence_number",
-            Bytes::from(self.next_sequence.to_string()),
-        );
+        event.set("sequence_number", Bytes::from(self.next_sequence.to_string()));
         event.set("response", response.finish().concat());
         written("response.incomplete", &event.finish().concat())
     }

@@ -41,33 +41,18 @@ struct OutputDetails {
 
 impl OpenAiTokens {
     pub(super) fn usage(&self) -> Usage {
-        let read = self
-            .prompt_tokens_details
-            .or(self.input_tokens_details)
-            .unwrap_or_default();
-        let written = self
-            .completion_tokens_details
-            .or(self.output_tokens_details)
-            .unwrap_or_default();
+        let read = self.prompt_tokens_details.or(self.input_tokens_details).unwrap_or_default();
+        let written = self.completion_tokens_details.or(self.output_tokens_details).unwrap_or_default();
         let input = first([self.prompt_tokens, self.input_tokens]);
         let reported = first([self.completion_tokens, self.output_tokens]);
         let reasoning = first([written.reasoning_tokens]);
         let total = self.total_tokens.0;
         // Some report reasoning beside the completion, not as a part of it; the total tells.
-        let beside = reasoning > 0
-            && total == Some(input.saturating_add(reported).saturating_add(reasoning));
-        let output = if beside {
-            reported.saturating_add(reasoning)
-        } else {
-            reported
-        };
+        let beside = reasoning > 0 && total == Some(input.saturating_add(reported).saturating_add(reasoning));
+        let output = if beside { reported.saturating_add(reasoning) } else { reported };
         Usage {
             input,
-            cached_input: first([
-                read.cached_tokens,
-                self.prompt_cache_hit_tokens,
-                self.cached_tokens,
-            ]),
+            cached_input: first([read.cached_tokens, self.prompt_cache_hit_tokens, self.cached_tokens]),
             cache_creation_input: first([read.cache_write_tokens]),
             output,
             reasoning,
@@ -99,14 +84,8 @@ impl AnthropicTokens {
         for (old, new) in [
             (&mut self.input_tokens, newer.input_tokens),
             (&mut self.output_tokens, newer.output_tokens),
-            (
-                &mut self.cache_read_input_tokens,
-                newer.cache_read_input_tokens,
-            ),
-            (
-                &mut self.cache_creation_input_tokens,
-                newer.cache_creation_input_tokens,
-            ),
+            (&mut self.cache_read_input_tokens, newer.cache_read_input_tokens),
+            (&mut self.cache_creation_input_tokens, newer.cache_creation_input_tokens),
         ] {
             old.0 = new.0.or(old.0);
         }
@@ -116,14 +95,10 @@ impl AnthropicTokens {
     pub(super) fn usage(&self) -> Usage {
         let cached_input = first([self.cache_read_input_tokens]);
         let cache_creation_input = first([self.cache_creation_input_tokens]);
-        let input = first([self.input_tokens])
-            .saturating_add(cached_input)
-            .saturating_add(cache_creation_input);
+        let input =
+            first([self.input_tokens]).saturating_add(cached_input).saturating_add(cache_creation_input);
         let output = first([self.output_tokens]);
-        let reasoning = first([self
-            .output_tokens_details
-            .unwrap_or_default()
-            .thinking_tokens]);
+        let reasoning = first([self.output_tokens_details.unwrap_or_default().thinking_tokens]);
         Usage {
             input,
             cached_input,
@@ -165,10 +140,7 @@ pub(super) fn of_response(usage: &Usage) -> Value {
 
 /// As Anthropic's `message_delta` writes it.
 pub(super) fn of_message(usage: &Usage) -> Value {
-    let uncached = usage
-        .input
-        .saturating_sub(usage.cached_input)
-        .saturating_sub(usage.cache_creation_input);
+    let uncached = usage.input.saturating_sub(usage.cached_input).saturating_sub(usage.cache_creation_input);
     json!({
         "input_tokens": uncached,
         "cache_creation_input_tokens": usage.cache_creation_input,
@@ -188,22 +160,8 @@ mod tests {
     use crate::canonical::Usage;
 
     const fn usage(counts: [u64; 6]) -> Usage {
-        let [
-            input,
-            cached_input,
-            cache_creation_input,
-            output,
-            reasoning,
-            total,
-        ] = counts;
-        Usage {
-            input,
-            cached_input,
-            cache_creation_input,
-            output,
-            reasoning,
-            total,
-        }
+        let [input, cached_input, cache_creation_input, output, reasoning, total] = counts;
+        Usage { input, cached_input, cache_creation_input, output, reasoning, total }
     }
 
     #[test]

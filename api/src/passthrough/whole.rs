@@ -24,15 +24,12 @@ pub(crate) fn note(wire: Wire, body: &[u8], seen: &mut Seen) -> Result<(), Malfo
             seen.count(output.iter().map(OutputItem::output_bytes).sum());
             serde_json::from_slice::<Response<'_>>(body).map(|answer| answer.note(seen))
         }
-        Wire::Messages => {
-            serde_json::from_slice::<Message<'_>>(body).map(|answer| answer.note(seen))
-        }
+        Wire::Messages => serde_json::from_slice::<Message<'_>>(body).map(|answer| answer.note(seen)),
     };
     match read.map_err(|error| error.classify()) {
-        Err(Category::Eof) => Err(Malformed::new(format!(
-            "the upstream's answer ends early, after {} bytes",
-            body.len()
-        ))),
+        Err(Category::Eof) => {
+            Err(Malformed::new(format!("the upstream's answer ends early, after {} bytes", body.len())))
+        }
         Ok(()) | Err(Category::Data | Category::Syntax | Category::Io) => {
             seen.complete = true;
             Ok(())
@@ -73,10 +70,7 @@ struct Part {
 
 impl OutputItem {
     fn output_bytes(&self) -> u64 {
-        let parts = [&self.content, &self.summary]
-            .into_iter()
-            .flatten()
-            .flatten();
+        let parts = [&self.content, &self.summary].into_iter().flatten().flatten();
         parts.map(Part::output_bytes).sum::<u64>() + self.arguments.0 + self.input.0
     }
 }

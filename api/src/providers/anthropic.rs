@@ -6,12 +6,8 @@ use super::{JSON, Provider};
 use crate::endpoint::Endpoint;
 use crate::wire::Wire;
 
-pub(super) const PROVIDER: Provider = Provider {
-    name: "anthropic",
-    wire,
-    path: |address| Ok(address.below("/v1")),
-    headers,
-};
+pub(super) const PROVIDER: Provider =
+    Provider { name: "anthropic", wire, path: |address| Ok(address.below("/v1")), headers };
 
 const VERSION: HeaderName = HeaderName::from_static("anthropic-version");
 

@@ -5,24 +5,19 @@ use super::{Address, Provider, encoded, openai};
 use crate::error::Untranslatable;
 use crate::wire::Wire;
 
-pub(super) const PROVIDER: Provider = Provider {
-    name: "azure.openai",
-    path,
-    ..openai::PROVIDER
-};
+pub(super) const PROVIDER: Provider = Provider { name: "azure.openai", path, ..openai::PROVIDER };
 
 /// The service has no configurable prefix.
 fn path(address: &Address<'_>) -> Result<String, Untranslatable> {
     let version = address.version.filter(|version| !version.is_empty()).ok_or_else(|| {
-        Untranslatable::new("the backend's schema AzureOpenAI has no `version`, which its api-version is taken from")
+        Untranslatable::new(
+            "the backend's schema AzureOpenAI has no `version`, which its api-version is taken from",
+        )
     })?;
     let (endpoint, version) = (address.wire.path(), encoded(version));
     Ok(match address.wire {
         Wire::ChatCompletions | Wire::Completions | Wire::Embeddings | Wire::Messages => {
-            format!(
-                "/openai/deployments/{}{endpoint}?api-version={version}",
-                encoded(address.model)
-            )
+            format!("/openai/deployments/{}{endpoint}?api-version={version}", encoded(address.model))
         }
         Wire::Responses => format!("/openai{endpoint}?api-version={version}"),
     })

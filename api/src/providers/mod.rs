@@ -55,10 +55,7 @@ impl Address<'_> {
     }
 }
 
-const JSON: (HeaderName, HeaderValue) = (
-    header::CONTENT_TYPE,
-    HeaderValue::from_static("application/json"),
-);
+const JSON: (HeaderName, HeaderValue) = (header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
 
 /// All that is not plainly part of a name, so that a name stays one segment or one value.
 #[rustfmt::skip]

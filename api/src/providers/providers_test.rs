@@ -29,29 +29,16 @@ fn paths() {
         (Anthropic,   Wire::Messages,        "m",      None,                Some("anthropic"),   "/anthropic/messages"),
     ];
     for (schema, wire, model, version, prefix, expected) in cases {
-        let path = (provider(schema).path)(&Address {
-            wire,
-            model,
-            version,
-            prefix,
-        });
+        let path = (provider(schema).path)(&Address { wire, model, version, prefix });
         assert_eq!(path.as_deref(), Ok(expected));
-        assert!(
-            expected.parse::<http::uri::PathAndQuery>().is_ok(),
-            "{expected}"
-        );
+        assert!(expected.parse::<http::uri::PathAndQuery>().is_ok(), "{expected}");
     }
 }
 
 #[test]
 fn azure_needs_a_version() {
     for version in [None, Some("")] {
-        let address = Address {
-            wire: Wire::ChatCompletions,
-            model: "m",
-            version,
-            prefix: None,
-        };
+        let address = Address { wire: Wire::ChatCompletions, model: "m", version, prefix: None };
         let refused = (provider(AzureOpenAi).path)(&address).unwrap_err();
         assert!(refused.message.contains("`version`"), "{refused}");
     }
@@ -71,11 +58,7 @@ fn anthropic_version_is_set_only_where_the_client_has_none() {
     assert_eq!(versions(Some(&client)), ["2023-06-01"]);
     client.insert("anthropic-version", HeaderValue::from_static("2026-10-21"));
     assert_eq!(versions(Some(&client)), [""; 0], "the client's own passes");
-    assert_eq!(
-        versions(None),
-        ["2023-06-01"],
-        "translated: the client's headers do not pass"
-    );
+    assert_eq!(versions(None), ["2023-06-01"], "translated: the client's headers do not pass");
 }
 
 #[test]
@@ -83,16 +66,9 @@ fn every_provider_is_complete() {
     let mut names = Vec::new();
     for schema in Schema::ALL {
         let provider = provider(schema);
-        assert!(
-            !names.contains(&provider.name),
-            "{} is told apart by its name",
-            provider.name
-        );
+        assert!(!names.contains(&provider.name), "{} is told apart by its name", provider.name);
         names.push(provider.name);
-        let carried: Vec<_> = Endpoint::ALL
-            .into_iter()
-            .filter_map(provider.wire)
-            .collect();
+        let carried: Vec<_> = Endpoint::ALL.into_iter().filter_map(provider.wire).collect();
         assert!(!carried.is_empty(), "{} serves something", provider.name);
         for endpoint in Endpoint::ALL {
             let Some(wire) = (provider.wire)(endpoint) else {
@@ -100,23 +76,11 @@ fn every_provider_is_complete() {
             };
             let translated = wire != Wire::of(endpoint);
             if translated {
-                assert!(
-                    wire.codec().is_some() && Wire::of(endpoint).codec().is_some(),
-                    "{endpoint:?}"
-                );
+                assert!(wire.codec().is_some() && Wire::of(endpoint).codec().is_some(), "{endpoint:?}");
             }
-            let address = Address {
-                wire,
-                model: "m",
-                version: Some("v"),
-                prefix: None,
-            };
+            let address = Address { wire, model: "m", version: Some("v"), prefix: None };
             assert!((provider.path)(&address).unwrap().starts_with('/'));
         }
-        assert!(
-            (provider.headers)(None)
-                .iter()
-                .any(|(name, _)| name == "content-type")
-        );
+        assert!((provider.headers)(None).iter().any(|(name, _)| name == "content-type"));
     }
 }

@@ -27,11 +27,8 @@ pub(super) fn routes<'a>(
     gateways: &'a [CompiledGateway],
     problems: &mut Vec<Problem>,
 ) -> Vec<AttachedRoute<'a>> {
-    let mut routes: Vec<AttachedRoute<'a>> = index
-        .routes
-        .iter()
-        .map(|route| attach(index, gateways, route, problems))
-        .collect();
+    let mut routes: Vec<AttachedRoute<'a>> =
+        index.routes.iter().map(|route| attach(index, gateways, route, problems)).collect();
     routes.sort_by(|a, b| (a.created_at_s, &a.loaded.name).cmp(&(b.created_at_s, &b.loaded.name)));
     routes
 }
@@ -43,11 +40,7 @@ fn attach<'a>(
     problems: &mut Vec<Problem>,
 ) -> AttachedRoute<'a> {
     let Entry { loaded, spec } = route;
-    let hosts: Vec<HostPattern> = spec
-        .hostnames
-        .iter()
-        .map(|host| HostPattern::parse(host))
-        .collect();
+    let hosts: Vec<HostPattern> = spec.hostnames.iter().map(|host| HostPattern::parse(host)).collect();
     let mut attachments = Vec::new();
     let mut found: Vec<&'a CompiledGateway> = Vec::new();
     for (at, parent) in spec.parent_refs.iter().enumerate() {
@@ -72,23 +65,12 @@ fn attach<'a>(
     attachments.sort();
     attachments.dedup();
     let created_at_s = created(loaded);
-    AttachedRoute {
-        loaded,
-        spec,
-        attachments: attachments.into(),
-        gateways: found,
-        created_at_s,
-    }
+    AttachedRoute { loaded, spec, attachments: attachments.into(), gateways: found, created_at_s }
 }
 
 /// When the object was made; 0 where that is not known, as for files.
 pub(super) fn created(loaded: &Loaded) -> u64 {
-    loaded
-        .metadata
-        .creation_timestamp
-        .as_deref()
-        .and_then(seconds)
-        .unwrap_or(0)
+    loaded.metadata.creation_timestamp.as_deref().and_then(seconds).unwrap_or(0)
 }
 
 fn parent_attachments<'a>(
@@ -97,22 +79,12 @@ fn parent_attachments<'a>(
     (loaded, hosts): (&Loaded, &[HostPattern]),
     parent: &ParentReference,
 ) -> Result<(&'a CompiledGateway, Vec<Attachment>), String> {
-    let ParentReference {
-        group,
-        kind,
-        namespace,
-        name,
-        section_name,
-        port,
-    } = parent;
+    let ParentReference { group, kind, namespace, name, section_name, port } = parent;
     if &**group != GATEWAY_GROUP || &**kind != "Gateway" {
         return Err(format!("a Gateway of {GATEWAY_GROUP}"));
     }
     let own = loaded.name.namespace.as_str();
-    let target = ResourceName::new(
-        namespace.as_ref().map_or(own, |namespace| namespace),
-        &**name,
-    );
+    let target = ResourceName::new(namespace.as_ref().map_or(own, |namespace| namespace), &**name);
     let Some(gateway) = gateways.iter().find(|gateway| gateway.name == target) else {
         return Err(match index.gateways.find(&target) {
             Some(_) => format!("a Gateway that is served: {target} has problems of its own"),
@@ -120,28 +92,19 @@ fn parent_attachments<'a>(
         });
     };
     let named = |door: &&Door| {
-        section_name
-            .as_ref()
-            .is_none_or(|section| **section == *door.listener.name)
+        section_name.as_ref().is_none_or(|section| **section == *door.listener.name)
             && port.is_none_or(|port| port == door.listener.port)
     };
     let doors: Vec<&Door> = gateway.doors.iter().filter(named).collect();
     if doors.is_empty() {
         return Err("the name and port of a listener that is served".to_owned());
     }
-    let doors: Vec<&Door> = doors
-        .into_iter()
-        .filter(|door| door.allowed.contains(own) && door.takes_our_routes)
-        .collect();
+    let doors: Vec<&Door> =
+        doors.into_iter().filter(|door| door.allowed.contains(own) && door.takes_our_routes).collect();
     if doors.is_empty() {
-        return Err(format!(
-            "a listener whose allowedRoutes take AIGatewayRoutes of namespace {own}"
-        ));
+        return Err(format!("a listener whose allowedRoutes take AIGatewayRoutes of namespace {own}"));
     }
-    let places: Vec<Attachment> = doors
-        .into_iter()
-        .flat_map(|door| places(door, hosts))
-        .collect();
+    let places: Vec<Attachment> = doors.into_iter().flat_map(|door| places(door, hosts)).collect();
     if places.is_empty() {
         return Err("a listener with a hostname that spec.hostnames meets".to_owned());
     }
@@ -151,24 +114,12 @@ fn parent_attachments<'a>(
 fn places(door: &Door, hosts: &[HostPattern]) -> Vec<Attachment> {
     let port = door.listener.port;
     match (&door.listener.hostname, hosts) {
-        (of_listener, []) => vec![Attachment {
-            host: of_listener.clone(),
-            port,
-        }],
-        (None, hosts) => hosts
-            .iter()
-            .map(|host| Attachment {
-                host: Some(host.clone()),
-                port,
-            })
-            .collect(),
+        (of_listener, []) => vec![Attachment { host: of_listener.clone(), port }],
+        (None, hosts) => hosts.iter().map(|host| Attachment { host: Some(host.clone()), port }).collect(),
         (Some(of_listener), hosts) => hosts
             .iter()
             .filter_map(|host| of_listener.intersection(host))
-            .map(|host| Attachment {
-                host: Some(host),
-                port,
-            })
+            .map(|host| Attachment { host: Some(host), port })
             .collect(),
     }
 }

@@ -61,32 +61,18 @@ fn prepare_one<'a>(
     proof: Option<Proof>,
     problems: &mut Vec<Problem>,
 ) -> Option<Prepared<'a>> {
-    let AiServiceBackendSpec {
-        schema,
-        backend_ref,
-        header_mutation,
-        body_mutation,
-        header_value_filters,
-    } = entry.spec;
-    let VersionedSchema {
-        name,
-        version,
-        prefix,
-    } = schema;
+    let AiServiceBackendSpec { schema, backend_ref, header_mutation, body_mutation, header_value_filters } =
+        entry.spec;
+    let VersionedSchema { name, version, prefix } = schema;
     let loaded = entry.loaded;
     for (at, filter) in header_value_filters.iter().enumerate() {
-        let HeaderValueFilter {
-            name: _,
-            mode: _,
-            values: _,
-        } = filter;
+        let HeaderValueFilter { name: _, mode: _, values: _ } = filter;
         let what = "no filter: it is for the schemas GCPAnthropic and AWSAnthropic, which are not served yet";
         problems.push(loaded.not_honoured(&format!("spec.headerValueFilters[{at}]"), what));
     }
     let schema = served(*name);
     if schema.is_none() {
-        let what =
-            format!("a schema that is served: schema {name:?} is not served yet; served: {SERVED}");
+        let what = format!("a schema that is served: schema {name:?} is not served yet; served: {SERVED}");
         problems.push(loaded.problem("spec.schema.name", format!("{name:?}"), what));
     }
     let version = match (schema, version) {
@@ -97,12 +83,7 @@ fn prepare_one<'a>(
         }
         (_, version) => version.clone(),
     };
-    let edits = edits::read(
-        loaded,
-        "spec",
-        (header_mutation.as_ref(), body_mutation.as_ref()),
-        problems,
-    );
+    let edits = edits::read(loaded, "spec", (header_mutation.as_ref(), body_mutation.as_ref()), problems);
     let site = sites.find(loaded, backend_ref, problems);
     if let Err(what) = &site {
         problems.push(loaded.problem("spec.backendRef", shown(&backend_ref.name), what.clone()));
@@ -148,10 +129,8 @@ pub(super) fn proxies(
     let mut wanted: BTreeMap<ResourceName, Vec<&Option<String>>> = BTreeMap::new();
     for route in routes {
         for reference in route.spec.rules.iter().flat_map(|rule| &rule.backend_refs) {
-            let namespace = reference
-                .namespace
-                .as_ref()
-                .map_or(&*route.loaded.name.namespace, |namespace| namespace);
+            let namespace =
+                reference.namespace.as_ref().map_or(&*route.loaded.name.namespace, |namespace| namespace);
             let name = ResourceName::new(namespace, &*reference.name);
             wanted
                 .entry(name)
@@ -166,12 +145,9 @@ pub(super) fn proxies(
         };
         let first = wishes.iter().find_map(|wish| (*wish).clone());
         if wishes.iter().any(|wish| **wish != first) {
-            let what = "Gateways that agree on the forward proxy of this backend; the first proxy counts for all";
-            problems.push(
-                backend
-                    .loaded
-                    .problem("", first.clone().unwrap_or_default(), what),
-            );
+            let what =
+                "Gateways that agree on the forward proxy of this backend; the first proxy counts for all";
+            problems.push(backend.loaded.problem("", first.clone().unwrap_or_default(), what));
         }
         proxies.insert(name, first);
     }
@@ -181,21 +157,8 @@ pub(super) fn proxies(
 impl Prepared<'_> {
     /// Done, with its proxy.
     pub(super) fn finish(self, forward_proxy: Option<String>) -> Usable {
-        let Self {
-            loaded,
-            schema,
-            version,
-            prefix,
-            site,
-            proof,
-            edits,
-        } = self;
-        let Site {
-            endpoints,
-            tls,
-            h2,
-            fallback,
-        } = site;
+        let Self { loaded, schema, version, prefix, site, proof, edits } = self;
+        let Site { endpoints, tls, h2, fallback } = site;
         let (credential, credential_override) = match proof {
             Some(Proof::Usable { credential, own }) => (Some(credential), own),
             Some(Proof::Unusable) | None => (None, None),
@@ -212,10 +175,6 @@ impl Prepared<'_> {
             credential_override,
             forward_proxy,
         };
-        Usable {
-            backend: Arc::new(backend),
-            edits,
-            fallback,
-        }
+        Usable { backend: Arc::new(backend), edits, fallback }
     }
 }

@@ -20,10 +20,7 @@ fn compiled(file: &str, text: &str) -> (String, String) {
     let (loaded, mut problems) = parse(file, text, &variables);
     let (snapshot, more) = compile(&loaded);
     problems.extend(more);
-    let lines: Vec<String> = problems
-        .iter()
-        .map(|problem| format!("{problem}\n"))
-        .collect();
+    let lines: Vec<String> = problems.iter().map(|problem| format!("{problem}\n")).collect();
     (snapshot.to_string(), lines.concat())
 }
 
@@ -36,37 +33,23 @@ fn read(path: &Path) -> String {
     std::fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
-#[expect(
-    clippy::disallowed_methods,
-    reason = "golden files are renewed on request"
-)]
+#[expect(clippy::disallowed_methods, reason = "golden files are renewed on request")]
 fn check(path: &Path, got: &str) {
     if std::env::var("UPDATE_GOLDEN").is_ok() {
         std::fs::write(path, got).unwrap();
     }
-    assert_eq!(
-        got,
-        read(path),
-        "{} differs; UPDATE_GOLDEN=1 renews it",
-        path.display()
-    );
+    assert_eq!(got, read(path), "{} differs; UPDATE_GOLDEN=1 renews it", path.display());
 }
 
 #[test]
 fn every_case_compiles_to_what_it_says() {
-    let mut cases: Vec<PathBuf> = std::fs::read_dir(folder("testdata"))
-        .unwrap()
-        .map(|entry| entry.unwrap().path())
-        .collect();
+    let mut cases: Vec<PathBuf> =
+        std::fs::read_dir(folder("testdata")).unwrap().map(|entry| entry.unwrap().path()).collect();
     cases.sort();
     assert!(cases.len() >= 12, "{} cases", cases.len());
     for case in cases {
         let (snapshot, problems) = compiled("in.yaml", &read(&case.join("in.yaml")));
-        assert!(
-            !snapshot.contains("sk-") && !problems.contains("sk-"),
-            "{} shows a secret",
-            case.display()
-        );
+        assert!(!snapshot.contains("sk-") && !problems.contains("sk-"), "{} shows a secret", case.display());
         check(&case.join("snapshot.txt"), &snapshot);
         check(&case.join("problems.txt"), &problems);
     }
@@ -78,9 +61,15 @@ fn the_examples_compile_without_problems() {
         let text = read(&folder("../deploy/examples").join(name));
         let (snapshot, problems) = compiled(name, &text);
         assert_eq!(problems, "", "{name}");
-        assert!(
-            snapshot.contains("listener") && snapshot.contains("credential"),
-            "{snapshot}"
-        );
+        assert!(snapshot.contains("listener") && snapshot.contains("credential"), "{snapshot}");
+    }
+}
+
+#[test]
+fn no_text_cut_anywhere_panics_and_no_answer_changes_from_call_to_call() {
+    let text = read(&folder("testdata/weights_and_priorities/in.yaml"));
+    for end in (0..text.len()).step_by(7).filter(|end| text.is_char_boundary(*end)) {
+        let cut = &text[..end];
+        assert_eq!(compiled("in.yaml", cut), compiled("in.yaml", cut));
     }
 }

@@ -16,22 +16,11 @@ pub(super) fn compile(
 ) -> Vec<Cost> {
     let mut compiled: Vec<Cost> = Vec::new();
     for (index, cost) in costs.iter().enumerate() {
-        let LlmRequestCost {
-            metadata_key,
-            cost_type,
-            cel,
-        } = cost;
+        let LlmRequestCost { metadata_key, cost_type, cel } = cost;
         let path = format!("{path}[{index}]");
-        if compiled
-            .iter()
-            .any(|earlier| earlier.metadata_key == *metadata_key)
-        {
+        if compiled.iter().any(|earlier| earlier.metadata_key == *metadata_key) {
             let field = format!("{path}.metadataKey");
-            problems.push(loaded.problem(
-                &field,
-                shown(metadata_key),
-                "each key once; the first counts",
-            ));
+            problems.push(loaded.problem(&field, shown(metadata_key), "each key once; the first counts"));
             continue;
         }
         let measure = match cost_type {
@@ -57,10 +46,7 @@ pub(super) fn compile(
             let what = "no expression: only the type CEL reads one";
             problems.push(loaded.not_honoured(&format!("{path}.cel"), what));
         }
-        compiled.push(Cost {
-            metadata_key: metadata_key.clone(),
-            measure,
-        });
+        compiled.push(Cost { metadata_key: metadata_key.clone(), measure });
     }
     compiled
 }
@@ -74,10 +60,7 @@ pub(super) fn merge<'a>(
     let mut merged = own.to_vec();
     let mut disputed = Vec::new();
     for cost in gateways.flatten() {
-        match merged
-            .iter()
-            .position(|earlier| earlier.metadata_key == cost.metadata_key)
-        {
+        match merged.iter().position(|earlier| earlier.metadata_key == cost.metadata_key) {
             None => merged.push(cost.clone()),
             Some(at) if at < own.len() => {}
             Some(at) if merged[at].to_string() == cost.to_string() => {}

@@ -3,16 +3,17 @@
 //! A backend whose policy is not usable is never called without: the outcome says so, and the backend is left out.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
 use http::{HeaderName, HeaderValue};
 
-use super::gateways::secret;
-use super::index::{Entry, Index};
+use super::certificates::secret;
+use super::index::{self, Index};
 use crate::load::Loaded;
 use crate::problem::{Problem, shown};
 use crate::resources::{
-    AI_GROUP, BackendSecurityPolicySpec, CredentialSource, DynamicMetadata, PolicyType,
-    RequestHeaders, SecretKey,
+    AI_GROUP, BackendSecurityPolicySpec, CredentialSource, DynamicMetadata, PolicyType, RequestHeaders,
+    SecretKey,
 };
 use crate::snapshot::{Credential, CredentialKind, CredentialOverride, ResourceName};
 
@@ -31,32 +32,25 @@ pub(super) enum Proof {
 }
 
 /// Every policy, by the AIServiceBackend that it is for.
-pub(super) fn compile(
-    index: &Index<'_>,
-    problems: &mut Vec<Problem>,
-) -> BTreeMap<ResourceName, Proof> {
-    let mut by_backend: BTreeMap<ResourceName, Proof> = BTreeMap::new();
+pub(super) fn compile(index: &Index<'_>, problems: &mut Vec<Problem>) -> BTreeMap<ResourceName, Proof> {
+    let unusable = index.without_credential.iter().map(|name| (name.clone(), Proof::Unusable));
+    let mut by_backend: BTreeMap<ResourceName, Proof> = unusable.collect();
     for policy in index.security_policies.iter() {
         let proof = proof(index, policy, problems);
         for (at, target) in policy.spec.target_refs.iter().enumerate() {
             let field = format!("spec.targetRefs[{at}]");
             let name = ResourceName::new(&*policy.loaded.name.namespace, &*target.name);
             let complaint = if &*target.group != AI_GROUP {
-                Some(format!(
-                    "an AIServiceBackend: {} is not served yet",
-                    &*target.kind
-                ))
+                Some(format!("an AIServiceBackend: {} is not served yet", &*target.kind))
             } else if index.service_backends.find(&name).is_none() {
                 Some(format!("an AIServiceBackend that exists: {name} does not"))
-            } else if by_backend.contains_key(&name) {
-                Some("a backend that no earlier policy is for; the earlier one counts".to_owned())
-            } else {
-                by_backend.insert(name, proof.clone());
+            } else if let Entry::Vacant(place) = by_backend.entry(name) {
+                place.insert(proof.clone());
                 None
+            } else {
+                Some("a backend that no earlier policy is for; the earlier one counts".to_owned())
             };
-            problems.extend(
-                complaint.map(|what| policy.loaded.problem(&field, shown(&target.name), what)),
-            );
+            problems.extend(complaint.map(|what| policy.loaded.problem(&field, shown(&target.name), what)));
         }
     }
     by_backend
@@ -64,7 +58,7 @@ pub(super) fn compile(
 
 fn proof(
     index: &Index<'_>,
-    policy: Entry<'_, BackendSecurityPolicySpec>,
+    policy: index::Entry<'_, BackendSecurityPolicySpec>,
     problems: &mut Vec<Problem>,
 ) -> Proof {
     let BackendSecurityPolicySpec {
@@ -81,18 +75,10 @@ fn proof(
     } = policy.spec;
     let loaded = policy.loaded;
     let (kind, field, key, default_header) = match policy_type {
-        PolicyType::ApiKey => (
-            CredentialKind::ApiKey,
-            "spec.apiKey",
-            api_key,
-            "x-aigw-api-key",
-        ),
-        PolicyType::AzureApiKey => (
-            CredentialKind::AzureApiKey,
-            "spec.azureAPIKey",
-            azure_api_key,
-            "x-aigw-azure-api-key",
-        ),
+        PolicyType::ApiKey => (CredentialKind::ApiKey, "spec.apiKey", api_key, "x-aigw-api-key"),
+        PolicyType::AzureApiKey => {
+            (CredentialKind::AzureApiKey, "spec.azureAPIKey", azure_api_key, "x-aigw-azure-api-key")
+        }
         PolicyType::AnthropicApiKey => (
             CredentialKind::AnthropicApiKey,
             "spec.anthropicAPIKey",
@@ -106,12 +92,7 @@ fn proof(
         }
     };
     let credential = read_key(index, loaded, (field, key.as_ref(), kind), problems);
-    let own = read_override(
-        loaded,
-        credential_override.as_ref(),
-        default_header,
-        problems,
-    );
+    let own = read_override(loaded, credential_override.as_ref(), default_header, problems);
     match (credential, own) {
         (Some(credential), Ok(own)) => Proof::Usable { credential, own },
         (_, _) => Proof::Unusable,
@@ -125,16 +106,10 @@ fn read_key(
     problems: &mut Vec<Problem>,
 ) -> Option<Credential> {
     let reference = &key?.secret_ref;
-    let from = (
-        AI_GROUP,
-        "BackendSecurityPolicy",
-        loaded.name.namespace.as_str(),
-    );
+    let from = (AI_GROUP, "BackendSecurityPolicy", loaded.name.namespace.as_str());
     let read = secret(index, from, reference).and_then(|secret| {
         let usable = |why: &str| format!("a Secret whose key {SECRET_KEY} is usable: it {why}");
-        let key = secret
-            .text(SECRET_KEY)
-            .map_err(|why| usable(why.expected()))?;
+        let key = secret.text(SECRET_KEY).map_err(|why| usable(why.expected()))?;
         match HeaderValue::from_str(key.expose()) {
             Ok(_) => Ok(key),
             Err(_) => Err(usable("has letters that no header can carry")),
@@ -143,11 +118,7 @@ fn read_key(
     match read {
         Ok(key) => Some(Credential { kind, key }),
         Err(what) => {
-            problems.push(loaded.problem(
-                &format!("{field}.secretRef"),
-                shown(&reference.name),
-                what,
-            ));
+            problems.push(loaded.problem(&format!("{field}.secretRef"), shown(&reference.name), what));
             None
         }
     }
@@ -160,19 +131,10 @@ fn read_override(
     default_header: &str,
     problems: &mut Vec<Problem>,
 ) -> Result<Option<CredentialOverride>, ()> {
-    let Some(CredentialSource {
-        from_request_headers,
-        from_dynamic_metadata,
-    }) = source
-    else {
+    let Some(CredentialSource { from_request_headers, from_dynamic_metadata }) = source else {
         return Ok(None);
     };
-    if let Some(DynamicMetadata {
-        namespace: _,
-        key: _,
-        fallback_to_configured,
-    }) = from_dynamic_metadata
-    {
+    if let Some(DynamicMetadata { namespace: _, key: _, fallback_to_configured }) = from_dynamic_metadata {
         let field = "spec.credentialOverride.fromDynamicMetadata";
         let what = "fromRequestHeaders: there are no other filters here that could write metadata";
         if *fallback_to_configured {
@@ -182,23 +144,14 @@ fn read_override(
         problems.push(loaded.problem(field, "", what));
         return Err(());
     }
-    let Some(RequestHeaders {
-        header,
-        fallback_to_configured,
-    }) = from_request_headers
-    else {
+    let Some(RequestHeaders { header, fallback_to_configured }) = from_request_headers else {
         return Ok(None);
     };
     let name = header.as_ref().map_or(default_header, |header| header);
-    match HeaderName::from_bytes(name.as_bytes()) {
-        Ok(header) => Ok(Some(CredentialOverride {
-            header,
-            fall_back: *fallback_to_configured,
-        })),
-        Err(_) => {
-            let field = "spec.credentialOverride.fromRequestHeaders.header";
-            problems.push(loaded.problem(field, shown(name), "the name of a header"));
-            Err(())
-        }
-    }
+    let Ok(header) = HeaderName::from_bytes(name.as_bytes()) else {
+        let field = "spec.credentialOverride.fromRequestHeaders.header";
+        problems.push(loaded.problem(field, shown(name), "the name of a header"));
+        return Err(());
+    };
+    Ok(Some(CredentialOverride { header, fall_back: *fallback_to_configured }))
 }

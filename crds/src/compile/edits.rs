@@ -28,12 +28,7 @@ pub(super) fn read(
     let before = problems.len();
     let mut edits = Edits::default();
     if let Some(mutation) = headers {
-        edits.headers = read_headers(
-            loaded,
-            &format!("{path}.headerMutation"),
-            mutation,
-            problems,
-        );
+        edits.headers = read_headers(loaded, &format!("{path}.headerMutation"), mutation, problems);
     }
     if let Some(BodyMutation { set, remove }) = body {
         for (index, field) in set.iter().enumerate() {
@@ -42,9 +37,7 @@ pub(super) fn read(
                 let what = format!("a JSON literal, such as \"\\\"text\\\"\" or \"42\" ({error})");
                 problems.push(loaded.problem(&at, shown(&field.value), what));
             }
-            edits
-                .set_fields
-                .push((field.path.clone(), field.value.clone()));
+            edits.set_fields.push((field.path.clone(), field.value.clone()));
         }
         edits.remove_fields.clone_from(remove);
     }
@@ -58,10 +51,8 @@ pub(super) fn merge(route: &Edits, backend: &Edits) -> (HeaderEdits, BodyEdits) 
         (&backend.headers.set, &backend.headers.remove),
     );
     let headers = HeaderEdits { set, remove };
-    let (set, remove) = merge_level(
-        (&route.set_fields, &route.remove_fields),
-        (&backend.set_fields, &backend.remove_fields),
-    );
+    let (set, remove) =
+        merge_level((&route.set_fields, &route.remove_fields), (&backend.set_fields, &backend.remove_fields));
     let body = BodyEdits::new(set, remove).expect("every literal was checked when it was read");
     (headers, body)
 }
@@ -74,12 +65,8 @@ fn merge_level<N: Clone + PartialEq, V: Clone>(
 ) -> (Vec<(N, V)>, Vec<N>) {
     let sets = |(set, _): Level<'_, N, V>, name: &N| set.iter().any(|(other, _)| other == name);
     let mentions = |level: Level<'_, N, V>, name: &N| sets(level, name) || level.1.contains(name);
-    let set: Vec<(N, V)> = upper
-        .0
-        .iter()
-        .chain(lower.0.iter().filter(|(name, _)| !mentions(upper, name)))
-        .cloned()
-        .collect();
+    let set: Vec<(N, V)> =
+        upper.0.iter().chain(lower.0.iter().filter(|(name, _)| !mentions(upper, name))).cloned().collect();
     let mut remove: Vec<N> = Vec::new();
     for name in upper.1.iter().chain(lower.1) {
         if !set.iter().any(|(other, _)| other == name) && !remove.contains(name) {

@@ -9,8 +9,7 @@ use super::tls::{self, Outcome, Target};
 use crate::load::Loaded;
 use crate::problem::{Problem, shown};
 use crate::resources::{
-    AI_GROUP, BackendEndpoint, BackendObjectReference, BackendSpec, BackendType, ENVOY_GROUP,
-    OWN_GROUP,
+    AI_GROUP, BackendEndpoint, BackendObjectReference, BackendSpec, BackendType, ENVOY_GROUP, OWN_GROUP,
 };
 use crate::snapshot::{Endpoint, ResourceName, Roots, UpstreamTls};
 
@@ -42,11 +41,7 @@ impl<'a, 'i> Sites<'a, 'i> {
         for backend in index.backends.iter() {
             backends.insert(&backend.loaded.name, site(index, backend, problems));
         }
-        Self {
-            index,
-            backends,
-            policies,
-        }
+        Self { index, backends, policies }
     }
 
     /// What a backendRef at `spec.backendRef` of `loaded` leads to.
@@ -56,21 +51,12 @@ impl<'a, 'i> Sites<'a, 'i> {
         reference: &BackendObjectReference,
         problems: &mut Vec<Problem>,
     ) -> Result<Site, String> {
-        let BackendObjectReference {
-            group,
-            kind,
-            name,
-            namespace,
-            port,
-        } = reference;
+        let BackendObjectReference { group, kind, name, namespace, port } = reference;
         let own = loaded.name.namespace.as_str();
         let target = ResourceName::new(namespace.as_ref().map_or(own, |namespace| namespace), name);
         if &**group != OWN_GROUP {
-            let reference = Reference {
-                from: (AI_GROUP, "AIServiceBackend", own),
-                to: (group, kind),
-                target: &target,
-            };
+            let reference =
+                Reference { from: (AI_GROUP, "AIServiceBackend", own), to: (group, kind), target: &target };
             if !self.index.grants.permit(reference) {
                 return Err(Grants::wanted(reference));
             }
@@ -78,10 +64,9 @@ impl<'a, 'i> Sites<'a, 'i> {
         match (&**group, &**kind) {
             (ENVOY_GROUP, "Backend") => {
                 if port.is_some() {
-                    problems.push(loaded.not_honoured(
-                        "spec.backendRef.port",
-                        "no port: the Backend names its own",
-                    ));
+                    problems.push(
+                        loaded.not_honoured("spec.backendRef.port", "no port: the Backend names its own"),
+                    );
                 }
                 self.of_backend(target)
             }
@@ -97,9 +82,7 @@ impl<'a, 'i> Sites<'a, 'i> {
         let site = match self.backends.get(&name) {
             None => return Err(format!("a Backend that exists: {name} does not")),
             Some(Err(())) => {
-                return Err(format!(
-                    "a Backend that can be used: {name} has problems of its own"
-                ));
+                return Err(format!("a Backend that can be used: {name} has problems of its own"));
             }
             Some(Ok(site)) => site.clone(),
         };
@@ -119,12 +102,8 @@ impl<'a, 'i> Sites<'a, 'i> {
             return Err("a port beside the name of a Service".to_owned());
         };
         let host = format!("{}.{}.svc", name.name, name.namespace);
-        let site = Site {
-            endpoints: vec![Endpoint::Host { host, port }],
-            tls: None,
-            h2: false,
-            fallback: false,
-        };
+        let site =
+            Site { endpoints: vec![Endpoint::Host { host, port }], tls: None, h2: false, fallback: false };
         self.with_policy(("Service", name), &[port.to_string()], site)
     }
 
@@ -156,14 +135,14 @@ impl<'a, 'i> Sites<'a, 'i> {
             }
         }
         match outcome {
+            _ if self.index.without_tls.contains(&(kind.to_owned(), name.clone())) => {
+                Err(format!("a BackendTLSPolicy for {kind} {name} that passes its checks"))
+            }
             None => Ok(site),
-            Some(Ok(tls)) => Ok(Site {
-                tls: Some(tls.clone()),
-                ..site
-            }),
-            Some(Err(())) => Err(format!(
-                "a usable BackendTLSPolicy for {kind} {name}: it has problems of its own"
-            )),
+            Some(Ok(tls)) => Ok(Site { tls: Some(tls.clone()), ..site }),
+            Some(Err(())) => {
+                Err(format!("a usable BackendTLSPolicy for {kind} {name}: it has problems of its own"))
+            }
         }
     }
 }
@@ -172,18 +151,9 @@ impl<'a, 'i> Sites<'a, 'i> {
 fn of_host(address: &str) -> Result<Site, String> {
     let expected = || "host:port with a port from 1 to 65535".to_owned();
     let (host, port) = address.rsplit_once(':').ok_or_else(expected)?;
-    let port = port
-        .parse()
-        .ok()
-        .filter(|port| *port > 0)
-        .ok_or_else(expected)?;
-    let bare = host
-        .strip_prefix('[')
-        .and_then(|host| host.strip_suffix(']'))
-        .unwrap_or(host);
-    let is_name = bare
-        .bytes()
-        .all(|byte| byte.is_ascii_alphanumeric() || b"-._".contains(&byte));
+    let port = port.parse().ok().filter(|port| *port > 0).ok_or_else(expected)?;
+    let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
+    let is_name = bare.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._".contains(&byte));
     if bare.is_empty() || !(is_name || bare.parse::<IpAddr>().is_ok()) {
         return Err(expected());
     }
@@ -194,32 +164,16 @@ fn of_host(address: &str) -> Result<Site, String> {
         skip_verify: false,
     });
     Ok(Site {
-        endpoints: vec![Endpoint::Host {
-            host: bare.to_owned(),
-            port,
-        }],
+        endpoints: vec![Endpoint::Host { host: bare.to_owned(), port }],
         tls,
         h2: false,
         fallback: false,
     })
 }
 
-fn site(
-    index: &Index<'_>,
-    backend: Entry<'_, BackendSpec>,
-    problems: &mut Vec<Problem>,
-) -> Result<Site, ()> {
-    let Entry {
-        loaded,
-        spec:
-            BackendSpec {
-                backend_type,
-                endpoints,
-                app_protocols,
-                fallback,
-                tls,
-            },
-    } = backend;
+fn site(index: &Index<'_>, backend: Entry<'_, BackendSpec>, problems: &mut Vec<Problem>) -> Result<Site, ()> {
+    let Entry { loaded, spec: BackendSpec { backend_type, endpoints, app_protocols, fallback, tls } } =
+        backend;
     if *backend_type == BackendType::DynamicResolver {
         let what = "Endpoints: addresses are not taken from requests";
         problems.push(loaded.problem("spec.type", "DynamicResolver", what));
@@ -233,25 +187,15 @@ fn site(
         problems.push(loaded.problem("spec.endpoints", "", "at least one usable endpoint"));
         return Err(());
     }
-    let h2 = app_protocols
-        .iter()
-        .any(|protocol| H2C.contains(&protocol.as_str()));
+    let h2 = app_protocols.iter().any(|protocol| H2C.contains(&protocol.as_str()));
     for (at, protocol) in app_protocols.iter().enumerate() {
         if !H2C.contains(&protocol.as_str()) {
             let what = format!("one of {}", H2C.join(", "));
             problems.push(loaded.not_honoured(&format!("spec.appProtocols[{at}]"), what));
         }
     }
-    let tls = tls
-        .as_ref()
-        .map(|tls| tls::of_backend(index, loaded, tls, problems))
-        .transpose()?;
-    Ok(Site {
-        endpoints: found,
-        tls,
-        h2,
-        fallback: fallback.unwrap_or(false),
-    })
+    let tls = tls.as_ref().map(|tls| tls::of_backend(index, loaded, tls, problems)).transpose()?;
+    Ok(Site { endpoints: found, tls, h2, fallback: fallback.unwrap_or(false) })
 }
 
 fn address(
@@ -259,48 +203,32 @@ fn address(
     (at, endpoint): (usize, &BackendEndpoint),
     problems: &mut Vec<Problem>,
 ) -> Option<Endpoint> {
-    let BackendEndpoint {
-        fqdn,
-        ip,
-        unix,
-        zone,
-        hostname,
-    } = endpoint;
+    let BackendEndpoint { fqdn, ip, unix, zone, hostname } = endpoint;
     let path = format!("spec.endpoints[{at}]");
     if zone.is_some() {
-        problems.push(loaded.not_honoured(
-            &format!("{path}.zone"),
-            "no zone: endpoints are not chosen by zone",
-        ));
+        problems
+            .push(loaded.not_honoured(&format!("{path}.zone"), "no zone: endpoints are not chosen by zone"));
     }
     if hostname.is_some() {
-        problems.push(loaded.not_honoured(
-            &format!("{path}.hostname"),
-            "no hostname: there are no active health checks",
-        ));
+        problems.push(
+            loaded
+                .not_honoured(&format!("{path}.hostname"), "no hostname: there are no active health checks"),
+        );
     }
     match (fqdn, ip, unix) {
-        (Some(fqdn), _, _) => Some(Endpoint::Host {
-            host: fqdn.hostname.to_string(),
-            port: fqdn.port,
-        }),
-        (None, Some(ip), _) => match ip.address.parse::<IpAddr>() {
-            Ok(address) => Some(Endpoint::Host {
-                host: address.to_string(),
-                port: ip.port,
-            }),
-            Err(_) => {
+        (Some(fqdn), _, _) => Some(Endpoint::Host { host: fqdn.hostname.to_string(), port: fqdn.port }),
+        (None, Some(ip), _) => {
+            let Ok(address) = ip.address.parse::<IpAddr>() else {
                 problems.push(loaded.problem(
                     &format!("{path}.ip.address"),
                     shown(&ip.address),
                     "an IP address",
                 ));
-                None
-            }
-        },
-        (None, None, Some(unix)) => Some(Endpoint::Unix {
-            path: unix.path.clone(),
-        }),
+                return None;
+            };
+            Some(Endpoint::Host { host: address.to_string(), port: ip.port })
+        }
+        (None, None, Some(unix)) => Some(Endpoint::Unix { path: unix.path.clone() }),
         (None, None, None) => None,
     }
 }

@@ -2,18 +2,16 @@
 
 use std::collections::BTreeMap;
 
+use super::certificates;
 use super::costs;
-use super::grants::{Grants, Reference};
 use super::index::{Entry, Index};
 use crate::load::Loaded;
 use crate::problem::{Problem, shown};
 use crate::resources::{
-    AI_GROUP, ExtProc, ForwardProxy, FromNamespaces, GATEWAY_GROUP, GatewayConfigSpec,
-    GatewayListener, GatewaySpec, ListenerTls, SecretReference, TlsMode,
+    AI_GROUP, ExtProc, ForwardProxy, FromNamespaces, GATEWAY_GROUP, GatewayConfigSpec, GatewayListener,
+    GatewaySpec,
 };
-use crate::snapshot::{
-    Certificate, Cost, HostPattern, Listener, Protocol, ResourceName, Sensitive,
-};
+use crate::snapshot::{Cost, HostPattern, Listener, Protocol, ResourceName};
 
 /// The annotation by which a Gateway names its GatewayConfig.
 const CONFIG_ANNOTATION: &str = "aigateway.envoyproxy.io/gateway-config";
@@ -71,63 +69,34 @@ impl AllowedNamespaces {
 
 /// Compiles every Gateway, in order.
 pub(super) fn compile(index: &Index<'_>, problems: &mut Vec<Problem>) -> Vec<CompiledGateway> {
-    let configs: BTreeMap<&ResourceName, CompiledConfig> = index
-        .configs
-        .iter()
-        .map(|config| (&config.loaded.name, compile_config(config, problems)))
-        .collect();
+    let configs: BTreeMap<&ResourceName, CompiledConfig> =
+        index.configs.iter().map(|config| (&config.loaded.name, compile_config(config, problems))).collect();
     let mut gateways = Vec::new();
     let mut ports = BTreeMap::new();
     for gateway in index.gateways.iter() {
         if let Some(compiled) = compile_gateway(index, gateway, &configs, problems) {
-            gateways.push(refuse_conflicts(
-                gateway.loaded,
-                compiled,
-                &mut ports,
-                problems,
-            ));
+            gateways.push(refuse_conflicts(gateway.loaded, compiled, &mut ports, problems));
         }
     }
     gateways
 }
 
-fn compile_config(
-    config: Entry<'_, GatewayConfigSpec>,
-    problems: &mut Vec<Problem>,
-) -> CompiledConfig {
-    let GatewayConfigSpec {
-        ext_proc,
-        global_llm_request_costs,
-        forward_proxy,
-    } = config.spec;
-    if let Some(ExtProc {
-        kubernetes,
-        metadata_forwarding_namespaces,
-    }) = ext_proc
-    {
+fn compile_config(config: Entry<'_, GatewayConfigSpec>, problems: &mut Vec<Problem>) -> CompiledConfig {
+    let GatewayConfigSpec { ext_proc, global_llm_request_costs, forward_proxy } = config.spec;
+    if let Some(ExtProc { kubernetes, metadata_forwarding_namespaces }) = ext_proc {
         if kubernetes.is_some() {
             let what = "no container: there is no sidecar here, the gateway does the work itself";
             problems.push(config.loaded.not_honoured("spec.extProc.kubernetes", what));
         }
         if !metadata_forwarding_namespaces.is_empty() {
             let what = "no metadata: there are no other filters here";
-            problems.push(
-                config
-                    .loaded
-                    .not_honoured("spec.extProc.metadataForwardingNamespaces", what),
-            );
+            problems.push(config.loaded.not_honoured("spec.extProc.metadataForwardingNamespaces", what));
         }
     }
-    let costs = costs::compile(
-        config.loaded,
-        "spec.globalLLMRequestCosts",
-        global_llm_request_costs,
-        problems,
-    );
+    let costs =
+        costs::compile(config.loaded, "spec.globalLLMRequestCosts", global_llm_request_costs, problems);
     let forward_proxy = forward_proxy.as_ref().and_then(|ForwardProxy { address }| {
-        let port = address
-            .rsplit_once(':')
-            .and_then(|(_, port)| port.parse::<u16>().ok());
+        let port = address.rsplit_once(':').and_then(|(_, port)| port.parse::<u16>().ok());
         if port.is_none_or(|port| port == 0) {
             let field = "spec.forwardProxy.address";
             problems.push(config.loaded.problem(
@@ -139,10 +108,7 @@ fn compile_config(
         }
         Some(address.clone())
     });
-    CompiledConfig {
-        costs,
-        forward_proxy,
-    }
+    CompiledConfig { costs, forward_proxy }
 }
 
 fn compile_gateway(
@@ -154,60 +120,22 @@ fn compile_gateway(
     let GatewaySpec {
         gateway_class_name,
         listeners,
-        addresses,
-        infrastructure,
-        allowed_listeners,
         tls,
-        default_scope,
+        // Reported, not read.
+        addresses: _,
+        infrastructure: _,
+        allowed_listeners: _,
+        default_scope: _,
     } = gateway.spec;
     let loaded = gateway.loaded;
-    let unread = [
-        (
-            "spec.addresses",
-            !addresses.is_empty(),
-            "no addresses: the node's settings say where it listens",
-        ),
-        (
-            "spec.infrastructure",
-            infrastructure.is_some(),
-            "no wishes for machines: the gateway starts none",
-        ),
-        (
-            "spec.allowedListeners",
-            allowed_listeners.is_some(),
-            "no ListenerSets: they are not served",
-        ),
-        (
-            "spec.defaultScope",
-            default_scope.is_some(),
-            "routes that name their Gateway",
-        ),
-        (
-            "spec.tls",
-            tls.is_some(),
-            "TLS settings on listeners and backends",
-        ),
-    ];
-    problems.extend(
-        unread
-            .into_iter()
-            .filter(|(_, set, _)| *set)
-            .map(|(field, _, what)| loaded.not_honoured(field, what)),
-    );
-    if tls
-        .as_ref()
-        .is_some_and(|tls| tls.0.get("frontend").is_some())
-    {
+    report_unread(gateway, problems);
+    if tls.as_ref().is_some_and(|tls| tls.0.get("frontend").is_some()) {
         // Going on would let clients in that the operator wants checked.
         let what = "no client certificates: they are not checked yet, and the Gateway is not opened without the check";
         problems.push(loaded.problem("spec.tls.frontend", "", what));
         return None;
     }
-    if index
-        .classes
-        .find(&ResourceName::new("", &**gateway_class_name))
-        .is_none()
-    {
+    if index.classes.find(&ResourceName::new("", &**gateway_class_name)).is_none() {
         let what = "the name of a GatewayClass that exists";
         problems.push(loaded.problem("spec.gatewayClassName", shown(gateway_class_name), what));
         return None;
@@ -217,18 +145,37 @@ fn compile_gateway(
     for (at, listener) in listeners.iter().enumerate() {
         doors.extend(compile_listener(index, loaded, (at, listener), problems));
     }
-    let (costs, forward_proxy) = config.map_or_else(Default::default, |config| {
-        (config.costs.clone(), config.forward_proxy.clone())
-    });
-    doors
-        .iter_mut()
-        .for_each(|door| door.listener.forward_proxy.clone_from(&forward_proxy));
-    Some(CompiledGateway {
-        name: loaded.name.clone(),
-        doors,
-        costs,
-        forward_proxy,
-    })
+    let (costs, forward_proxy) =
+        config.map_or_else(Default::default, |config| (config.costs.clone(), config.forward_proxy.clone()));
+    for door in &mut doors {
+        door.listener.forward_proxy.clone_from(&forward_proxy);
+    }
+    Some(CompiledGateway { name: loaded.name.clone(), doors, costs, forward_proxy })
+}
+
+fn report_unread(gateway: Entry<'_, GatewaySpec>, problems: &mut Vec<Problem>) {
+    let Entry { loaded, spec } = gateway;
+    let unread = [
+        (
+            "spec.addresses",
+            !spec.addresses.is_empty(),
+            "no addresses: the node's settings say where it listens",
+        ),
+        (
+            "spec.infrastructure",
+            spec.infrastructure.is_some(),
+            "no wishes for machines: the gateway starts none",
+        ),
+        ("spec.allowedListeners", spec.allowed_listeners.is_some(), "no ListenerSets: they are not served"),
+        ("spec.defaultScope", spec.default_scope.is_some(), "routes that name their Gateway"),
+        ("spec.tls", spec.tls.is_some(), "TLS settings on listeners and backends"),
+    ];
+    problems.extend(
+        unread
+            .into_iter()
+            .filter(|(_, set, _)| *set)
+            .map(|(field, _, what)| loaded.not_honoured(field, what)),
+    );
 }
 
 fn find_config<'c>(
@@ -255,24 +202,13 @@ fn compile_listener(
     (at, written): (usize, &GatewayListener),
     problems: &mut Vec<Problem>,
 ) -> Option<Door> {
-    let GatewayListener {
-        name,
-        hostname,
-        port,
-        protocol,
-        tls,
-        allowed_routes,
-    } = written;
+    let GatewayListener { name, hostname, port, protocol, tls, allowed_routes } = written;
     let path = format!("spec.listeners[{at}]");
     let protocol = match protocol.as_str() {
         "HTTP" => Protocol::Http,
         "HTTPS" => Protocol::Https,
         other => {
-            problems.push(loaded.problem(
-                &format!("{path}.protocol"),
-                shown(other),
-                "HTTP or HTTPS",
-            ));
+            problems.push(loaded.problem(&format!("{path}.protocol"), shown(other), "HTTP or HTTPS"));
             return None;
         }
     };
@@ -286,16 +222,14 @@ fn compile_listener(
             ));
             return None;
         }
-        (Protocol::Https, Some(tls)) => certificates(index, loaded, (&path, tls), problems)?,
+        (Protocol::Https, Some(tls)) => certificates::read(index, loaded, (&path, tls), problems)?,
     };
     let kinds = &allowed_routes.kinds;
     // An AIGatewayRoute is an HTTPRoute to those who write kinds.
     let is_ours = |group: &str, kind: &str| {
-        (group == AI_GROUP && kind == "AIGatewayRoute")
-            || (group == GATEWAY_GROUP && kind == "HTTPRoute")
+        (group == AI_GROUP && kind == "AIGatewayRoute") || (group == GATEWAY_GROUP && kind == "HTTPRoute")
     };
-    let takes_our_routes =
-        kinds.is_empty() || kinds.iter().any(|kind| is_ours(&kind.group, &kind.kind));
+    let takes_our_routes = kinds.is_empty() || kinds.iter().any(|kind| is_ours(&kind.group, &kind.kind));
     let listener = Listener {
         gateway: loaded.name.clone(),
         name: name.to_string(),
@@ -312,11 +246,7 @@ fn compile_listener(
         FromNamespaces::None => AllowedNamespaces::None,
         FromNamespaces::Selector => select(loaded, &path, namespaces.selector.as_ref(), problems),
     };
-    Some(Door {
-        listener,
-        allowed,
-        takes_our_routes,
-    })
+    Some(Door { listener, allowed, takes_our_routes })
 }
 
 /// Labels of namespaces are not known here, but for the one that is the namespace's own name.
@@ -331,121 +261,12 @@ fn select(
         let name = labels.get(NAME_LABEL)?.as_str()?;
         (selector.len() == 1 && labels.len() == 1).then(|| name.to_owned())
     });
-    match by_name {
-        Some(name) => AllowedNamespaces::One(name),
-        None => {
-            let what = format!(
-                "a selector of the label {NAME_LABEL} alone: no other is known; no route attaches"
-            );
-            problems.push(
-                loaded.not_honoured(&format!("{path}.allowedRoutes.namespaces.selector"), what),
-            );
-            AllowedNamespaces::None
-        }
+    if let Some(name) = by_name {
+        return AllowedNamespaces::One(name);
     }
-}
-
-fn certificates(
-    index: &Index<'_>,
-    loaded: &Loaded,
-    (path, tls): (&str, &ListenerTls),
-    problems: &mut Vec<Problem>,
-) -> Option<Vec<Certificate>> {
-    let ListenerTls {
-        mode,
-        certificate_refs,
-        options,
-        frontend_validation,
-    } = tls;
-    if *mode == TlsMode::Passthrough {
-        problems.push(loaded.problem(&format!("{path}.tls.mode"), "Passthrough", "Terminate"));
-        return None;
-    }
-    if frontend_validation.is_some() {
-        // Going on would let clients in that the operator wants checked.
-        let what = "no client certificates: they are not checked yet, and the listener is not opened without the check";
-        problems.push(loaded.problem(&format!("{path}.tls.frontendValidation"), "", what));
-        return None;
-    }
-    if !options.is_empty() {
-        problems
-            .push(loaded.not_honoured(&format!("{path}.tls.options"), "no options: none is known"));
-    }
-    let mut found = Vec::new();
-    for (at, reference) in certificate_refs.iter().enumerate() {
-        let field = format!("{path}.tls.certificateRefs[{at}]");
-        match certificate(index, loaded, reference) {
-            Ok(certificate) => found.push(certificate),
-            Err(what) => problems.push(loaded.problem(&field, shown(&reference.name), what)),
-        }
-    }
-    if found.is_empty() {
-        let what = "at least one usable certificate; the listener is not opened";
-        problems.push(loaded.problem(&format!("{path}.tls.certificateRefs"), "", what));
-        return None;
-    }
-    Some(found)
-}
-
-fn certificate(
-    index: &Index<'_>,
-    loaded: &Loaded,
-    reference: &SecretReference,
-) -> Result<Certificate, String> {
-    let from = (GATEWAY_GROUP, "Gateway", loaded.name.namespace.as_str());
-    let secret = secret(index, from, reference)?;
-    if secret.secret_type.as_deref() != Some("kubernetes.io/tls") {
-        return Err("a Secret of type kubernetes.io/tls".to_owned());
-    }
-    let read = |key: &str, mark: &str| -> Result<Sensitive, String> {
-        let text = secret
-            .text(key)
-            .map_err(|why| format!("a Secret whose key {key} is usable: it {}", why.expected()))?;
-        if text.expose().contains(mark) {
-            Ok(text)
-        } else {
-            Err(format!("a Secret whose key {key} is PEM with {mark}"))
-        }
-    };
-    let chain = read("tls.crt", "BEGIN CERTIFICATE")?;
-    Ok(Certificate {
-        chain_pem: chain.expose().to_owned(),
-        key_pem: read("tls.key", "PRIVATE KEY")?,
-    })
-}
-
-/// The Secret that is referred to, if it may be.
-pub(super) fn secret<'a>(
-    index: &Index<'a>,
-    from: (&str, &str, &str),
-    reference: &SecretReference,
-) -> Result<&'a crate::resources::SecretContent, String> {
-    let SecretReference {
-        group,
-        kind,
-        name,
-        namespace,
-    } = reference;
-    if !group.is_empty() || &**kind != "Secret" {
-        return Err("a Secret of the core group".to_owned());
-    }
-    let target = ResourceName::new(
-        namespace.as_ref().map_or(from.2, |namespace| namespace),
-        &**name,
-    );
-    let reference = Reference {
-        from,
-        to: ("", "Secret"),
-        target: &target,
-    };
-    if !index.grants.permit(reference) {
-        return Err(Grants::wanted(reference));
-    }
-    index
-        .secrets
-        .find(&target)
-        .map(|secret| secret.spec)
-        .ok_or_else(|| format!("a Secret that exists: {target} does not"))
+    let what = format!("a selector of the label {NAME_LABEL} alone: no other is known; no route attaches");
+    problems.push(loaded.not_honoured(&format!("{path}.allowedRoutes.namespaces.selector"), what));
+    AllowedNamespaces::None
 }
 
 /// One port speaks one protocol, over all Gateways; inside a Gateway a port and host belong to one listener.
@@ -457,28 +278,16 @@ fn refuse_conflicts(
 ) -> CompiledGateway {
     let mut seen: Vec<(u16, Option<HostPattern>)> = Vec::new();
     gateway.doors.retain(|door| {
-        let Listener {
-            port,
-            protocol,
-            hostname,
-            name,
-            ..
-        } = &door.listener;
+        let Listener { port, protocol, hostname, name, .. } = &door.listener;
         let place = (*port, hostname.clone());
         let taken_by = *ports.entry(*port).or_insert(*protocol);
         if taken_by != *protocol {
-            let what =
-                format!("the protocol {taken_by:?} on port {port}, as an earlier listener has it");
-            problems.push(loaded.problem(
-                "spec.listeners",
-                format!("{protocol:?} of listener {name}"),
-                what,
-            ));
+            let what = format!("the protocol {taken_by:?} on port {port}, as an earlier listener has it");
+            problems.push(loaded.problem("spec.listeners", format!("{protocol:?} of listener {name}"), what));
             return false;
         }
         if seen.contains(&place) {
-            let what =
-                format!("another port or hostname than an earlier listener's for listener {name}");
+            let what = format!("another port or hostname than an earlier listener's for listener {name}");
             problems.push(loaded.problem("spec.listeners", format!("port {port}"), what));
             return false;
         }

@@ -35,44 +35,27 @@ impl<'a> Grants<'a> {
 
     /// True inside one namespace, and where a grant in the target's namespace says so.
     pub(super) fn permit(&self, reference: Reference<'_>) -> bool {
-        let Reference {
-            from: (group, kind, namespace),
-            to,
-            target,
-        } = reference;
+        let Reference { from: (group, kind, namespace), to, target } = reference;
         if namespace == target.namespace {
             return true;
         }
-        self.grants
-            .iter()
-            .filter(|(of, _)| *of == target.namespace)
-            .any(
-                |(
-                    _,
-                    ReferenceGrantSpec {
-                        from: who,
-                        to: what,
-                    },
-                )| {
-                    let asked = who.iter().any(|who| {
-                        &*who.group == group && &*who.kind == kind && &*who.namespace == namespace
-                    });
-                    let given = what.iter().any(|what| {
-                        let name = what.name.as_ref().is_none_or(|name| **name == *target.name);
-                        &*what.group == to.0 && &*what.kind == to.1 && name
-                    });
-                    asked && given
-                },
-            )
+        self.grants.iter().filter(|(of, _)| *of == target.namespace).any(
+            |(_, ReferenceGrantSpec { from: who, to: what })| {
+                let asked = who
+                    .iter()
+                    .any(|who| &*who.group == group && &*who.kind == kind && &*who.namespace == namespace);
+                let given = what.iter().any(|what| {
+                    let name = what.name.as_ref().is_none_or(|name| **name == *target.name);
+                    &*what.group == to.0 && &*what.kind == to.1 && name
+                });
+                asked && given
+            },
+        )
     }
 
     /// What would have to be there.
     pub(super) fn wanted(reference: Reference<'_>) -> String {
-        let Reference {
-            from: (_, kind, namespace),
-            to,
-            target,
-        } = reference;
+        let Reference { from: (_, kind, namespace), to, target } = reference;
         format!(
             "a ReferenceGrant in namespace {} that lets {kind} of namespace {namespace} refer to {} {}",
             target.namespace, to.1, target.name

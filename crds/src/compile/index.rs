@@ -1,15 +1,15 @@
 //! All resources by kind and name. The first of a name counts; later ones are problems.
 
 use std::borrow::Borrow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::grants::Grants;
 use crate::load::Loaded;
 use crate::problem::Problem;
 use crate::resources::{
-    AiGatewayRouteSpec, AiServiceBackendSpec, BackendSecurityPolicySpec, BackendSpec,
-    BackendTlsPolicySpec, ConfigMapContent, GatewayClassSpec, GatewayConfigSpec, GatewaySpec,
-    Resource, SecretContent,
+    AiGatewayRouteSpec, AiServiceBackendSpec, BackendSecurityPolicySpec, BackendSpec, BackendTlsPolicySpec,
+    ConfigMapContent, GatewayClassSpec, GatewayConfigSpec, GatewaySpec, Protection, RejectedPolicy, Resource,
+    SecretContent,
 };
 use crate::snapshot::ResourceName;
 
@@ -49,6 +49,10 @@ pub(super) struct Index<'a> {
     pub(super) secrets: Entries<'a, SecretContent>,
     pub(super) config_maps: Entries<'a, ConfigMapContent>,
     pub(super) grants: Grants<'a>,
+    /// AIServiceBackends whose credential was rejected.
+    pub(super) without_credential: BTreeSet<ResourceName>,
+    /// Backends and Services, by kind, whose TLS was rejected.
+    pub(super) without_tls: BTreeSet<(String, ResourceName)>,
 }
 
 impl<'a> Index<'a> {
@@ -68,20 +72,19 @@ impl<'a> Index<'a> {
                 Resource::Secret(content) => index.secrets.add(loaded, content),
                 Resource::ConfigMap(content) => index.config_maps.add(loaded, content),
                 Resource::ReferenceGrant(spec) => index.grants.add(loaded, spec),
+                Resource::RejectedPolicy(policy) => {
+                    index.protect(&loaded.name.namespace, policy);
+                    true
+                }
             };
             if !fresh {
-                let what =
-                    "a name that no earlier resource of the kind has; the earlier one counts";
+                let what = "a name that no earlier resource of the kind has; the earlier one counts";
                 problems.push(loaded.problem("metadata.name", loaded.name.to_string(), what));
             }
         }
         for class in index.classes.iter() {
             // Every controllerName is taken as ours; the description is for people.
-            let GatewayClassSpec {
-                controller_name: _,
-                parameters_ref,
-                description: _,
-            } = class.spec;
+            let GatewayClassSpec { controller_name: _, parameters_ref, description: _ } = class.spec;
             if parameters_ref.is_some() {
                 let what = "no parameters: a class has none here";
                 problems.push(class.loaded.not_honoured("spec.parametersRef", what));
@@ -89,14 +92,21 @@ impl<'a> Index<'a> {
         }
         index
     }
+
+    fn protect(&mut self, namespace: &str, policy: &RejectedPolicy) {
+        for (kind, name) in &policy.targets {
+            let name = ResourceName::new(namespace, name);
+            match policy.kind {
+                Protection::Credential => self.without_credential.insert(name),
+                Protection::Tls => self.without_tls.insert((kind.clone(), name)),
+            };
+        }
+    }
 }
 
 impl<T> Default for Entries<'_, T> {
     fn default() -> Self {
-        Self {
-            in_order: Vec::new(),
-            by_name: BTreeMap::new(),
-        }
+        Self { in_order: Vec::new(), by_name: BTreeMap::new() }
     }
 }
 

@@ -10,6 +10,7 @@
 
 mod attach;
 mod backends;
+mod certificates;
 mod costs;
 mod credentials;
 mod edits;
@@ -50,22 +51,13 @@ pub fn compile<L: Borrow<Loaded>>(resources: &[L]) -> (Snapshot, Vec<Problem>) {
         })
         .collect();
     let mut table = TableBuilder::default();
-    let context = rules::Context {
-        index: &index,
-        backends: &usable,
-    };
+    let context = rules::Context { index: &index, backends: &usable };
     for route in &routes {
         rules::compile(&context, route, &mut table, &mut problems);
     }
     let snapshot = Snapshot {
-        listeners: gateways
-            .into_iter()
-            .flat_map(gateways::CompiledGateway::into_listeners)
-            .collect(),
-        backends: usable
-            .into_values()
-            .map(|usable| Arc::clone(&usable.backend))
-            .collect(),
+        listeners: gateways.into_iter().flat_map(gateways::CompiledGateway::into_listeners).collect(),
+        backends: usable.into_values().map(|usable| Arc::clone(&usable.backend)).collect(),
         routes: table.build(),
     };
     (snapshot, problems)

@@ -14,8 +14,8 @@ use super::grants::{Grants, Reference};
 use super::index::Index;
 use crate::problem::{Problem, shown};
 use crate::resources::{
-    AI_GROUP, AiGatewayRouteSpec, BackendRef, GatewayDuration, HeaderMatchType, HttpHeaderMatch,
-    RouteMatch, RouteRule, Timeouts,
+    AI_GROUP, AiGatewayRouteSpec, BackendRef, GatewayDuration, HeaderMatchType, HttpHeaderMatch, RouteMatch,
+    RouteRule, Timeouts,
 };
 use crate::schema::seconds;
 use crate::snapshot::{
@@ -23,7 +23,7 @@ use crate::snapshot::{
 };
 
 /// Bound on a whole exchange where the route says nothing; Envoy AI Gateway's.
-const REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
+const REQUEST_TIMEOUT: Duration = Duration::from_mins(1);
 /// The owner of models where the rule names none.
 const OWNER: &str = "tollgate";
 /// The priority of a Backend that is only a fallback, where the reference says nothing.
@@ -43,12 +43,7 @@ pub(super) fn compile(
     problems: &mut Vec<Problem>,
 ) {
     // Parents and hosts were read when the route was attached.
-    let AiGatewayRouteSpec {
-        parent_refs: _,
-        hostnames: _,
-        rules,
-        llm_request_costs,
-    } = route.spec;
+    let AiGatewayRouteSpec { parent_refs: _, hostnames: _, rules, llm_request_costs } = route.spec;
     let costs = route_costs(route, llm_request_costs, problems);
     for (at, rule) in rules.iter().enumerate() {
         let path = format!("spec.rules[{at}]");
@@ -62,8 +57,7 @@ pub(super) fn compile(
             models_created_at,
             exclude_from_models_endpoint,
         } = rule;
-        let (request_timeout, attempt_timeout) =
-            read_timeouts(route, &path, timeouts.as_ref(), problems);
+        let (request_timeout, attempt_timeout) = read_timeouts(route, &path, timeouts.as_ref(), problems);
         let compiled = Arc::new(Rule {
             route: route.loaded.name.clone(),
             name: name.as_ref().map(|name| name.to_string()),
@@ -76,10 +70,7 @@ pub(super) fn compile(
         });
         let listing = (!exclude_from_models_endpoint).then(|| Listing {
             owned_by: models_owned_by.clone().unwrap_or_else(|| OWNER.to_owned()),
-            created_at_s: models_created_at
-                .as_deref()
-                .and_then(seconds)
-                .unwrap_or(route.created_at_s),
+            created_at_s: models_created_at.as_deref().and_then(seconds).unwrap_or(route.created_at_s),
         });
         let conditions = read_matches(route, (&path, matches), problems);
         if route.attachments.is_empty() {
@@ -103,13 +94,8 @@ fn route_costs(
     problems: &mut Vec<Problem>,
 ) -> Vec<Cost> {
     let own = costs::compile(route.loaded, "spec.llmRequestCosts", written, problems);
-    let (merged, disputed) = costs::merge(
-        &own,
-        route
-            .gateways
-            .iter()
-            .map(|gateway| gateway.costs.as_slice()),
-    );
+    let (merged, disputed) =
+        costs::merge(&own, route.gateways.iter().map(|gateway| gateway.costs.as_slice()));
     for key in disputed {
         let what = "Gateways that agree on the cost of this key; the first counts";
         problems.push(route.loaded.problem("spec.parentRefs", shown(&key), what));
@@ -123,19 +109,14 @@ fn read_timeouts(
     timeouts: Option<&Timeouts>,
     problems: &mut Vec<Problem>,
 ) -> (Option<Duration>, Option<Duration>) {
-    let Some(Timeouts {
-        request,
-        backend_request,
-    }) = timeouts
-    else {
+    let Some(Timeouts { request, backend_request }) = timeouts else {
         return (Some(REQUEST_TIMEOUT), None);
     };
     let whole = request.as_ref().map_or(Some(REQUEST_TIMEOUT), bound);
     let attempt = backend_request.as_ref().and_then(bound);
-    if let (Some(whole), Some(longer)) = (
-        whole,
-        attempt.filter(|attempt| whole.is_some_and(|whole| *attempt > whole)),
-    ) {
+    if let (Some(whole), Some(longer)) =
+        (whole, attempt.filter(|attempt| whole.is_some_and(|whole| *attempt > whole)))
+    {
         let field = format!("{path}.timeouts.backendRequest");
         let what = format!("at most the request's own {whole:?}, which ends the attempt first");
         problems.push(route.loaded.problem(&field, format!("{longer:?}"), what));
@@ -171,23 +152,14 @@ fn read_matches(
                 }
                 Ok(condition) => conditions.push(condition),
                 Err((name, what)) => {
-                    let value = if name == "value" {
-                        &*header.value
-                    } else {
-                        &*header.name
-                    };
-                    problems.push(route.loaded.problem(
-                        &format!("{field}.{name}"),
-                        shown(value),
-                        what,
-                    ));
+                    let value = if name == "value" { &*header.value } else { &*header.name };
+                    problems.push(route.loaded.problem(&format!("{field}.{name}"), shown(value), what));
                 }
             }
         }
         // A match that lost a condition would answer for more than it should.
-        let lost = problems[before..]
-            .iter()
-            .any(|problem| problem.severity == crate::problem::Severity::Rejected);
+        let lost =
+            problems[before..].iter().any(|problem| problem.severity == crate::problem::Severity::Rejected);
         if !lost {
             all.push(conditions);
         }
@@ -196,21 +168,13 @@ fn read_matches(
 }
 
 fn read_header(header: &HttpHeaderMatch) -> Result<HeaderMatch, (&'static str, String)> {
-    let HttpHeaderMatch {
-        match_type,
-        name,
-        value,
-    } = header;
-    let name = HeaderName::from_bytes(name.as_bytes())
-        .map_err(|_| ("name", "the name of a header".to_owned()))?;
+    let HttpHeaderMatch { match_type, name, value } = header;
+    let name =
+        HeaderName::from_bytes(name.as_bytes()).map_err(|_| ("name", "the name of a header".to_owned()))?;
     let value = match match_type {
         HeaderMatchType::Exact => ValueMatch::Exact(value.clone()),
-        HeaderMatchType::RegularExpression => ValueMatch::pattern(value).map_err(|error| {
-            (
-                "value",
-                format!("a regular expression of moderate size ({error})"),
-            )
-        })?,
+        HeaderMatchType::RegularExpression => ValueMatch::pattern(value)
+            .map_err(|error| ("value", format!("a regular expression of moderate size ({error})")))?,
     };
     Ok(HeaderMatch { name, value })
 }
@@ -259,10 +223,7 @@ fn candidate(
         return None;
     }
     let own = loaded.name.namespace.as_str();
-    let target = ResourceName::new(
-        namespace.as_ref().map_or(own, |namespace| namespace),
-        &**name,
-    );
+    let target = ResourceName::new(namespace.as_ref().map_or(own, |namespace| namespace), &**name);
     let permission = Reference {
         from: (AI_GROUP, "AIGatewayRoute", own),
         to: (AI_GROUP, "AIServiceBackend"),
@@ -271,21 +232,14 @@ fn candidate(
     let found = if !context.index.grants.permit(permission) {
         Err(Grants::wanted(permission))
     } else if context.index.service_backends.find(&target).is_none() {
-        Err(format!(
-            "an AIServiceBackend that exists: {target} does not"
-        ))
+        Err(format!("an AIServiceBackend that exists: {target} does not"))
     } else {
         let usable = context.backends.get(&target);
         usable.ok_or_else(|| {
             format!("an AIServiceBackend that can be called: {target} has problems of its own")
         })
     };
-    let edits = edits::read(
-        loaded,
-        path,
-        (header_mutation.as_ref(), body_mutation.as_ref()),
-        problems,
-    );
+    let edits = edits::read(loaded, path, (header_mutation.as_ref(), body_mutation.as_ref()), problems);
     let usable = match found {
         Ok(usable) => usable,
         Err(what) => {
@@ -300,15 +254,9 @@ fn candidate(
     }
     Some(Candidate {
         backend: Arc::clone(&usable.backend),
-        model_override: model_name_override
-            .clone()
-            .filter(|model| !model.is_empty()),
+        model_override: model_name_override.clone().filter(|model| !model.is_empty()),
         weight: *weight,
-        priority: priority.unwrap_or(if usable.fallback {
-            FALLBACK_PRIORITY
-        } else {
-            0
-        }),
+        priority: priority.unwrap_or(if usable.fallback { FALLBACK_PRIORITY } else { 0 }),
         headers,
         body,
     })

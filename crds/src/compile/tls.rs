@@ -1,14 +1,13 @@
 //! How upstreams are authenticated: BackendTLSPolicy, or what an Envoy Gateway Backend says itself.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, btree_map};
 
 use super::attach::created;
 use super::index::{Entry, Index};
 use crate::load::Loaded;
 use crate::problem::{Problem, shown};
 use crate::resources::{
-    AltName, BackendTls, BackendTlsPolicySpec, ENVOY_GROUP, LocalReference, Validation,
-    WellKnownAuthorities,
+    AltName, BackendTls, BackendTlsPolicySpec, ENVOY_GROUP, LocalReference, Validation, WellKnownAuthorities,
 };
 use crate::snapshot::{ResourceName, Roots, UpstreamTls};
 
@@ -19,25 +18,12 @@ pub(super) type Target = (&'static str, ResourceName, Option<String>);
 pub(super) type Outcome = Result<UpstreamTls, ()>;
 
 /// Every BackendTLSPolicy, by what it is for. The oldest counts, then the first by name.
-pub(super) fn policies(
-    index: &Index<'_>,
-    problems: &mut Vec<Problem>,
-) -> BTreeMap<Target, Outcome> {
+pub(super) fn policies(index: &Index<'_>, problems: &mut Vec<Problem>) -> BTreeMap<Target, Outcome> {
     let mut in_order: Vec<Entry<'_, BackendTlsPolicySpec>> = index.tls_policies.iter().collect();
-    in_order.sort_by(|a, b| {
-        (created(a.loaded), &a.loaded.name).cmp(&(created(b.loaded), &b.loaded.name))
-    });
+    in_order.sort_by(|a, b| (created(a.loaded), &a.loaded.name).cmp(&(created(b.loaded), &b.loaded.name)));
     let mut by_target = BTreeMap::new();
     for policy in in_order {
-        let Entry {
-            loaded,
-            spec:
-                BackendTlsPolicySpec {
-                    target_refs,
-                    validation,
-                    options,
-                },
-        } = policy;
+        let Entry { loaded, spec: BackendTlsPolicySpec { target_refs, validation, options } } = policy;
         if !options.is_empty() {
             problems.push(loaded.not_honoured("spec.options", "no options: none is known"));
         }
@@ -49,28 +35,17 @@ pub(super) fn policies(
                 ("", "Service") => "Service",
                 (group, kind) => {
                     let what = format!("a Backend of {ENVOY_GROUP} or a Service of the core group");
-                    problems.push(loaded.problem(
-                        &field,
-                        shown(&format!("{kind} of {group:?}")),
-                        what,
-                    ));
+                    problems.push(loaded.problem(&field, shown(&format!("{kind} of {group:?}")), what));
                     continue;
                 }
             };
-            let section = target
-                .section_name
-                .as_ref()
-                .map(|section| section.to_string());
-            let place = (
-                kind,
-                ResourceName::new(&*loaded.name.namespace, &*target.name),
-                section,
-            );
-            if by_target.contains_key(&place) {
+            let section = target.section_name.as_ref().map(|section| section.to_string());
+            let place = (kind, ResourceName::new(&*loaded.name.namespace, &*target.name), section);
+            if let btree_map::Entry::Vacant(vacant) = by_target.entry(place) {
+                vacant.insert(outcome.clone());
+            } else {
                 let what = "a target that no older policy is for; the older one counts";
                 problems.push(loaded.problem(&field, shown(&target.name), what));
-            } else {
-                by_target.insert(place, outcome.clone());
             }
         }
     }
@@ -83,46 +58,23 @@ fn validated(
     validation: &Validation,
     problems: &mut Vec<Problem>,
 ) -> Outcome {
-    let Validation {
-        ca_certificate_refs,
-        well_known_ca_certificates,
-        hostname,
-        subject_alt_names,
-    } = validation;
+    let Validation { ca_certificate_refs, well_known_ca_certificates, hostname, subject_alt_names } =
+        validation;
     let refs = (!ca_certificate_refs.is_empty()).then_some(ca_certificate_refs.as_slice());
-    let roots = roots(
-        index,
-        loaded,
-        ("spec.validation", refs, *well_known_ca_certificates),
-        problems,
-    )?;
+    let roots = roots(index, loaded, ("spec.validation", refs, *well_known_ca_certificates), problems)?;
     let mut alt_names = Vec::new();
     for (at, name) in subject_alt_names.iter().enumerate() {
-        let AltName {
-            name_type: _,
-            hostname,
-            uri,
-        } = name;
-        match (hostname, uri) {
-            (Some(hostname), _) => alt_names.push(hostname.to_string()),
-            (None, _) => {
-                // Without the check another server could answer; the other names still hold.
-                let field = format!("spec.validation.subjectAltNames[{at}]");
-                problems.push(loaded.problem(
-                    &field,
-                    shown(uri.as_deref().unwrap_or_default()),
-                    "the type Hostname",
-                ));
-                return Err(());
-            }
-        }
+        let AltName { name_type: _, hostname, uri } = name;
+        let Some(hostname) = hostname else {
+            // Without the check another server could answer, so that nothing is called.
+            let field = format!("spec.validation.subjectAltNames[{at}]");
+            let value = shown(uri.as_deref().unwrap_or_default());
+            problems.push(loaded.problem(&field, value, "the type Hostname"));
+            return Err(());
+        };
+        alt_names.push(hostname.to_string());
     }
-    Ok(UpstreamTls {
-        server_name: Some(hostname.to_string()),
-        roots,
-        alt_names,
-        skip_verify: false,
-    })
+    Ok(UpstreamTls { server_name: Some(hostname.to_string()), roots, alt_names, skip_verify: false })
 }
 
 /// What the tls of a Backend comes to.
@@ -157,15 +109,10 @@ pub(super) fn of_backend(
         ("ciphers", ciphers.is_some(), own),
         ("ecdhCurves", ecdh_curves.is_some(), own),
         ("signatureAlgorithms", signature_algorithms.is_some(), own),
-        (
-            "alpnProtocols",
-            alpn_protocols.is_some(),
-            "the gateway's own choice, or appProtocols",
-        ),
+        ("alpnProtocols", alpn_protocols.is_some(), "the gateway's own choice, or appProtocols"),
     ];
     let set = unread.into_iter().filter(|(_, set, _)| *set);
-    problems
-        .extend(set.map(|(name, _, what)| loaded.not_honoured(&format!("spec.tls.{name}"), what)));
+    problems.extend(set.map(|(name, _, what)| loaded.not_honoured(&format!("spec.tls.{name}"), what)));
     let skip_verify = insecure_skip_verify.unwrap_or(false);
     let roots = if skip_verify {
         Roots::System
@@ -175,30 +122,16 @@ pub(super) fn of_backend(
             None => Some(WellKnownAuthorities::System),
             Some(_) => *well_known_ca_certificates,
         };
-        roots(
-            index,
-            loaded,
-            ("spec.tls", ca_certificate_refs.as_deref(), authorities),
-            problems,
-        )?
+        roots(index, loaded, ("spec.tls", ca_certificate_refs.as_deref(), authorities), problems)?
     };
     let server_name = sni.as_ref().map(|sni| sni.to_string());
-    Ok(UpstreamTls {
-        server_name,
-        roots,
-        alt_names: Vec::new(),
-        skip_verify,
-    })
+    Ok(UpstreamTls { server_name, roots, alt_names: Vec::new(), skip_verify })
 }
 
 fn roots(
     index: &Index<'_>,
     loaded: &Loaded,
-    (path, refs, well_known): (
-        &str,
-        Option<&[LocalReference]>,
-        Option<WellKnownAuthorities>,
-    ),
+    (path, refs, well_known): (&str, Option<&[LocalReference]>, Option<WellKnownAuthorities>),
     problems: &mut Vec<Problem>,
 ) -> Result<Roots, ()> {
     if let (Some(WellKnownAuthorities::System), None) = (well_known, refs) {
@@ -226,11 +159,7 @@ fn roots(
     Ok(Roots::Pem(pem))
 }
 
-fn authority(
-    index: &Index<'_>,
-    namespace: &str,
-    reference: &LocalReference,
-) -> Result<String, String> {
+fn authority(index: &Index<'_>, namespace: &str, reference: &LocalReference) -> Result<String, String> {
     let LocalReference { group, kind, name } = reference;
     let name = ResourceName::new(namespace, &**name);
     let text = match (&**group, &**kind) {

@@ -25,13 +25,8 @@ impl Lines {
         for step in steps(path) {
             let child = match &node.children {
                 Children::None => None,
-                Children::Map(fields) => fields
-                    .iter()
-                    .find(|(name, _)| name == step)
-                    .map(|(_, child)| child),
-                Children::List(items) => {
-                    step.parse().ok().and_then(|index: usize| items.get(index))
-                }
+                Children::Map(fields) => fields.iter().find(|(name, _)| name == step).map(|(_, child)| child),
+                Children::List(items) => step.parse().ok().and_then(|index: usize| items.get(index)),
             };
             match child {
                 Some(child) => node = child,
@@ -45,14 +40,8 @@ impl Lines {
     pub(super) fn take(&mut self, step: &str) -> Lines {
         let found = match &mut self.children {
             Children::None => None,
-            Children::Map(fields) => fields
-                .iter_mut()
-                .find(|(name, _)| name == step)
-                .map(|(_, child)| child),
-            Children::List(items) => step
-                .parse()
-                .ok()
-                .and_then(|index: usize| items.get_mut(index)),
+            Children::Map(fields) => fields.iter_mut().find(|(name, _)| name == step).map(|(_, child)| child),
+            Children::List(items) => step.parse().ok().and_then(|index: usize| items.get_mut(index)),
         };
         found.map(std::mem::take).unwrap_or_default()
     }
@@ -66,19 +55,12 @@ fn steps(path: &str) -> impl Iterator<Item = &str> {
         if rest.is_empty() {
             return None;
         }
-        let step = match rest.strip_prefix('[') {
-            Some(inner) => {
-                let (step, after) = inner.split_once(']').unwrap_or((inner, ""));
-                rest = after;
-                step
-            }
-            None => {
-                let end = rest.find(['.', '[']).unwrap_or(rest.len());
-                let (step, after) = rest.split_at(end);
-                rest = after;
-                step
-            }
+        let (step, after) = if let Some(inner) = rest.strip_prefix('[') {
+            inner.split_once(']').unwrap_or((inner, ""))
+        } else {
+            rest.split_at(rest.find(['.', '[']).unwrap_or(rest.len()))
         };
+        rest = after;
         Some(step)
     })
 }

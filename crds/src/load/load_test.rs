@@ -36,44 +36,33 @@ fn faults_are_named_with_their_line() {
     ];
     for (text, want) in rows {
         let got = problems(text);
-        assert!(
-            got.iter().any(|line| line.contains(want)),
-            "{text}\nwant {want}\n got {got:#?}"
-        );
+        assert!(got.iter().any(|line| line.contains(want)), "{text}\nwant {want}\n got {got:#?}");
     }
 }
 
 #[test]
 fn aliases_are_bounded() {
-    let mut bomb = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\na: &a [x, x, x, x, x, x, x, x, x, x]\n".to_owned();
-    for (name, of) in ["b", "c", "d", "e", "f", "g", "h", "i"]
-        .iter()
-        .zip(["a", "b", "c", "d", "e", "f", "g", "h"])
+    let mut bomb =
+        "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\na: &a [x, x, x, x, x, x, x, x, x, x]\n"
+            .to_owned();
+    for (name, of) in
+        ["b", "c", "d", "e", "f", "g", "h", "i"].iter().zip(["a", "b", "c", "d", "e", "f", "g", "h"])
     {
         let aliases = vec![format!("*{of}"); 10].join(", ");
-        bomb.push_str(&format!("{name}: &{name} [{aliases}]\n"));
+        bomb = format!("{bomb}{name}: &{name} [{aliases}]\n");
     }
     assert!(problems(&bomb)[0].contains("at most 500000 nodes"));
     let nested = format!(
         "{MAP}a: &a [&b [&c [1]]]\nb: [[[[[[[[[[[[[[[[[[[[[[[[[[[[[[*a]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]\n"
     );
-    assert!(
-        problems(&nested)
-            .iter()
-            .all(|line| line.contains("no such field")),
-        "{:?}",
-        problems(&nested)
-    );
+    assert!(problems(&nested).iter().all(|line| line.contains("no such field")), "{:?}", problems(&nested));
 }
 
 #[test]
 fn a_fault_in_one_document_leaves_the_others() {
     let text = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\n---\n}{\n---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: b}\n";
     let (loaded, problems) = parse("in.yaml", text, &|_| None);
-    let names: Vec<_> = loaded
-        .iter()
-        .map(|loaded| loaded.name.to_string())
-        .collect();
+    let names: Vec<_> = loaded.iter().map(|loaded| loaded.name.to_string()).collect();
     assert_eq!(names, ["default/a", "default/b"]);
     assert_eq!(problems.len(), 1);
     assert_eq!(problems[0].at.as_ref().map(|place| place.line), Some(5));
@@ -109,10 +98,7 @@ fn variables_are_values_and_never_yaml() {
 fn lists_are_unpacked_and_anchors_and_merges_read() {
     let text = "apiVersion: v1\nkind: List\nitems:\n- &a\n  apiVersion: v1\n  kind: ConfigMap\n  metadata: {name: a}\n- <<: *a\n  metadata: {name: b, namespace: other}\n- {}\n";
     let (loaded, problems) = parse("in.yaml", text, &|_| None);
-    let names: Vec<_> = loaded
-        .iter()
-        .map(|loaded| loaded.name.to_string())
-        .collect();
+    let names: Vec<_> = loaded.iter().map(|loaded| loaded.name.to_string()).collect();
     assert_eq!(names, ["default/a", "other/b"]);
     assert_eq!(
         problems[0].to_string(),

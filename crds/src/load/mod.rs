@@ -61,27 +61,21 @@ fn read(file: &str, text: &str, variables: Variables<'_>) -> (Vec<Loaded>, Vec<P
     let mut loaded = Vec::new();
     let mut problems = Vec::new();
     for (number, document) in (1..).zip(split::documents(text)) {
-        let origin = object::Origin {
-            file,
-            label: format!("document {number}"),
-        };
+        let label = format!("document {number}");
         let (tree, faults) = match yaml::read(document.text, document.first_line, variables) {
             Ok(read) => read,
             Err(fault) => (None, vec![fault]),
         };
-        let sound = faults.is_empty();
+        let origin = object::Origin { file, label, sound: faults.is_empty() };
         problems.extend(faults.into_iter().map(|fault| Problem {
             resource: origin.label.clone(),
             field: fault.field,
             value: fault.value,
             expected: fault.expected,
             severity: Severity::Rejected,
-            at: Some(Place {
-                file: file.to_owned(),
-                line: fault.line,
-            }),
+            at: Some(Place { file: file.to_owned(), line: fault.line }),
         }));
-        if let (Some((value, lines)), true) = (tree, sound) {
+        if let Some((value, lines)) = tree {
             object::load(&origin, value, lines, &mut loaded, &mut problems);
         }
     }
@@ -102,42 +96,25 @@ impl Loaded {
         Problem {
             resource: format!("{} {}", self.kind, self.name),
             field: field.to_owned(),
-            value: if hidden && !value.is_empty() {
-                "[redacted]".to_owned()
-            } else {
-                value
-            },
+            value: if hidden && !value.is_empty() { "[redacted]".to_owned() } else { value },
             expected: expected.into(),
             severity: Severity::Rejected,
-            at: Some(Place {
-                file: self.file.clone(),
-                line,
-            }),
+            at: Some(Place { file: self.file.clone(), line }),
         }
     }
 
     /// A field that is understood but without effect here.
     pub(crate) fn not_honoured(&self, field: &str, expected: impl Into<String>) -> Problem {
-        Problem {
-            severity: Severity::NotHonoured,
-            ..self.problem(field, "", expected)
-        }
+        Problem { severity: Severity::NotHonoured, ..self.problem(field, "", expected) }
     }
 }
 
 /// The documents of a text as JSON: for tests that read our own output.
 #[cfg(test)]
 pub(crate) fn documents_as_json(text: &str) -> Vec<Value> {
-    let read = |document: &split::Document<'_>| {
-        yaml::read(document.text, document.first_line, None)
-            .unwrap()
-            .0
-    };
-    split::documents(text)
-        .iter()
-        .filter_map(read)
-        .map(|(value, _)| value)
-        .collect()
+    let read =
+        |document: &split::Document<'_>| yaml::read(document.text, document.first_line, None).unwrap().0;
+    split::documents(text).iter().filter_map(read).map(|(value, _)| value).collect()
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use super::lines::Lines;
 use super::{Loaded, ResourceName};
 use crate::problem::{Place, Problem, Severity};
-use crate::resources::{Metadata, definitions, ignored};
+use crate::resources::{Metadata, RejectedPolicy, Resource, definitions, ignored};
 use crate::schema::{Definition, Shape, brief, check, metadata_schema};
 
 /// Where a document came from, for problems of objects that have no name yet.
@@ -15,6 +15,8 @@ use crate::schema::{Definition, Shape, brief, check, metadata_schema};
 pub(super) struct Origin<'a> {
     pub(super) file: &'a str,
     pub(super) label: String,
+    /// False where a variable was missing: that problem is told already, and nothing but what a policy protects counts.
+    pub(super) sound: bool,
 }
 
 /// Every served kind, with its schema read.
@@ -54,10 +56,7 @@ pub(super) fn load(
         ));
         return;
     };
-    let is_list = fields
-        .get("kind")
-        .and_then(Value::as_str)
-        .is_some_and(|kind| kind.ends_with("List"));
+    let is_list = fields.get("kind").and_then(Value::as_str).is_some_and(|kind| kind.ends_with("List"));
     if let (true, Some(Value::Array(items))) = (is_list, fields.get_mut("items")) {
         let items = std::mem::take(items);
         let mut item_lines = lines.take("items");
@@ -65,6 +64,7 @@ pub(super) fn load(
             let origin = Origin {
                 file: origin.file,
                 label: format!("{} items[{index}]", origin.label),
+                sound: origin.sound,
             };
             let lines = item_lines.take(&index.to_string());
             load_one(&origin, item, lines, loaded, problems);
@@ -76,23 +76,50 @@ pub(super) fn load(
 
 fn load_one(
     origin: &Origin<'_>,
-    value: Value,
+    json: Value,
     lines: Lines,
     loaded: &mut Vec<Loaded>,
     problems: &mut Vec<Problem>,
 ) {
-    match object(origin, value, lines) {
-        Ok(object) => loaded.push(object),
-        Err(faults) => problems.extend(faults),
-    }
+    let Identified { origin: named, known, metadata, fields } = match identify(origin, &json, &lines) {
+        Ok(identified) => identified,
+        Err(faults) if origin.sound => return problems.extend(faults),
+        // What variables left behind is not worth more problems.
+        Err(_) => return,
+    };
+    let resource = match content(&named, &lines, known, fields) {
+        Ok(resource) if origin.sound => Some(resource),
+        Ok(_) => rejected(known, &json),
+        Err(faults) => {
+            problems.extend(faults.into_iter().filter(|_| origin.sound));
+            rejected(known, &json)
+        }
+    };
+    let namespace = match &metadata.namespace {
+        _ if !known.definition.namespaced => String::new(),
+        Some(namespace) => namespace.to_string(),
+        None => DEFAULT_NAMESPACE.to_owned(),
+    };
+    let name = ResourceName { namespace, name: metadata.name.clone() };
+    let (kind, file) = (known.definition.kind, origin.file.to_owned());
+    loaded.extend(resource.map(|resource| Loaded { resource, kind, name, json, metadata, file, lines }));
 }
 
-fn object(origin: &Origin<'_>, json: Value, lines: Lines) -> Result<Loaded, Vec<Problem>> {
+/// An object of a kind that is served, with a name.
+struct Identified<'a> {
+    origin: Origin<'a>,
+    known: &'static Known,
+    metadata: Metadata,
+    /// The rest of the object.
+    fields: Map<String, Value>,
+}
+
+fn identify<'a>(origin: &Origin<'a>, json: &Value, lines: &Lines) -> Result<Identified<'a>, Vec<Problem>> {
     let Value::Object(mut fields) = json.clone() else {
         return Err(vec![origin.problem(
-            &lines,
+            lines,
             "",
-            brief(&json),
+            brief(json),
             "a mapping with apiVersion, kind and metadata",
         )]);
     };
@@ -102,7 +129,7 @@ fn object(origin: &Origin<'_>, json: Value, lines: Lines) -> Result<Loaded, Vec<
         other => {
             let value = other.as_ref().map(brief).unwrap_or_default();
             faults.push(origin.problem(
-                &lines,
+                lines,
                 name,
                 value,
                 &format!("a text: {name} says what the object is"),
@@ -115,39 +142,21 @@ fn object(origin: &Origin<'_>, json: Value, lines: Lines) -> Result<Loaded, Vec<
         return Err(faults);
     }
     fields.remove("status");
-    let origin = &origin.named(&kind, fields.get("metadata"));
-    let known = find(origin, &lines, &api_version, &kind)?;
-    let metadata = metadata(origin, &lines, fields.remove("metadata"));
-    let content = content(origin, &lines, known, fields);
-    let (metadata, resource) = match (metadata, content) {
-        (Ok(metadata), Ok(resource)) => (metadata, resource),
-        (metadata, content) => {
-            return Err(metadata
-                .err()
-                .into_iter()
-                .chain(content.err())
-                .flatten()
-                .collect());
+    let origin = origin.named(&kind, fields.get("metadata"));
+    let known = find(&origin, lines, &api_version, &kind)?;
+    let metadata = match metadata(&origin, lines, fields.remove("metadata")) {
+        Ok(metadata) => metadata,
+        Err(mut faults) => {
+            faults.extend(content(&origin, lines, known, fields).err().into_iter().flatten());
+            return Err(faults);
         }
     };
-    let namespace = match &metadata.namespace {
-        _ if !known.definition.namespaced => String::new(),
-        Some(namespace) => namespace.to_string(),
-        None => DEFAULT_NAMESPACE.to_owned(),
-    };
-    let name = ResourceName {
-        namespace,
-        name: metadata.name.clone(),
-    };
-    Ok(Loaded {
-        resource,
-        kind: known.definition.kind,
-        name,
-        json,
-        metadata,
-        file: origin.file.to_owned(),
-        lines,
-    })
+    Ok(Identified { origin, known, metadata, fields })
+}
+
+/// Of most kinds nothing is left; a policy leaves its targets protected.
+fn rejected(known: &Known, json: &Value) -> Option<Resource> {
+    RejectedPolicy::read(known.definition.kind, json).map(|policy| Resource::RejectedPolicy(Box::new(policy)))
 }
 
 /// The kind, if we serve it in this version.
@@ -161,29 +170,17 @@ fn find(
     let of_kind = |known: &&Known| known.definition.kind == kind && known.definition.group == group;
     let Some(known) = KNOWN.iter().find(of_kind) else {
         let problem = origin.problem(lines, "kind", String::new(), &ignored(group, kind));
-        return Err(vec![Problem {
-            severity: Severity::NotHonoured,
-            ..problem
-        }]);
+        return Err(vec![Problem { severity: Severity::NotHonoured, ..problem }]);
     };
     let versions = known.definition.versions;
     if versions.contains(&version) {
         return Ok(known);
     }
     let expected = format!("one of the versions {}", versions.join(", "));
-    Err(vec![origin.problem(
-        lines,
-        "apiVersion",
-        api_version.to_owned(),
-        &expected,
-    )])
+    Err(vec![origin.problem(lines, "apiVersion", api_version.to_owned(), &expected)])
 }
 
-fn metadata(
-    origin: &Origin<'_>,
-    lines: &Lines,
-    value: Option<Value>,
-) -> Result<Metadata, Vec<Problem>> {
+fn metadata(origin: &Origin<'_>, lines: &Lines, value: Option<Value>) -> Result<Metadata, Vec<Problem>> {
     let mut value = value.unwrap_or_else(|| Value::Object(Map::new()));
     let faults = check(&mut value, &METADATA, "metadata");
     if !faults.is_empty() {
@@ -198,25 +195,19 @@ fn content(
     lines: &Lines,
     known: &Known,
     fields: Map<String, Value>,
-) -> Result<crate::resources::Resource, Vec<Problem>> {
+) -> Result<Resource, Vec<Problem>> {
     let mut value = Value::Object(fields);
     let mut faults = check(&mut value, &known.shape, "");
     if !faults.is_empty() {
         if known.definition.kind == "Secret" {
-            faults
-                .iter_mut()
-                .filter(|fault| !fault.value.is_empty())
-                .for_each(|fault| fault.value = "[redacted]".to_owned());
+            for fault in faults.iter_mut().filter(|fault| !fault.value.is_empty()) {
+                "[redacted]".clone_into(&mut fault.value);
+            }
         }
         return Err(origin.problems(lines, faults));
     }
     known.definition.read(value).map_err(|error| {
-        vec![origin.problem(
-            lines,
-            "",
-            String::new(),
-            &format!("a {}: {error}", known.definition.kind),
-        )]
+        vec![origin.problem(lines, "", String::new(), &format!("a {}: {error}", known.definition.kind))]
     })
 }
 
@@ -224,16 +215,15 @@ impl<'a> Origin<'a> {
     /// Once the kind is known, and the name if there is one, problems carry them.
     fn named(&self, kind: &str, metadata: Option<&Value>) -> Origin<'a> {
         let text = |name: &str| metadata.and_then(|metadata| metadata[name].as_str());
-        let label = match (text("name"), text("namespace")) {
-            (Some(name), namespace) => {
-                format!("{kind} {}/{name}", namespace.unwrap_or(DEFAULT_NAMESPACE))
-            }
+        let known = KNOWN.iter().find(|known| known.definition.kind == kind);
+        let has_namespace = known.is_some_and(|known| known.definition.namespaced);
+        let namespace = text("namespace").or(has_namespace.then_some(DEFAULT_NAMESPACE));
+        let label = match (text("name"), namespace) {
+            (Some(name), Some(namespace)) => format!("{kind} {namespace}/{name}"),
+            (Some(name), None) => format!("{kind} {name}"),
             (None, _) => format!("{kind} in {}", self.label),
         };
-        Origin {
-            file: self.file,
-            label: crate::problem::shown(&label),
-        }
+        Origin { file: self.file, label: crate::problem::shown(&label), sound: self.sound }
     }
 
     fn problem(&self, lines: &Lines, field: &str, value: String, expected: &str) -> Problem {
@@ -241,17 +231,10 @@ impl<'a> Origin<'a> {
         Problem {
             resource: self.label.clone(),
             field: field.to_owned(),
-            value: if hidden && !value.is_empty() {
-                "[redacted]".to_owned()
-            } else {
-                value
-            },
+            value: if hidden && !value.is_empty() { "[redacted]".to_owned() } else { value },
             expected: expected.to_owned(),
             severity: Severity::Rejected,
-            at: Some(Place {
-                file: self.file.to_owned(),
-                line,
-            }),
+            at: Some(Place { file: self.file.to_owned(), line }),
         }
     }
 

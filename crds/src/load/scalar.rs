@@ -21,10 +21,7 @@ pub(super) struct Unset {
 /// `${NAME}`, `${NAME:-default}`, and `$$` for a dollar sign; any other `$` is itself.
 pub(super) fn replace(text: &str, variables: Variables<'_>) -> Result<Replaced, Unset> {
     let Some(variables) = variables else {
-        return Ok(Replaced {
-            text: text.to_owned(),
-            any: false,
-        });
+        return Ok(Replaced { text: text.to_owned(), any: false });
     };
     let mut out = String::with_capacity(text.len());
     let mut any = false;
@@ -63,9 +60,7 @@ fn lookup(inside: &str, variables: &dyn Fn(&str) -> Option<String>) -> Result<St
         Some((name, default)) => (name, Some(default)),
         None => (inside, None),
     };
-    let letters = name
-        .bytes()
-        .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+    let letters = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
     if name.is_empty() || !letters || name.starts_with(|c: char| c.is_ascii_digit()) {
         return Err(malformed(&format!("{{{inside}}}")));
     }
@@ -102,9 +97,7 @@ fn number(text: &str) -> Option<Number> {
     let radix = |prefix: &str, radix| {
         let digits = text.strip_prefix(prefix)?;
         let clean = digits.bytes().all(|byte| byte.is_ascii_alphanumeric());
-        clean
-            .then(|| u64::from_str_radix(digits, radix).ok())?
-            .map(Number::from)
+        clean.then(|| u64::from_str_radix(digits, radix).ok())?.map(Number::from)
     };
     if let Some(number) = radix("0x", 16).or_else(|| radix("0o", 8)) {
         return Some(number);
@@ -124,9 +117,7 @@ fn number(text: &str) -> Option<Number> {
             return Some(number.into());
         }
     }
-    let float = unsigned
-        .bytes()
-        .all(|byte| byte.is_ascii_digit() || b".eE+-".contains(&byte));
+    let float = unsigned.bytes().all(|byte| byte.is_ascii_digit() || b".eE+-".contains(&byte));
     float.then(|| text.parse().ok())?.and_then(Number::from_f64)
 }
 
@@ -176,15 +167,9 @@ mod tests {
         ];
         for (text, want) in rows {
             let got = replace(text, Some(&variables));
-            let got = got
-                .as_ref()
-                .map(|got| got.text.as_str())
-                .map_err(|unset| unset.value.as_str());
+            let got = got.as_ref().map(|got| got.text.as_str()).map_err(|unset| unset.value.as_str());
             assert_eq!(got, want, "{text}");
         }
-        assert_eq!(
-            replace("${B}", None).ok().map(|got| got.text).as_deref(),
-            Some("${B}")
-        );
+        assert_eq!(replace("${B}", None).ok().map(|got| got.text).as_deref(), Some("${B}"));
     }
 }

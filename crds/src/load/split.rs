@@ -19,31 +19,21 @@ pub(super) fn documents(text: &str) -> Vec<Document<'_>> {
     for (number, line) in (1..).zip(text.split_inclusive('\n')) {
         let next = at + line.len();
         if is_marker(line, "---") && at > start {
-            documents.push(Document {
-                text: &text[start..at],
-                first_line,
-            });
+            documents.push(Document { text: &text[start..at], first_line });
             (start, first_line) = (at, number);
         } else if is_marker(line, "...") {
-            documents.push(Document {
-                text: &text[start..at],
-                first_line,
-            });
+            documents.push(Document { text: &text[start..at], first_line });
             (start, first_line) = (next, number + 1);
         }
         at = next;
     }
-    documents.push(Document {
-        text: &text[start..],
-        first_line,
-    });
+    documents.push(Document { text: &text[start..], first_line });
     documents.retain(|document| document.text.lines().any(has_content));
     documents
 }
 
 fn is_marker(line: &str, marker: &str) -> bool {
-    line.strip_prefix(marker)
-        .is_some_and(|rest| rest.is_empty() || rest.starts_with([' ', '\t', '\r', '\n']))
+    line.strip_prefix(marker).is_some_and(|rest| rest.is_empty() || rest.starts_with([' ', '\t', '\r', '\n']))
 }
 
 fn has_content(line: &str) -> bool {
@@ -72,10 +62,8 @@ mod tests {
             ("",                                 vec![]),                                  // nothing at all
         ];
         for (text, want) in rows {
-            let got: Vec<_> = documents(text)
-                .iter()
-                .map(|document| (document.text, document.first_line))
-                .collect();
+            let got: Vec<_> =
+                documents(text).iter().map(|document| (document.text, document.first_line)).collect();
             assert_eq!(got, want, "{text:?}");
         }
     }

@@ -32,11 +32,7 @@ pub(super) fn read(
     first_line: usize,
     variables: Variables<'_>,
 ) -> Result<(Option<Tree>, Vec<DocumentFault>), DocumentFault> {
-    let mut reader = Reader {
-        first_line,
-        variables,
-        ..Reader::default()
-    };
+    let mut reader = Reader { first_line, variables, ..Reader::default() };
     let mut parser = Parser::new_from_str(text);
     while let Some(event) = parser.next_event() {
         let (event, span) = event.map_err(|error| DocumentFault {
@@ -104,12 +100,8 @@ impl Reader<'_> {
                 self.begin(anchor, line, OpenKind::List(Vec::new(), Vec::new()))
             }
             Event::MappingStart(anchor, _) => {
-                let kind = OpenKind::Map {
-                    fields: Map::new(),
-                    lines: Vec::new(),
-                    key: None,
-                    merged: Vec::new(),
-                };
+                let kind =
+                    OpenKind::Map { fields: Map::new(), lines: Vec::new(), key: None, merged: Vec::new() };
                 self.begin(anchor, line, kind)
             }
             Event::SequenceEnd | Event::MappingEnd => self.end(),
@@ -122,47 +114,24 @@ impl Reader<'_> {
         }
         let nodes_before = self.nodes;
         self.count(1, line)?;
-        self.open.push(Open {
-            anchor,
-            line,
-            nodes_before,
-            kind,
-        });
+        self.open.push(Open { anchor, line, nodes_before, kind });
         Ok(())
     }
 
     fn end(&mut self) -> Result<(), DocumentFault> {
-        let Some(Open {
-            anchor,
-            line,
-            nodes_before,
-            kind,
-        }) = self.open.pop()
-        else {
+        let Some(Open { anchor, line, nodes_before, kind }) = self.open.pop() else {
             return Ok(());
         };
         let (value, children) = match kind {
             OpenKind::List(items, lines) => (Value::Array(items), Children::List(lines)),
-            OpenKind::Map {
-                mut fields,
-                mut lines,
-                merged,
-                ..
-            } => {
-                merged
-                    .into_iter()
-                    .for_each(|tree| merge(&mut fields, &mut lines, tree));
+            OpenKind::Map { mut fields, mut lines, merged, .. } => {
+                for tree in merged {
+                    merge(&mut fields, &mut lines, tree);
+                }
                 (Value::Object(fields), Children::Map(lines))
             }
         };
-        let tree = (
-            value,
-            Lines {
-                line,
-                from_variable: false,
-                children,
-            },
-        );
+        let tree = (value, Lines { line, from_variable: false, children });
         self.complete(tree, anchor, line, nodes_before)
     }
 
@@ -175,8 +144,7 @@ impl Reader<'_> {
         nodes_before: usize,
     ) -> Result<(), DocumentFault> {
         if anchor > 0 {
-            self.anchors
-                .insert(anchor, (tree.clone(), self.nodes - nodes_before));
+            self.anchors.insert(anchor, (tree.clone(), self.nodes - nodes_before));
         }
         // The depth of what an alias repeats is not known; a value too deep is refused as a whole.
         if self.open.len() + depth(&tree.0, DEPTH) > DEPTH {
@@ -191,12 +159,7 @@ impl Reader<'_> {
                 items.push(tree.0);
                 lines.push(tree.1);
             }
-            OpenKind::Map {
-                fields,
-                lines,
-                key,
-                merged,
-            } => match key.take() {
+            OpenKind::Map { fields, lines, key, merged } => match key.take() {
                 None => *key = Some((key_text(&tree.0, line)?, line)),
                 Some((name, _)) if name == "<<" => merged.push(tree),
                 Some((name, key_line)) => {
@@ -204,13 +167,7 @@ impl Reader<'_> {
                         return Err(fault(key_line, &name, "each key once in a mapping"));
                     }
                     // A mapping's first line is the one after its key: the key is where people look.
-                    lines.push((
-                        name,
-                        Lines {
-                            line: key_line,
-                            ..tree.1
-                        },
-                    ));
+                    lines.push((name, Lines { line: key_line, ..tree.1 }));
                 }
             },
         }
@@ -229,18 +186,10 @@ impl Reader<'_> {
             None => style != ScalarStyle::Plain,
             Some(tag) if tag.is_yaml_core_schema() => tag.suffix == "str",
             Some(tag) => {
-                return Err(fault(
-                    line,
-                    &format!("{}{}", tag.handle, tag.suffix),
-                    "no tags but YAML's own",
-                ));
+                return Err(fault(line, &format!("{}{}", tag.handle, tag.suffix), "no tags but YAML's own"));
             }
         };
-        let lines = |from_variable| Lines {
-            line,
-            from_variable,
-            children: Children::None,
-        };
+        let lines = |from_variable| Lines { line, from_variable, children: Children::None };
         match scalar::replace(text, self.variables) {
             // A text around a variable is a text, whatever the variable holds.
             Ok(replaced) if is_text || (replaced.any && !scalar::is_one_variable(text)) => {
@@ -249,12 +198,7 @@ impl Reader<'_> {
             Ok(replaced) => Ok((scalar::plain(&replaced.text), lines(replaced.any))),
             Err(unset) => {
                 let field = self.path();
-                self.faults.push(DocumentFault {
-                    line,
-                    field,
-                    value: unset.value,
-                    expected: unset.expected,
-                });
+                self.faults.push(DocumentFault { line, field, value: unset.value, expected: unset.expected });
                 Ok((Value::Null, lines(true)))
             }
         }
@@ -263,11 +207,7 @@ impl Reader<'_> {
     fn count(&mut self, more: usize, line: usize) -> Result<(), DocumentFault> {
         self.nodes += more;
         if self.nodes > NODES {
-            return Err(fault(
-                line,
-                "",
-                &format!("at most {NODES} nodes in a document, aliases included"),
-            ));
+            return Err(fault(line, "", &format!("at most {NODES} nodes in a document, aliases included")));
         }
         Ok(())
     }
@@ -277,11 +217,8 @@ impl Reader<'_> {
         let mut path = String::new();
         for open in &self.open {
             match &open.kind {
-                OpenKind::List(items, _) => path.push_str(&format!("[{}]", items.len())),
-                OpenKind::Map {
-                    key: Some((name, _)),
-                    ..
-                } => crate::schema::push_key(&mut path, name),
+                OpenKind::List(items, _) => crate::schema::push_index(&mut path, items.len()),
+                OpenKind::Map { key: Some((name, _)), .. } => crate::schema::push_key(&mut path, name),
                 OpenKind::Map { key: None, .. } => {}
             }
         }
@@ -301,10 +238,7 @@ fn merge(fields: &mut Map<String, Value>, lines: &mut Vec<(String, Lines)>, (val
             }
         }
         (Value::Array(items), Children::List(item_lines)) => {
-            items
-                .into_iter()
-                .zip(item_lines)
-                .for_each(|tree| merge(fields, lines, tree));
+            items.into_iter().zip(item_lines).for_each(|tree| merge(fields, lines, tree));
         }
         (other, _) => {
             // Not something that can be merged: left as a field, which the schema then refuses.
@@ -316,18 +250,10 @@ fn merge(fields: &mut Map<String, Value>, lines: &mut Vec<(String, Lines)>, (val
 fn depth(value: &Value, most: usize) -> usize {
     match value {
         Value::Array(items) if most > 0 => {
-            1 + items
-                .iter()
-                .map(|item| depth(item, most - 1))
-                .max()
-                .unwrap_or(0)
+            1 + items.iter().map(|item| depth(item, most - 1)).max().unwrap_or(0)
         }
         Value::Object(fields) if most > 0 => {
-            1 + fields
-                .values()
-                .map(|item| depth(item, most - 1))
-                .max()
-                .unwrap_or(0)
+            1 + fields.values().map(|item| depth(item, most - 1)).max().unwrap_or(0)
         }
         Value::Array(_) | Value::Object(_) => 1,
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => 0,
@@ -344,10 +270,5 @@ fn key_text(key: &Value, line: usize) -> Result<String, DocumentFault> {
 }
 
 fn fault(line: usize, value: &str, expected: &str) -> DocumentFault {
-    DocumentFault {
-        line,
-        field: String::new(),
-        value: value.to_owned(),
-        expected: expected.to_owned(),
-    }
+    DocumentFault { line, field: String::new(), value: value.to_owned(), expected: expected.to_owned() }
 }

@@ -163,14 +163,8 @@ fn one() -> u32 {
 }
 
 pub(super) fn definition() -> Definition {
-    definition_of_spec::<AiGatewayRouteSpec>(
-        "AIGatewayRoute",
-        AI_GROUP,
-        &["v1beta1", "v1alpha1"],
-        |spec| Resource::AiGatewayRoute(Box::new(spec)),
-    )
-    .with_crd(Crd {
-        plural: "aigatewayroutes",
-        short_names: &[],
+    definition_of_spec::<AiGatewayRouteSpec>("AIGatewayRoute", AI_GROUP, &["v1beta1", "v1alpha1"], |spec| {
+        Resource::AiGatewayRoute(Box::new(spec))
     })
+    .with_crd(Crd { plural: "aigatewayroutes", short_names: &[] })
 }

@@ -93,10 +93,7 @@ pub(crate) struct BackendObjectReference {
 /// Values of a header to keep away from an upstream that refuses them.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-#[expect(
-    dead_code,
-    reason = "for schemas that are not served yet; reported as a whole"
-)]
+#[expect(dead_code, reason = "for schemas that are not served yet; reported as a whole")]
 pub(crate) struct HeaderValueFilter {
     /// Name of the header.
     pub(crate) name: String,
@@ -130,8 +127,5 @@ pub(super) fn definition() -> Definition {
         &["v1beta1", "v1alpha1"],
         |spec| Resource::AiServiceBackend(Box::new(spec)),
     )
-    .with_crd(Crd {
-        plural: "aiservicebackends",
-        short_names: &[],
-    })
+    .with_crd(Crd { plural: "aiservicebackends", short_names: &[] })
 }

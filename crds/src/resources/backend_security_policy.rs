@@ -277,21 +277,15 @@ pub(crate) struct DynamicMetadata {
 }
 
 /// The fields of which a policy has exactly one.
-const CREDENTIAL_FIELDS: [&str; 6] = [
-    "apiKey",
-    "awsCredentials",
-    "azureAPIKey",
-    "azureCredentials",
-    "gcpCredentials",
-    "anthropicAPIKey",
-];
+const CREDENTIAL_FIELDS: [&str; 6] =
+    ["apiKey", "awsCredentials", "azureAPIKey", "azureCredentials", "gcpCredentials", "anthropicAPIKey"];
 
 /// The rule that a type comes with its own field and no other.
 fn only(policy_type: &str, field: &str) -> serde_json::Value {
     let others: String = CREDENTIAL_FIELDS
         .iter()
         .filter(|other| **other != field)
-        .map(|other| format!(" && !has(self.{other})"))
+        .flat_map(|other| [" && !has(self.", other, ")"])
         .collect();
     serde_json::json!({
         "rule": format!("self.type != '{policy_type}' || (has(self.{field}){others})"),
@@ -314,8 +308,5 @@ pub(super) fn definition() -> Definition {
         &["v1beta1", "v1alpha1"],
         |spec| Resource::BackendSecurityPolicy(Box::new(spec)),
     )
-    .with_crd(Crd {
-        plural: "backendsecuritypolicies",
-        short_names: &[],
-    })
+    .with_crd(Crd { plural: "backendsecuritypolicies", short_names: &[] })
 }

@@ -25,7 +25,5 @@ pub struct ConfigMapContent {
 }
 
 pub(super) fn definition() -> Definition {
-    definition_of_content::<ConfigMapContent>("ConfigMap", |content| {
-        Resource::ConfigMap(Box::new(content))
-    })
+    definition_of_content::<ConfigMapContent>("ConfigMap", |content| Resource::ConfigMap(Box::new(content)))
 }

@@ -47,11 +47,8 @@ pub(crate) struct ParametersReference {
 }
 
 pub(super) fn definition() -> Definition {
-    definition_of_spec::<GatewayClassSpec>(
-        "GatewayClass",
-        GATEWAY_GROUP,
-        &["v1", "v1beta1"],
-        |spec| Resource::GatewayClass(Box::new(spec)),
-    )
+    definition_of_spec::<GatewayClassSpec>("GatewayClass", GATEWAY_GROUP, &["v1", "v1beta1"], |spec| {
+        Resource::GatewayClass(Box::new(spec))
+    })
     .without_namespace()
 }

@@ -71,14 +71,8 @@ pub(crate) struct ForwardProxy {
 }
 
 pub(super) fn definition() -> Definition {
-    definition_of_spec::<GatewayConfigSpec>(
-        "GatewayConfig",
-        AI_GROUP,
-        &["v1beta1", "v1alpha1"],
-        |spec| Resource::GatewayConfig(Box::new(spec)),
-    )
-    .with_crd(Crd {
-        plural: "gatewayconfigs",
-        short_names: &["gwconfig"],
+    definition_of_spec::<GatewayConfigSpec>("GatewayConfig", AI_GROUP, &["v1beta1", "v1alpha1"], |spec| {
+        Resource::GatewayConfig(Box::new(spec))
     })
+    .with_crd(Crd { plural: "gatewayconfigs", short_names: &["gwconfig"] })
 }

@@ -19,6 +19,7 @@ mod metadata;
 mod mutation;
 mod reference;
 mod reference_grant;
+mod rejected_policy;
 mod secret;
 mod text;
 
@@ -33,14 +34,13 @@ pub use gateway_class::GatewayClassSpec;
 pub use gateway_config::GatewayConfigSpec;
 
 pub use reference_grant::ReferenceGrantSpec;
+pub use rejected_policy::RejectedPolicy;
 pub use secret::SecretContent;
 
 pub(crate) use ai_gateway_route::{
     BackendRef, HeaderMatchType, HttpHeaderMatch, RouteMatch, RouteRule, Timeouts,
 };
-pub(crate) use ai_service_backend::{
-    BackendObjectReference, HeaderValueFilter, SchemaName, VersionedSchema,
-};
+pub(crate) use ai_service_backend::{BackendObjectReference, HeaderValueFilter, SchemaName, VersionedSchema};
 pub(crate) use backend::{BackendEndpoint, BackendTls, BackendType};
 pub(crate) use backend_security_policy::{
     CredentialSource, DynamicMetadata, PolicyType, RequestHeaders, SecretKey,
@@ -53,6 +53,7 @@ pub(crate) use llm_request_cost::{CostType, LlmRequestCost};
 pub(crate) use metadata::Metadata;
 pub(crate) use mutation::{BodyMutation, HeaderMutation};
 pub(crate) use reference::{LocalReference, ParentReference, SecretReference};
+pub(crate) use rejected_policy::Protection;
 pub(crate) use text::GatewayDuration;
 
 use crate::schema::Definition;
@@ -91,6 +92,8 @@ pub enum Resource {
     ConfigMap(Box<ConfigMapContent>),
     /// Gateway API: who may refer into a namespace.
     ReferenceGrant(Box<ReferenceGrantSpec>),
+    /// A policy that protects its targets and did not pass its checks: they are not used without it.
+    RejectedPolicy(Box<RejectedPolicy>),
 }
 
 /// Every Kind that is served.
@@ -109,3 +112,7 @@ pub(crate) fn definitions() -> [Definition; 11] {
         reference_grant::definition(),
     ]
 }
+
+#[cfg(test)]
+#[path = "limits_test.rs"]
+mod limits;

@@ -44,10 +44,7 @@ pub(crate) struct GrantTo {
 }
 
 pub(super) fn definition() -> Definition {
-    definition_of_spec::<ReferenceGrantSpec>(
-        "ReferenceGrant",
-        GATEWAY_GROUP,
-        &["v1beta1", "v1"],
-        |spec| Resource::ReferenceGrant(Box::new(spec)),
-    )
+    definition_of_spec::<ReferenceGrantSpec>("ReferenceGrant", GATEWAY_GROUP, &["v1beta1", "v1"], |spec| {
+        Resource::ReferenceGrant(Box::new(spec))
+    })
 }

@@ -54,13 +54,8 @@ impl SecretContent {
         let text = match (self.string_data.get(key), self.data.get(key)) {
             (Some(text), _) => text.clone(),
             (None, Some(encoded)) => {
-                let compact: String = encoded
-                    .chars()
-                    .filter(|c| !c.is_ascii_whitespace())
-                    .collect();
-                let bytes = BASE64_STANDARD
-                    .decode(compact)
-                    .map_err(|_| Unusable::NotBase64)?;
+                let compact: String = encoded.chars().filter(|c| !c.is_ascii_whitespace()).collect();
+                let bytes = BASE64_STANDARD.decode(compact).map_err(|_| Unusable::NotBase64)?;
                 String::from_utf8(bytes).map_err(|_| Unusable::NotText)?
             }
             (None, None) => return Err(Unusable::Missing),
@@ -74,12 +69,7 @@ impl SecretContent {
 
 impl std::fmt::Debug for SecretContent {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self {
-            secret_type,
-            data,
-            string_data,
-            immutable,
-        } = self;
+        let Self { secret_type, data, string_data, immutable } = self;
         f.debug_struct("SecretContent")
             .field("type", secret_type)
             .field("data", &data.keys())
@@ -115,15 +105,7 @@ mod tests {
             ("g", Err(Unusable::Missing)),    // not there
         ];
         for (key, want) in rows {
-            assert_eq!(
-                content
-                    .text(key)
-                    .as_ref()
-                    .map(Sensitive::expose)
-                    .map_err(|e| *e),
-                want,
-                "{key}"
-            );
+            assert_eq!(content.text(key).as_ref().map(Sensitive::expose).map_err(|e| *e), want, "{key}");
         }
         assert!(!format!("{content:?}").contains("c2st"));
     }

@@ -8,8 +8,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 /// A label or dotted name, as objects are named.
-pub(crate) const DNS_NAME: &str =
-    r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$";
+pub(crate) const DNS_NAME: &str = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$";
 /// A single label, as namespaces are named.
 pub(crate) const DNS_LABEL: &str = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$";
 /// A host, or `*.` and a host.
@@ -92,9 +91,8 @@ impl GatewayDuration {
         let mut rest = self.0.as_str();
         while let Some(digits) = rest.find(|c: char| !c.is_ascii_digit()) {
             let count: u64 = rest[..digits].parse().unwrap_or(0);
-            let unit_end = rest[digits..]
-                .find(|c: char| c.is_ascii_digit())
-                .map_or(rest.len(), |at| digits + at);
+            let unit_end =
+                rest[digits..].find(|c: char| c.is_ascii_digit()).map_or(rest.len(), |at| digits + at);
             total_ms += count * unit_ms(&rest[digits..unit_end]);
             rest = &rest[unit_end..];
         }
@@ -142,11 +140,7 @@ mod tests {
             ("99999h", 359_996_400_000),
         ];
         for (text, want) in rows {
-            assert_eq!(
-                GatewayDuration(text.into()).length(),
-                Duration::from_millis(want),
-                "{text}"
-            );
+            assert_eq!(GatewayDuration(text.into()).length(), Duration::from_millis(want), "{text}");
         }
     }
 }

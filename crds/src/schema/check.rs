@@ -24,10 +24,7 @@ static ENVIRONMENT: LazyLock<Arc<Env>> = LazyLock::new(|| Arc::new(Env::stdlib()
 
 /// Checks `value` and fills its defaults in. `path` is where it stands in its document.
 pub(crate) fn check(value: &mut Value, shape: &Shape, path: &str) -> Vec<Fault> {
-    let mut checker = Checker {
-        path: path.to_owned(),
-        faults: Vec::new(),
-    };
+    let mut checker = Checker { path: path.to_owned(), faults: Vec::new() };
     checker.value(value, shape);
     checker.faults
 }
@@ -46,9 +43,7 @@ impl Checker {
             (ShapeKind::List(list), Value::Array(items)) => self.list(items, list),
             (ShapeKind::Text(text), Value::String(value)) => self.text(value, text),
             (ShapeKind::Integer { least, most }, Value::Number(number)) => {
-                let fits = number
-                    .as_i64()
-                    .is_some_and(|number| (*least..=*most).contains(&number));
+                let fits = number.as_i64().is_some_and(|number| (*least..=*most).contains(&number));
                 if !fits {
                     self.fault(number.to_string(), integers(*least, *most));
                 }
@@ -71,20 +66,13 @@ impl Checker {
                 fields.insert(name.clone(), default.clone());
             }
         }
-        for name in shape
-            .required
-            .iter()
-            .filter(|name| !fields.contains_key(*name))
-        {
+        for name in shape.required.iter().filter(|name| !fields.contains_key(*name)) {
             self.at_key(name, |checker| {
-                checker.fault(String::new(), "a value: the field is required".to_owned())
+                checker.fault(String::new(), "a value: the field is required".to_owned());
             });
         }
         if fields.len() < shape.least || fields.len() > shape.most {
-            self.fault(
-                format!("{} fields", fields.len()),
-                count("field", shape.least, shape.most),
-            );
+            self.fault(format!("{} fields", fields.len()), count("field", shape.least, shape.most));
         }
         for (name, value) in fields {
             match (shape.fields.get(name), &shape.others) {
@@ -102,27 +90,21 @@ impl Checker {
 
     fn list(&mut self, items: &mut [Value], shape: &ListShape) {
         if items.len() < shape.least || items.len() > shape.most {
-            self.fault(
-                format!("{} entries", items.len()),
-                count("entr", shape.least, shape.most),
-            );
+            self.fault(format!("{} entries", items.len()), count("entr", shape.least, shape.most));
             // A list far too long is not worth a fault for each entry.
             return;
         }
         let mut seen = BTreeSet::new();
         for (index, item) in items.iter_mut().enumerate() {
             let end = self.path.len();
-            self.path.push_str(&format!("[{index}]"));
+            push_index(&mut self.path, index);
             self.value(item, &shape.item);
             let key = match &shape.unique {
                 Unique::Nothing => None,
                 Unique::Items => Some((item.to_string(), "entries that differ".to_owned())),
                 Unique::By(keys) => {
                     let key: Vec<String> = keys.iter().map(|key| item[key].to_string()).collect();
-                    Some((
-                        key.join(" "),
-                        format!("entries that differ in {}", keys.join(", ")),
-                    ))
+                    Some((key.join(" "), format!("entries that differ in {}", keys.join(", "))))
                 }
             };
             if let Some((key, expected)) = key
@@ -139,30 +121,17 @@ impl Checker {
         if !shape.one_of.is_empty() && !shape.one_of.iter().any(|one| one == value) {
             self.fault(shown(value), format!("one of {}", shape.one_of.join(", ")));
         } else if chars < shape.least || chars > shape.most {
-            self.fault(
-                format!("{chars} characters"),
-                count("character", shape.least, shape.most),
-            );
-        } else if let Some(pattern) = shape
-            .pattern
-            .as_ref()
-            .filter(|pattern| !pattern.is_match(value))
-        {
+            self.fault(format!("{chars} characters"), count("character", shape.least, shape.most));
+        } else if let Some(pattern) = shape.pattern.as_ref().filter(|pattern| !pattern.is_match(value)) {
             self.fault(shown(value), format!("a text that fits {pattern}"));
         } else if shape.date_time && date_time::seconds(value).is_none() {
-            self.fault(
-                shown(value),
-                "a moment such as 2026-01-31T12:00:00Z".to_owned(),
-            );
+            self.fault(shown(value), "a moment such as 2026-01-31T12:00:00Z".to_owned());
         }
     }
 
     fn rules(&mut self, value: &Value, rules: &[Rule]) {
         let Ok(this) = cel::to_value(value) else {
-            self.fault(
-                brief(value),
-                "a value that rules can be evaluated on".to_owned(),
-            );
+            self.fault(brief(value), "a value that rules can be evaluated on".to_owned());
             return;
         };
         let mut context = Context::with_env(Arc::clone(&ENVIRONMENT));
@@ -171,14 +140,11 @@ impl Checker {
             match rule.program.execute(&context) {
                 Ok(cel::Value::Bool(true)) => {}
                 Ok(cel::Value::Bool(false)) => self.fault(brief(value), rule.message.clone()),
-                Ok(other) => self.fault(
-                    brief(value),
-                    format!("{} (the rule gave {:?})", rule.message, other.type_of()),
-                ),
-                Err(error) => self.fault(
-                    brief(value),
-                    format!("{} (the rule failed: {error})", rule.message),
-                ),
+                Ok(other) => self
+                    .fault(brief(value), format!("{} (the rule gave {:?})", rule.message, other.type_of())),
+                Err(error) => {
+                    self.fault(brief(value), format!("{} (the rule failed: {error})", rule.message));
+                }
             }
         }
     }
@@ -191,11 +157,7 @@ impl Checker {
     }
 
     fn fault(&mut self, value: String, expected: String) {
-        self.faults.push(Fault {
-            path: self.path.clone(),
-            value,
-            expected,
-        });
+        self.faults.push(Fault { path: self.path.clone(), value, expected });
     }
 }
 
@@ -224,6 +186,13 @@ pub(crate) fn push_key(path: &mut String, key: &str) {
         path.push('.');
     }
     path.push_str(key);
+}
+
+/// Appends an entry to a path: `a[0]`.
+pub(crate) fn push_index(path: &mut String, index: usize) {
+    path.push('[');
+    path.push_str(&index.to_string());
+    path.push(']');
 }
 
 fn integers(least: i64, most: i64) -> String {

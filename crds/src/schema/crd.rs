@@ -15,10 +15,7 @@ pub fn crd_yaml() -> String {
 }
 
 fn document(definition: &Definition, crd: &Crd) -> Value {
-    let Crd {
-        plural,
-        short_names,
-    } = crd;
+    let Crd { plural, short_names } = crd;
     let mut names = json!({
         "kind": definition.kind,
         "listKind": format!("{}List", definition.kind),
@@ -63,10 +60,8 @@ fn document(definition: &Definition, crd: &Crd) -> Value {
 
 fn version_entry(definition: &Definition, version: &str) -> Value {
     let mut schema = definition.schema.clone();
-    let described = [
-        ("apiVersion", "Group and version of this object's form."),
-        ("kind", "Kind of this object."),
-    ];
+    let described =
+        [("apiVersion", "Group and version of this object's form."), ("kind", "Kind of this object.")];
     for (name, description) in described {
         schema["properties"][name] = json!({"type": "string", "description": description});
     }

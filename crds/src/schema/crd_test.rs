@@ -31,41 +31,25 @@ fn every_property_has_a_description_and_every_schema_is_structural() {
 }
 
 fn structural(schema: &Value, path: &mut String) {
-    let fields = schema
-        .as_object()
-        .unwrap_or_else(|| panic!("{path} is no schema"));
-    for name in [
-        "$ref",
-        "oneOf",
-        "anyOf",
-        "allOf",
-        "not",
-        "nullable",
-        "const",
-        "title",
-        "$defs",
-        "definitions",
-    ] {
+    let fields = schema.as_object().unwrap_or_else(|| panic!("{path} is no schema"));
+    for name in
+        ["$ref", "oneOf", "anyOf", "allOf", "not", "nullable", "const", "title", "$defs", "definitions"]
+    {
         assert!(!fields.contains_key(name), "{path} has {name}");
     }
     assert!(
         fields.contains_key("type") || fields.contains_key("x-kubernetes-preserve-unknown-fields"),
         "{path}: no type"
     );
-    assert!(
-        schema["type"].is_string() || schema["type"].is_null(),
-        "{path}: {}",
-        schema["type"]
-    );
+    assert!(schema["type"].is_string() || schema["type"].is_null(), "{path}: {}", schema["type"]);
     let both = fields.contains_key("properties") && fields.contains_key("additionalProperties");
     assert!(!both, "{path} has properties and additionalProperties");
     if schema["x-kubernetes-list-type"] == "map" {
         for key in schema["x-kubernetes-list-map-keys"].as_array().unwrap() {
             let key = key.as_str().unwrap();
             let item = &schema["items"];
-            let required = item["required"]
-                .as_array()
-                .is_some_and(|names| names.iter().any(|name| name == key));
+            let required =
+                item["required"].as_array().is_some_and(|names| names.iter().any(|name| name == key));
             assert!(
                 required || item["properties"][key].get("default").is_some(),
                 "{path}: key {key} may be absent"
@@ -76,9 +60,7 @@ fn structural(schema: &Value, path: &mut String) {
         let end = path.len();
         path.push('.');
         path.push_str(name);
-        let described = property["description"]
-            .as_str()
-            .is_some_and(|text| !text.is_empty());
+        let described = property["description"].as_str().is_some_and(|text| !text.is_empty());
         assert!(described, "{path} has no description");
         structural(property, path);
         path.truncate(end);
@@ -94,12 +76,8 @@ fn structural(schema: &Value, path: &mut String) {
 fn limits_reach_the_schema() {
     let documents = documents();
     let spec = |kind: &str, version: usize| {
-        let document = documents
-            .iter()
-            .find(|document| document["spec"]["names"]["kind"] == kind)
-            .unwrap();
-        document["spec"]["versions"][version]["schema"]["openAPIV3Schema"]["properties"]["spec"]
-            .clone()
+        let document = documents.iter().find(|document| document["spec"]["names"]["kind"] == kind).unwrap();
+        document["spec"]["versions"][version]["schema"]["openAPIV3Schema"]["properties"]["spec"].clone()
     };
     let route = spec("AIGatewayRoute", 0);
     let rules = &route["properties"]["rules"];

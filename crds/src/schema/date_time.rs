@@ -4,16 +4,11 @@
 pub(crate) fn seconds(text: &str) -> Option<u64> {
     let number = |from: usize, to: usize| -> Option<i64> {
         let digits = text.get(from..to)?;
-        digits
-            .bytes()
-            .all(|byte| byte.is_ascii_digit())
-            .then(|| digits.parse().ok())?
+        digits.bytes().all(|byte| byte.is_ascii_digit()).then(|| digits.parse().ok())?
     };
     let bytes = text.as_bytes();
     let separators = [(4, b'-'), (7, b'-'), (13, b':'), (16, b':')];
-    if !separators
-        .iter()
-        .all(|(at, byte)| bytes.get(*at) == Some(byte))
+    if !separators.iter().all(|(at, byte)| bytes.get(*at) == Some(byte))
         || !matches!(bytes.get(10), Some(b'T' | b't'))
     {
         return None;
@@ -27,17 +22,14 @@ pub(crate) fn seconds(text: &str) -> Option<u64> {
         return None;
     }
     let rest = text.get(19..)?;
-    let fraction = rest.strip_prefix('.').map_or(0, |digits| {
-        1 + digits
-            .find(|c: char| !c.is_ascii_digit())
-            .unwrap_or(digits.len())
-    });
+    let fraction = rest
+        .strip_prefix('.')
+        .map_or(0, |digits| 1 + digits.find(|c: char| !c.is_ascii_digit()).unwrap_or(digits.len()));
     if fraction == 1 {
         return None;
     }
     let offset_s = offset(rest.get(fraction..)?)?;
-    let total =
-        days_since_1970(year, month, day) * 86_400 + hour * 3_600 + minute * 60 + second - offset_s;
+    let total = days_since_1970(year, month, day) * 86_400 + hour * 3_600 + minute * 60 + second - offset_s;
     u64::try_from(total).ok()
 }
 

@@ -20,7 +20,7 @@ use crate::resources::{Metadata, Resource};
 
 pub use crd::crd_yaml;
 
-pub(crate) use check::{Fault, brief, check, push_key};
+pub(crate) use check::{Fault, brief, check, push_index, push_key};
 pub(crate) use date_time::seconds;
 pub(crate) use shape::Shape;
 
@@ -80,17 +80,11 @@ pub(crate) fn definition_of_content<Content: JsonSchema + DeserializeOwned + 'st
 
 impl Definition {
     pub(crate) fn with_crd(self, crd: Crd) -> Self {
-        Self {
-            crd: Some(crd),
-            ..self
-        }
+        Self { crd: Some(crd), ..self }
     }
 
     pub(crate) fn without_namespace(self) -> Self {
-        Self {
-            namespaced: false,
-            ..self
-        }
+        Self { namespaced: false, ..self }
     }
 
     /// Reads content that passed [`check`].

@@ -92,15 +92,9 @@ impl Shape {
             Some(_) | None => return Err(format!("a schema of no known type: {schema}")),
         };
         let default = schema.get("default").cloned();
-        let rules = match &schema["x-kubernetes-validations"] {
-            Value::Array(rules) => rules.iter().map(rule).collect::<Result<_, _>>()?,
-            _ => Vec::new(),
-        };
-        Ok(Self {
-            kind,
-            default,
-            rules,
-        })
+        let rules = schema["x-kubernetes-validations"].as_array();
+        let rules = rules.into_iter().flatten().map(rule).collect::<Result<_, _>>()?;
+        Ok(Self { kind, default, rules })
     }
 }
 
@@ -140,11 +134,8 @@ fn list(schema: &Value) -> Result<ListShape, String> {
 }
 
 fn text(schema: &Value) -> Result<TextShape, String> {
-    let pattern = schema["pattern"]
-        .as_str()
-        .map(Regex::new)
-        .transpose()
-        .map_err(|error| error.to_string())?;
+    let pattern =
+        schema["pattern"].as_str().map(Regex::new).transpose().map_err(|error| error.to_string())?;
     Ok(TextShape {
         least: bound(&schema["minLength"], 0),
         most: bound(&schema["maxLength"], usize::MAX),
@@ -158,27 +149,15 @@ fn rule(rule: &Value) -> Result<Rule, String> {
     let text = rule["rule"].as_str().ok_or("a rule without text")?;
     let message = rule["message"].as_str().ok_or("a rule without a message")?;
     let program = Program::compile(text).map_err(|error| format!("{text}: {error}"))?;
-    Ok(Rule {
-        program,
-        message: message.to_owned(),
-    })
+    Ok(Rule { program, message: message.to_owned() })
 }
 
 fn bound(value: &Value, otherwise: usize) -> usize {
-    value
-        .as_u64()
-        .and_then(|bound| usize::try_from(bound).ok())
-        .unwrap_or(otherwise)
+    value.as_u64().and_then(|bound| usize::try_from(bound).ok()).unwrap_or(otherwise)
 }
 
 fn texts(value: &Value) -> Vec<String> {
-    value
-        .as_array()
-        .into_iter()
-        .flatten()
-        .filter_map(Value::as_str)
-        .map(str::to_owned)
-        .collect()
+    value.as_array().into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect()
 }
 
 #[cfg(test)]

@@ -11,10 +11,7 @@ pub(crate) fn schema_of<T: JsonSchema>() -> Value {
         settings.meta_schema = None;
         settings.transforms.clear();
     });
-    let mut schema = settings
-        .into_generator()
-        .into_root_schema_for::<T>()
-        .to_value();
+    let mut schema = settings.into_generator().into_root_schema_for::<T>().to_value();
     normalise(&mut schema);
     schema
 }
@@ -32,16 +29,10 @@ fn normalise(schema: &mut Value) {
     for name in ["title", "$schema"] {
         fields.remove(name);
     }
-    if fields
-        .get("additionalProperties")
-        .is_some_and(Value::is_boolean)
-    {
+    if fields.get("additionalProperties").is_some_and(Value::is_boolean) {
         let open = fields.remove("additionalProperties") == Some(Value::Bool(true));
         if open {
-            fields.insert(
-                "x-kubernetes-preserve-unknown-fields".into(),
-                Value::Bool(true),
-            );
+            fields.insert("x-kubernetes-preserve-unknown-fields".into(), Value::Bool(true));
         }
     }
     if fields.get("default").is_some_and(is_empty) {
@@ -66,9 +57,7 @@ fn unwrap_optional(fields: &mut Map<String, Value>) {
         let Some(Value::Array(choices)) = fields.get(name) else {
             continue;
         };
-        let mut real = choices
-            .iter()
-            .filter(|choice| choice.get("type") != Some(&json!("null")));
+        let mut real = choices.iter().filter(|choice| choice.get("type") != Some(&json!("null")));
         if let (Some(Value::Object(only)), None) = (real.next().cloned(), real.next()) {
             fields.remove(name);
             for (key, value) in only {
@@ -85,13 +74,11 @@ fn collect_enum(fields: &mut Map<String, Value>) {
     };
     let values: Vec<Value> = variants
         .iter()
-        .flat_map(
-            |variant| match (variant.get("const"), variant.get("enum")) {
-                (Some(value), _) => vec![value.clone()],
-                (None, Some(Value::Array(values))) => values.clone(),
-                (None, _) => Vec::new(),
-            },
-        )
+        .flat_map(|variant| match (variant.get("const"), variant.get("enum")) {
+            (Some(value), _) => vec![value.clone()],
+            (None, Some(Value::Array(values))) => values.clone(),
+            (None, _) => Vec::new(),
+        })
         .collect();
     fields.remove("oneOf");
     fields.insert("type".into(), json!("string"));

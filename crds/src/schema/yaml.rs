@@ -73,9 +73,7 @@ fn pad(out: &mut String, indent: usize) {
 /// Plain where nothing can be misread, else as JSON, which YAML 1.2 reads as it is.
 fn scalar(out: &mut String, text: &str) {
     let plain = text.starts_with(|c: char| c.is_ascii_alphabetic())
-        && text
-            .chars()
-            .all(|c| c.is_ascii_alphanumeric() || "-_./ ".contains(c))
+        && text.chars().all(|c| c.is_ascii_alphanumeric() || "-_./ ".contains(c))
         && !text.ends_with(' ')
         && !["true", "false", "null", "yes", "no", "on", "off", "y", "n"]
             .contains(&text.to_ascii_lowercase().as_str());

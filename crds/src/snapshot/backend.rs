@@ -144,14 +144,8 @@ mod tests {
 
     #[test]
     fn secrets_are_not_shown() {
-        let credential = Credential {
-            kind: CredentialKind::ApiKey,
-            key: Sensitive::new("sk-1"),
-        };
-        assert_eq!(
-            format!("{credential:?} {}", credential.key).find("sk-1"),
-            None
-        );
+        let credential = Credential { kind: CredentialKind::ApiKey, key: Sensitive::new("sk-1") };
+        assert_eq!(format!("{credential:?} {}", credential.key).find("sk-1"), None);
         assert_eq!(credential.key.expose(), "sk-1");
     }
 }

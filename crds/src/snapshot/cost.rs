@@ -53,9 +53,7 @@ impl Cost {
             Measure::CachedInput => Ok(facts.usage.cached_input),
             Measure::CacheCreationInput => Ok(facts.usage.cache_creation_input),
             Measure::Reasoning => Ok(facts.usage.reasoning),
-            Measure::Cel(expression) => expression
-                .evaluate(facts)
-                .map_err(|fault| fault.text().to_owned()),
+            Measure::Cel(expression) => expression.evaluate(facts).map_err(|fault| fault.text().to_owned()),
         }
     }
 }
@@ -77,8 +75,11 @@ enum Fault {
 
 /// Longest expression; the same bound as for other CEL texts of these resources.
 pub(crate) const EXPRESSION_BYTES: usize = 4096;
-/// Deepest nesting of brackets; the parser recurses.
-const EXPRESSION_DEPTH: usize = 32;
+/// The parser recurses without a bound of its own that would fit a thread's 2 MiB of stack: measured in a debug build,
+/// 16 brackets or 64 operators end the process. A level of brackets takes about 140 KiB, an operator about 40.
+const EXPRESSION_WEIGHT: usize = 32;
+/// What a level of brackets weighs against an operator.
+const BRACKET_WEIGHT: usize = 4;
 /// The standard functions, built once.
 static ENVIRONMENT: LazyLock<Arc<Env>> = LazyLock::new(|| Arc::new(Env::stdlib()));
 
@@ -92,21 +93,14 @@ impl Expression {
             first.map_or_else(|| "not an expression".to_owned(), |error| error.msg.clone())
         })?;
         refuse_comprehensions(program.expression())?;
-        let expression = Self {
-            text: text.to_owned(),
-            program,
-        };
+        let expression = Self { text: text.to_owned(), program };
         expression.try_samples()?;
         Ok(expression)
     }
 
     fn evaluate(&self, facts: &CostFacts<'_>) -> Result<u64, Fault> {
         let mut context = Context::with_env(Arc::clone(&ENVIRONMENT));
-        let texts = [
-            ("model", facts.model),
-            ("backend", facts.backend),
-            ("route_name", facts.route_name),
-        ];
+        let texts = [("model", facts.model), ("backend", facts.backend), ("route_name", facts.route_name)];
         for (name, text) in texts {
             context.add_variable_from_value(name, text.to_owned());
         }
@@ -124,8 +118,9 @@ impl Expression {
         }
         match self.program.execute(&context) {
             Ok(Value::UInt(cost)) => Ok(cost),
-            Ok(Value::Int(cost)) => u64::try_from(cost)
-                .map_err(|_| Fault::Value(format!("the result is negative: {cost}"))),
+            Ok(Value::Int(cost)) => {
+                u64::try_from(cost).map_err(|_| Fault::Value(format!("the result is negative: {cost}")))
+            }
             Ok(other) => Err(Fault::Type(format!(
                 "the result is a {}, not a whole number; wrap it in uint(…)",
                 other.type_of()
@@ -147,12 +142,7 @@ impl Expression {
                 reasoning: 3 * unit,
                 total: 12 * unit,
             };
-            let facts = CostFacts {
-                model: "model",
-                backend: "backend.default",
-                route_name: "route",
-                usage,
-            };
+            let facts = CostFacts { model: "model", backend: "backend.default", route_name: "route", usage };
             match self.evaluate(&facts) {
                 Ok(_) => fits = true,
                 Err(Fault::Type(text)) => return Err(text),
@@ -176,6 +166,7 @@ impl Fault {
 }
 
 impl From<&ExecutionError> for Fault {
+    #[expect(clippy::wildcard_enum_match_arm, reason = "the enum is not ours and not exhaustive")]
     fn from(error: &ExecutionError) -> Self {
         match error {
             ExecutionError::Overflow(..)
@@ -195,26 +186,30 @@ impl From<&ExecutionError> for Fault {
 
 fn check_shape(text: &str) -> Result<(), String> {
     if text.len() > EXPRESSION_BYTES {
-        return Err(format!(
-            "the expression has {} bytes, at most {EXPRESSION_BYTES} are read",
-            text.len()
-        ));
+        return Err(format!("the expression has {} bytes, at most {EXPRESSION_BYTES} are read", text.len()));
     }
-    let (mut depth, mut deepest, mut prefixes, mut longest) = (0_usize, 0, 0_usize, 0);
+    // Quoted text is skipped only where quotes can mean nothing else; otherwise it counts too.
+    let simple = !text.contains('\\') && !text.contains("\"\"\"") && !text.contains("'''");
+    let (mut depth, mut deepest, mut operators) = (0_usize, 0, 0_usize);
+    let mut quote = None;
     for byte in text.bytes() {
         match byte {
+            b'"' | b'\'' if simple => match quote {
+                None => quote = Some(byte),
+                Some(open) if open == byte => quote = None,
+                Some(_) => {}
+            },
+            _ if quote.is_some() => {}
             b'(' | b'[' | b'{' => depth += 1,
             b')' | b']' | b'}' => depth = depth.saturating_sub(1),
-            b'!' | b'-' => prefixes += 1,
-            b' ' | b'\t' | b'\n' | b'\r' => {}
-            _ => prefixes = 0,
+            b'?' | b'+' | b'-' | b'*' | b'/' | b'%' | b'!' => operators += 1,
+            _ => {}
         }
         deepest = deepest.max(depth);
-        longest = longest.max(prefixes);
     }
-    if deepest > EXPRESSION_DEPTH || longest > EXPRESSION_DEPTH {
+    if deepest * BRACKET_WEIGHT + operators > EXPRESSION_WEIGHT {
         return Err(format!(
-            "the expression is nested deeper than {EXPRESSION_DEPTH}"
+            "the expression is nested too deep: {operators} operators and {BRACKET_WEIGHT} for each of {deepest} levels of brackets are more than {EXPRESSION_WEIGHT}"
         ));
     }
     Ok(())
@@ -234,14 +229,8 @@ fn refuse_comprehensions(root: &IdedExpr) -> Result<(), String> {
             }
             Expr::List(list) => open.extend(&list.elements),
             Expr::Select(select) => open.push(&select.operand),
-            Expr::Map(map) => map
-                .entries
-                .iter()
-                .for_each(|entry| push_entry(&entry.expr, &mut open)),
-            Expr::Struct(made) => made
-                .entries
-                .iter()
-                .for_each(|entry| push_entry(&entry.expr, &mut open)),
+            Expr::Map(map) => map.entries.iter().for_each(|entry| push_entry(&entry.expr, &mut open)),
+            Expr::Struct(made) => made.entries.iter().for_each(|entry| push_entry(&entry.expr, &mut open)),
             Expr::Unspecified | Expr::Ident(_) | Expr::Literal(_) => {}
         }
     }

@@ -2,22 +2,11 @@
 
 use super::*;
 
-const USAGE: Usage = Usage {
-    input: 100,
-    cached_input: 20,
-    cache_creation_input: 10,
-    output: 50,
-    reasoning: 30,
-    total: 150,
-};
+const USAGE: Usage =
+    Usage { input: 100, cached_input: 20, cache_creation_input: 10, output: 50, reasoning: 30, total: 150 };
 
 fn facts() -> CostFacts<'static> {
-    CostFacts {
-        model: "gpt",
-        backend: "openai.default",
-        route_name: "basic",
-        usage: USAGE,
-    }
+    CostFacts { model: "gpt", backend: "openai.default", route_name: "basic", usage: USAGE }
 }
 
 #[test]
@@ -65,27 +54,25 @@ fn mistakes_show_when_read() {
         let error = Expression::compile(text).expect_err(text);
         assert!(error.contains(want), "{text}: {error}");
     }
-    let deep = format!("{}1u{}", "(".repeat(40), ")".repeat(40));
-    assert!(Expression::compile(&deep).unwrap_err().contains("nested"));
-    assert!(
-        Expression::compile(&format!("{}true ? 1u : 0u", "! ".repeat(400)))
-            .unwrap_err()
-            .contains("nested")
-    );
-    assert!(
-        Expression::compile(&"1u+".repeat(2000))
-            .unwrap_err()
-            .contains("bytes")
-    );
+    // The deepest that are read, on the stack of a test's thread, and the first that are not.
+    let brackets = |count: usize| format!("{}1u{}", "(".repeat(count), ")".repeat(count));
+    let sum = |count: usize| format!("1u{}", " + 1u".repeat(count));
+    let choice = |count: usize| format!("{}2u", "model == 'a-b+c' ? 1u : ".repeat(count));
+    let both = |count: usize| format!("((((1u{}))))", " + 1u".repeat(count));
+    for (fits, not) in
+        [(brackets(8), brackets(9)), (sum(32), sum(33)), (choice(32), choice(33)), (both(16), both(17))]
+    {
+        assert!(Expression::compile(&fits).is_ok(), "{fits}");
+        assert!(Expression::compile(&not).unwrap_err().contains("nested"), "{not}");
+    }
+    let long = Expression::compile(&"1u+".repeat(2000));
+    assert!(long.unwrap_err().contains("bytes"));
 }
 
 #[test]
 fn values_that_do_not_fit_are_errors_in_text() {
     let expression =
         Expression::compile("cached_input_tokens - reasoning_tokens * (model == 'gpt' ? 1u : 0u)");
-    let cost = Cost {
-        metadata_key: "k".into(),
-        measure: Measure::Cel(Arc::new(expression.unwrap())),
-    };
+    let cost = Cost { metadata_key: "k".into(), measure: Measure::Cel(Arc::new(expression.unwrap())) };
     assert!(cost.evaluate(&facts()).unwrap_err().contains("Overflow"));
 }

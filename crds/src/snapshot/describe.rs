@@ -27,15 +27,7 @@ impl Display for Snapshot {
 }
 
 fn write_listener(f: &mut fmt::Formatter<'_>, listener: &Listener) -> fmt::Result {
-    let Listener {
-        gateway,
-        name,
-        port,
-        protocol,
-        hostname,
-        certificates,
-        forward_proxy,
-    } = listener;
+    let Listener { gateway, name, port, protocol, hostname, certificates, forward_proxy } = listener;
     write!(f, "listener {gateway} {name}: {protocol:?} on {port}")?;
     if let Some(host) = hostname {
         write!(f, " for {host}")?;
@@ -50,16 +42,7 @@ fn write_listener(f: &mut fmt::Formatter<'_>, listener: &Listener) -> fmt::Resul
 }
 
 fn write_backend(f: &mut fmt::Formatter<'_>, backend: &Backend) -> fmt::Result {
-    let Backend {
-        name,
-        schema,
-        version,
-        prefix,
-        endpoints,
-        tls,
-        h2,
-        ..
-    } = backend;
+    let Backend { name, schema, version, prefix, endpoints, tls, h2, .. } = backend;
     write!(f, "backend {name}: {schema:?}")?;
     if let Some(version) = version {
         write!(f, " version {version}")?;
@@ -81,11 +64,7 @@ fn write_backend(f: &mut fmt::Formatter<'_>, backend: &Backend) -> fmt::Result {
         write!(f, ", credential {:?} {}", credential.kind, credential.key)?;
     }
     if let Some(own) = &backend.credential_override {
-        let missing = if own.fall_back {
-            "or the configured one"
-        } else {
-            "or none"
-        };
+        let missing = if own.fall_back { "or the configured one" } else { "or none" };
         write!(f, ", caller's credential from {} {missing}", own.header)?;
     }
     if let Some(proxy) = &backend.forward_proxy {
@@ -95,24 +74,13 @@ fn write_backend(f: &mut fmt::Formatter<'_>, backend: &Backend) -> fmt::Result {
 }
 
 fn write_tls(f: &mut fmt::Formatter<'_>, tls: &UpstreamTls) -> fmt::Result {
-    let UpstreamTls {
-        server_name,
-        roots,
-        alt_names,
-        skip_verify,
-    } = tls;
-    write!(
-        f,
-        ", TLS as {}",
-        server_name.as_deref().unwrap_or("the endpoint's name")
-    )?;
+    let UpstreamTls { server_name, roots, alt_names, skip_verify } = tls;
+    write!(f, ", TLS as {}", server_name.as_deref().unwrap_or("the endpoint's name"))?;
     match roots {
         Roots::System => f.write_str(" by the system's roots")?,
-        Roots::Pem(pem) => write!(
-            f,
-            " by own roots ({} certificates)",
-            pem.matches("BEGIN CERTIFICATE").count()
-        )?,
+        Roots::Pem(pem) => {
+            write!(f, " by own roots ({} certificates)", pem.matches("BEGIN CERTIFICATE").count())?;
+        }
     }
     if !alt_names.is_empty() {
         write!(f, " alt names {alt_names:?}")?;
@@ -151,25 +119,14 @@ fn shown(bound: Option<Duration>) -> String {
 }
 
 fn write_candidate(f: &mut fmt::Formatter<'_>, candidate: &Candidate) -> fmt::Result {
-    let Candidate {
-        backend,
-        model_override,
-        weight,
-        priority,
-        headers,
-        body,
-    } = candidate;
+    let Candidate { backend, model_override, weight, priority, headers, body } = candidate;
     write!(f, "  priority {priority} weight {weight}: {}", backend.name)?;
     if let Some(model) = model_override {
         write!(f, " as {model}")?;
     }
     let HeaderEdits { set, remove } = headers;
     for (name, value) in set {
-        write!(
-            f,
-            ", set {name}: {}",
-            String::from_utf8_lossy(value.as_bytes())
-        )?;
+        write!(f, ", set {name}: {}", String::from_utf8_lossy(value.as_bytes()))?;
     }
     for name in remove {
         write!(f, ", remove {name}")?;

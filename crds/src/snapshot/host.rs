@@ -36,9 +36,7 @@ impl HostPattern {
                 pattern.matches(host).then(|| Self::Exact(host.clone()))
             }
             (Self::Wildcard(a), Self::Wildcard(b)) if a.ends_with(b.as_str()) => Some(self.clone()),
-            (Self::Wildcard(a), Self::Wildcard(b)) if b.ends_with(a.as_str()) => {
-                Some(other.clone())
-            }
+            (Self::Wildcard(a), Self::Wildcard(b)) if b.ends_with(a.as_str()) => Some(other.clone()),
             (Self::Wildcard(_), Self::Wildcard(_)) => None,
         }
     }
@@ -70,11 +68,7 @@ mod tests {
             ("a.example.com", "b.example.com",   false), // another host
         ];
         for (pattern, host, want) in rows {
-            assert_eq!(
-                HostPattern::parse(pattern).matches(host),
-                want,
-                "{pattern} {host}"
-            );
+            assert_eq!(HostPattern::parse(pattern).matches(host), want, "{pattern} {host}");
         }
     }
 

@@ -29,10 +29,7 @@ impl HeaderMatch {
         if self.name == super::MODEL_HEADER {
             return self.value.fits(model.as_bytes());
         }
-        headers
-            .get_all(&self.name)
-            .iter()
-            .any(|value| self.value.fits(value.as_bytes()))
+        headers.get_all(&self.name).iter().any(|value| self.value.fits(value.as_bytes()))
     }
 }
 
@@ -45,14 +42,7 @@ impl ValueMatch {
                 .size_limit(PATTERN_BYTES)
                 .nest_limit(32)
                 .build()
-                .map_err(|error| {
-                    error
-                        .to_string()
-                        .lines()
-                        .last()
-                        .unwrap_or_default()
-                        .to_owned()
-                })
+                .map_err(|error| error.to_string().lines().last().unwrap_or_default().to_owned())
         };
         build(text)?;
         build(&format!("^(?:{text})$")).map(Self::Pattern)
@@ -61,9 +51,7 @@ impl ValueMatch {
     fn fits(&self, value: &[u8]) -> bool {
         match self {
             Self::Exact(exact) => exact.as_bytes() == value,
-            Self::Pattern(pattern) => {
-                std::str::from_utf8(value).is_ok_and(|value| pattern.is_match(value))
-            }
+            Self::Pattern(pattern) => std::str::from_utf8(value).is_ok_and(|value| pattern.is_match(value)),
         }
     }
 }
@@ -102,10 +90,7 @@ mod tests {
             ("x-ai-eg-model", exact("forged"), false), // never what the client sent
         ];
         for (name, value, want) in rows {
-            let matcher = HeaderMatch {
-                name: name.parse().unwrap(),
-                value,
-            };
+            let matcher = HeaderMatch { name: name.parse().unwrap(), value };
             assert_eq!(matcher.holds("m", &headers), want, "{matcher:?}");
         }
     }

@@ -17,8 +17,7 @@ use http::{HeaderName, HeaderValue};
 use tollgate_api::edit::BodyEdits;
 
 pub use backend::{
-    Backend, Credential, CredentialKind, CredentialOverride, Endpoint, Roots, Sensitive,
-    UpstreamTls,
+    Backend, Credential, CredentialKind, CredentialOverride, Endpoint, Roots, Sensitive, UpstreamTls,
 };
 pub use cost::{Cost, CostFacts};
 pub use host::HostPattern;
@@ -148,9 +147,6 @@ impl fmt::Display for ResourceName {
 impl ResourceName {
     /// A name in a namespace.
     pub fn new(namespace: impl Into<String>, name: impl Into<String>) -> Self {
-        Self {
-            namespace: namespace.into(),
-            name: name.into(),
-        }
+        Self { namespace: namespace.into(), name: name.into() }
     }
 }

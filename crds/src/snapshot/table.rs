@@ -100,8 +100,7 @@ impl RouteTable {
             let with_model = table.by_model.get(model).map_or(&[][..], Vec::as_slice);
             for entry in merge(with_model, &table.other) {
                 #[cfg(test)]
-                self.looked_at
-                    .fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+                self.looked_at.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
                 if entry.holds(port, model, headers) {
                     return Some(&entry.rule);
                 }
@@ -126,62 +125,37 @@ impl RouteTable {
     }
 
     /// The tables that the host names, most specific first.
-    fn tables<'a, 'h>(
-        &'a self,
-        host: &'h str,
-    ) -> impl Iterator<Item = &'a HostTable> + use<'a, 'h> {
+    fn tables<'a, 'h>(&'a self, host: &'h str) -> impl Iterator<Item = &'a HostTable> + use<'a, 'h> {
         let wildcards = host
             .bytes()
             .enumerate()
             .filter(|(at, byte)| *byte == b'.' && *at > 0)
             .filter_map(|(dot, _)| self.wildcard.get(&host[dot..]));
-        self.exact
-            .get(host)
-            .into_iter()
-            .chain(wildcards)
-            .chain(std::iter::once(&self.any))
+        self.exact.get(host).into_iter().chain(wildcards).chain(std::iter::once(&self.any))
     }
 
     /// Each pattern with its entries in order: for [`super::describe`].
     pub(super) fn patterns(&self) -> BTreeMap<String, Vec<String>> {
         let exact = self.exact.iter().map(|(host, table)| (host.clone(), table));
-        let wildcard = self
-            .wildcard
-            .iter()
-            .map(|(suffix, table)| (format!("*{suffix}"), table));
+        let wildcard = self.wildcard.iter().map(|(suffix, table)| (format!("*{suffix}"), table));
         let any = std::iter::once(("any host".to_owned(), &self.any));
-        exact
-            .chain(wildcard)
-            .chain(any)
-            .map(|(host, table)| (host, table.lines()))
-            .collect()
+        exact.chain(wildcard).chain(any).map(|(host, table)| (host, table.lines())).collect()
     }
 }
 
 impl HostTable {
     fn lines(&self) -> Vec<String> {
         let with_model = self.by_model.iter().flat_map(|(model, entries)| {
-            entries
-                .iter()
-                .map(move |entry| (entry.rank, format!("model {model}"), entry))
+            entries.iter().map(move |entry| (entry.rank, format!("model {model}"), entry))
         });
-        let other = self
-            .other
-            .iter()
-            .map(|entry| (entry.rank, "any model".to_owned(), entry));
+        let other = self.other.iter().map(|entry| (entry.rank, "any model".to_owned(), entry));
         let mut all: Vec<_> = with_model.chain(other).collect();
         all.sort_by_key(|(rank, ..)| *rank);
         all.into_iter()
             .map(|(_, what, entry)| {
-                let headers: String = entry
-                    .headers
-                    .iter()
-                    .map(|header| format!(" {header}"))
-                    .collect();
-                format!(
-                    "{what}{headers} on {:?} -> rule {}",
-                    entry.ports, entry.rule.index
-                )
+                let headers: Vec<String> = entry.headers.iter().map(|header| format!(" {header}")).collect();
+                let headers = headers.concat();
+                format!("{what}{headers} on {:?} -> rule {}", entry.ports, entry.rule.index)
             })
             .collect()
     }
@@ -189,11 +163,7 @@ impl HostTable {
 
 impl Entry {
     fn holds(&self, port: Option<u16>, model: &str, headers: &HeaderMap) -> bool {
-        serves(&self.ports, port)
-            && self
-                .headers
-                .iter()
-                .all(|header| header.holds(model, headers))
+        serves(&self.ports, port) && self.headers.iter().all(|header| header.holds(model, headers))
     }
 }
 
@@ -233,12 +203,8 @@ impl TableBuilder {
 
     /// Ranks everything. The sort is stable, so that equals stay in the order in which they came.
     pub(crate) fn build(mut self) -> RouteTable {
-        self.entries
-            .sort_by_key(|entry| std::cmp::Reverse(entry.headers.len()));
-        let mut table = RouteTable {
-            rules: self.rules,
-            ..RouteTable::default()
-        };
+        self.entries.sort_by_key(|entry| std::cmp::Reverse(entry.headers.len()));
+        let mut table = RouteTable { rules: self.rules, ..RouteTable::default() };
         for (rank, entry) in self.entries.into_iter().enumerate() {
             insert(&mut table, rank, entry);
         }
@@ -247,10 +213,8 @@ impl TableBuilder {
 }
 
 fn insert(table: &mut RouteTable, rank: usize, entry: NewEntry) {
-    let (models, headers): (Vec<_>, Vec<_>) = entry
-        .headers
-        .into_iter()
-        .partition(HeaderMatch::is_exact_model);
+    let (models, headers): (Vec<_>, Vec<_>) =
+        entry.headers.into_iter().partition(HeaderMatch::is_exact_model);
     let model = models.into_iter().find_map(|header| match header.value {
         ValueMatch::Exact(model) => Some(model),
         ValueMatch::Pattern(_) => None,
@@ -258,19 +222,14 @@ fn insert(table: &mut RouteTable, rank: usize, entry: NewEntry) {
     let headers: Arc<[HeaderMatch]> = headers.into();
     let mut ports_by_host: BTreeMap<&Option<HostPattern>, Vec<u16>> = BTreeMap::new();
     for attachment in entry.attachments.iter() {
-        ports_by_host
-            .entry(&attachment.host)
-            .or_default()
-            .push(attachment.port);
+        ports_by_host.entry(&attachment.host).or_default().push(attachment.port);
     }
     for (host, mut ports) in ports_by_host {
         ports.dedup();
         let ports: Arc<[u16]> = ports.into();
         let of_host = match host {
             Some(HostPattern::Exact(host)) => table.exact.entry(host.clone()).or_default(),
-            Some(HostPattern::Wildcard(suffix)) => {
-                table.wildcard.entry(suffix.clone()).or_default()
-            }
+            Some(HostPattern::Wildcard(suffix)) => table.wildcard.entry(suffix.clone()).or_default(),
             None => &mut table.any,
         };
         if let (Some(model), Some(listing)) = (&model, &entry.listing) {
@@ -287,12 +246,7 @@ fn insert(table: &mut RouteTable, rank: usize, entry: NewEntry) {
             Some(model) => of_host.by_model.entry(model.clone()).or_default(),
             None => &mut of_host.other,
         };
-        entries.push(Entry {
-            rank,
-            ports,
-            headers: Arc::clone(&headers),
-            rule: Arc::clone(&entry.rule),
-        });
+        entries.push(Entry { rank, ports, headers: Arc::clone(&headers), rule: Arc::clone(&entry.rule) });
     }
 }
 

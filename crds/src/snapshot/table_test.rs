@@ -21,18 +21,14 @@ fn add(table: &mut TableBuilder, name: &str, (host, port): (&str, u16), conditio
     });
     let headers = conditions
         .iter()
-        .map(|condition| match condition.split_once('=') {
-            Some((name, value)) => HeaderMatch {
-                name: name.parse().unwrap(),
-                value: ValueMatch::Exact(value.to_owned()),
-            },
-            None => {
+        .map(|condition| {
+            let (name, value) = if let Some((name, value)) = condition.split_once('=') {
+                (name, ValueMatch::Exact(value.to_owned()))
+            } else {
                 let (name, pattern) = condition.split_once('~').unwrap();
-                HeaderMatch {
-                    name: name.parse().unwrap(),
-                    value: ValueMatch::pattern(pattern).unwrap(),
-                }
-            }
+                (name, ValueMatch::pattern(pattern).unwrap())
+            };
+            HeaderMatch { name: name.parse().unwrap(), value }
         })
         .collect();
     let host = (host != "-").then(|| HostPattern::parse(host));
@@ -41,10 +37,7 @@ fn add(table: &mut TableBuilder, name: &str, (host, port): (&str, u16), conditio
         rule,
         headers,
         attachments: [Attachment { host, port }].into(),
-        listing: Some(Listing {
-            owned_by: name.to_owned(),
-            created_at_s: 1,
-        }),
+        listing: Some(Listing { owned_by: name.to_owned(), created_at_s: 1 }),
     });
 }
 
@@ -53,26 +46,11 @@ fn sample() -> RouteTable {
     add(&mut table, "any", ("-", 80), &[]);
     add(&mut table, "any-m", ("-", 80), &["x-ai-eg-model=m"]);
     add(&mut table, "any-pattern", ("-", 80), &["x-ai-eg-model~m.*"]);
-    add(
-        &mut table,
-        "any-m-gold",
-        ("-", 80),
-        &["x-ai-eg-model=m", "X-Tier=gold"],
-    );
+    add(&mut table, "any-m-gold", ("-", 80), &["x-ai-eg-model=m", "X-Tier=gold"]);
     add(&mut table, "wide", ("*.x.com", 80), &["x-ai-eg-model=w"]);
-    add(
-        &mut table,
-        "narrow",
-        ("*.a.x.com", 80),
-        &["x-ai-eg-model=w"],
-    );
+    add(&mut table, "narrow", ("*.a.x.com", 80), &["x-ai-eg-model=w"]);
     add(&mut table, "exact", ("b.a.x.com", 80), &["x-ai-eg-model=w"]);
-    add(
-        &mut table,
-        "exact-other",
-        ("b.a.x.com", 81),
-        &["x-ai-eg-model=w", "x-tier=gold"],
-    );
+    add(&mut table, "exact-other", ("b.a.x.com", 81), &["x-ai-eg-model=w", "x-tier=gold"]);
     table.build()
 }
 
@@ -104,9 +82,7 @@ fn the_most_specific_rule_answers() {
         if !tier.is_empty() {
             headers.insert("x-tier", tier.parse().unwrap());
         }
-        let got = table
-            .find(host, port, model, &headers)
-            .map_or("-", |rule| rule.route.name.as_str());
+        let got = table.find(host, port, model, &headers).map_or("-", |rule| rule.route.name.as_str());
         assert_eq!(got, want, "{host} {port:?} {model} {tier}");
     }
 }
@@ -116,24 +92,13 @@ fn models_are_listed_once_by_host() {
     let table = sample();
     let rows = [
         ("q.com", None, vec![("m", "any-m-gold")]),
-        (
-            "b.a.x.com",
-            None,
-            vec![("w", "exact-other"), ("m", "any-m-gold")],
-        ),
-        (
-            "b.a.x.com",
-            Some(80),
-            vec![("w", "exact"), ("m", "any-m-gold")],
-        ),
+        ("b.a.x.com", None, vec![("w", "exact-other"), ("m", "any-m-gold")]),
+        ("b.a.x.com", Some(80), vec![("w", "exact"), ("m", "any-m-gold")]),
         ("q.com", Some(81), vec![]),
     ];
     for (host, port, want) in rows {
         let models = table.models(host, port);
-        let got: Vec<_> = models
-            .iter()
-            .map(|model| (model.id.as_str(), model.owned_by.as_str()))
-            .collect();
+        let got: Vec<_> = models.iter().map(|model| (model.id.as_str(), model.owned_by.as_str())).collect();
         assert_eq!(got, want, "{host} {port:?}");
     }
 }
@@ -149,10 +114,8 @@ fn a_lookup_among_20_000_routes_looks_at_few() {
     add(&mut table, "rest", ("-", 80), &[]);
     let table = table.build();
     let headers = HeaderMap::new();
-    for (host, model, want) in [
-        ("h2.example.com", "m19999", "rest"),
-        ("h0.example.com", "m19999", "r19999"),
-    ] {
+    for (host, model, want) in [("h2.example.com", "m19999", "rest"), ("h0.example.com", "m19999", "r19999")]
+    {
         // 19,999 is 0 modulo 7.
         table.looked_at.store(0, Ordering::Relaxed);
         let got = table.find(host, Some(80), model, &headers).unwrap();

@@ -51,7 +51,9 @@ impl Model {
     }
 
     pub(crate) fn named(name: &[u8]) -> Option<Self> {
-        Self::ALL.into_iter().find(|model| model.name().as_bytes() == name)
+        Self::ALL
+            .into_iter()
+            .find(|model| model.name().as_bytes() == name)
     }
 
     /// Between two chunks.
@@ -110,7 +112,9 @@ pub(crate) fn answer(model: Model) -> Vec<u8> {
 pub(crate) fn answer_body(model: Model) -> String {
     let content = match model {
         Model::Large => prose(64 * KILOBYTE),
-        Model::Small | Model::Stream | Model::Paced10 | Model::Paced50 | Model::Idle => "Hello.".to_owned(),
+        Model::Small | Model::Stream | Model::Paced10 | Model::Paced50 | Model::Idle => {
+            "Hello.".to_owned()
+        }
     };
     format!(
         "{{\"id\":\"chatcmpl-bench\",\"object\":\"chat.completion\",\"created\":1700000000,\"model\":\"bench\",\
@@ -148,8 +152,7 @@ pub(crate) fn push_end(out: &mut Vec<u8>) {
     out.extend_from_slice(b"0\r\n\r\n");
 }
 
-const EVENT_START: &str =
-    "\"id\":\"chatcmpl-bench\",\"object\":\"chat.completion.chunk\",\"created\":1700000000,\"model\":\"bench\"";
+const EVENT_START: &str = "\"id\":\"chatcmpl-bench\",\"object\":\"chat.completion.chunk\",\"created\":1700000000,\"model\":\"bench\"";
 
 fn push_chunk(out: &mut Vec<u8>, data: &[u8]) {
     out.extend_from_slice(format!("{:x}\r\n", data.len()).as_bytes());
@@ -174,7 +177,8 @@ pub(crate) fn now_us() -> u64 {
 
 /// Text that looks like text, with the escapes that real prompts are full of.
 fn prose(length: usize) -> String {
-    const LINE: &str = "The quick brown fox said \\\"how do you do\\\" to the lazy dog, and went on.\\n";
+    const LINE: &str =
+        "The quick brown fox said \\\"how do you do\\\" to the lazy dog, and went on.\\n";
     let mut text = LINE.repeat(length / LINE.len());
     text.extend(std::iter::repeat_n('.', length - text.len()));
     text

@@ -19,12 +19,22 @@ const ACCESS_LOG: &str = "tollgate-access.log";
 pub(crate) fn binary() -> Result<PathBuf, String> {
     let given = std::env::var_os(BINARY_VARIABLE).map(PathBuf::from);
     let built = option_env!("CARGO_BIN_EXE_tollgate").map(PathBuf::from);
-    let path = given.or(built).ok_or_else(|| format!("cargo built none, and {BINARY_VARIABLE} is not set"))?;
-    if path.is_file() { Ok(path) } else { Err(format!("{} is not a file", path.display())) }
+    let path = given
+        .or(built)
+        .ok_or_else(|| format!("cargo built none, and {BINARY_VARIABLE} is not set"))?;
+    if path.is_file() {
+        Ok(path)
+    } else {
+        Err(format!("{} is not a file", path.display()))
+    }
 }
 
 /// The command that runs it at `address`, with its manifests written.
-pub(crate) fn command(binary: &Path, address: SocketAddr, starter: &Starter) -> Result<Command, String> {
+pub(crate) fn command(
+    binary: &Path,
+    address: SocketAddr,
+    starter: &Starter,
+) -> Result<Command, String> {
     let manifests = starter.folder.join("manifests");
     let file = manifests.join("bench.yaml");
     std::fs::create_dir_all(&manifests)
@@ -32,19 +42,28 @@ pub(crate) fn command(binary: &Path, address: SocketAddr, starter: &Starter) -> 
         .map_err(|error| format!("{}: {error}", file.display()))?;
     let mut command = Command::new(binary);
     command.arg("run").arg("-f").arg(&manifests);
-    command.args(["--listen", &address.to_string(), "--admin", &free_address()?.to_string()]);
-    command.arg("--access-log").arg(starter.folder.join(ACCESS_LOG));
+    command.args([
+        "--listen",
+        &address.to_string(),
+        "--admin",
+        &free_address()?.to_string(),
+    ]);
+    command
+        .arg("--access-log")
+        .arg(starter.folder.join(ACCESS_LOG));
     Ok(command)
 }
 
 /// Forgets what the access log has, and says how much that was: a long run would fill the disk with it.
-pub(crate) fn empty_access_log(starter: &Starter) -> u64 {
+pub(crate) fn empty_access_log(starter: &Starter) -> usize {
     let path = starter.folder.join(ACCESS_LOG);
-    let Ok(file) = std::fs::OpenOptions::new().write(true).open(path) else { return 0 };
-    let bytes = file.metadata().map_or(0, |metadata| metadata.len());
+    let Ok(file) = std::fs::OpenOptions::new().write(true).open(path) else {
+        return 0;
+    };
+    let length = file.metadata().map_or(0, |metadata| metadata.len());
     // The gateway appends, so that its next line goes to the new end. Where emptying fails, the run still counts.
     let _emptied = file.set_len(0);
-    bytes
+    usize::try_from(length).unwrap_or(usize::MAX)
 }
 
 fn manifest(upstream: SocketAddr) -> String {
@@ -60,8 +79,11 @@ fn manifest(upstream: SocketAddr) -> String {
     );
     for model in Model::ALL {
         let name = model.name();
-        writeln!(text, "    - headers: [{{type: Exact, name: x-ai-eg-model, value: {name}}}]")
-            .expect("writing to a string cannot fail");
+        writeln!(
+            text,
+            "    - headers: [{{type: Exact, name: x-ai-eg-model, value: {name}}}]"
+        )
+        .expect("writing to a string cannot fail");
     }
     text
 }

@@ -4,7 +4,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use tokio::task::JoinSet;
@@ -55,20 +55,24 @@ pub(crate) struct Outcome {
     pub(crate) delay_us: Vec<f64>,
 }
 
-const WARMING: u8 = 0;
-const MEASURING: u8 = 1;
-const OVER: u8 = 2;
-
+/// What the clients of one measurement share. It begins with the warm-up.
 #[derive(Default)]
 struct Stage {
-    phase: AtomicU8,
+    /// The window is open.
+    measuring: AtomicBool,
+    /// The window was open.
+    over: AtomicBool,
     finished: AtomicUsize,
     chunks: AtomicUsize,
 }
 
 impl Stage {
-    fn phase(&self) -> u8 {
-        self.phase.load(Ordering::Relaxed)
+    fn measuring(&self) -> bool {
+        self.measuring.load(Ordering::Relaxed)
+    }
+
+    fn over(&self) -> bool {
+        self.over.load(Ordering::Relaxed)
     }
 }
 
@@ -96,7 +100,10 @@ pub(crate) async fn run(plan: Plan, process: Option<u32>) -> Result<Outcome, Str
         }
     }
     if outcome.finished == 0 {
-        return Err(format!("nothing was finished within {} ms", outcome.window.as_millis()));
+        return Err(format!(
+            "nothing was finished within {} ms",
+            outcome.window.as_millis()
+        ));
     }
     Ok(outcome)
 }
@@ -105,9 +112,10 @@ async fn measure(plan: &Plan, stage: &Stage, process: Option<u32>) -> Result<Out
     let cpu = |process: Option<u32>| process.map(Cpu::of).transpose();
     let before = cpu(process)?;
     let start = Instant::now();
-    stage.phase.store(MEASURING, Ordering::Relaxed);
+    stage.measuring.store(true, Ordering::Relaxed);
     sleep(plan.window).await;
-    stage.phase.store(OVER, Ordering::Relaxed);
+    stage.measuring.store(false, Ordering::Relaxed);
+    stage.over.store(true, Ordering::Relaxed);
     let window = start.elapsed();
     let after = cpu(process)?;
     Ok(Outcome {
@@ -127,13 +135,18 @@ async fn client(number: usize, plan: &Plan, stage: &Stage) -> Result<Outcome, St
     }
     let mut wire = Wire::connect(plan.address).await?;
     let mut part = Outcome::default();
-    while stage.phase() != OVER {
+    while !stage.over() {
         exchange(&mut wire, plan, stage, &mut part).await?;
     }
     Ok(part)
 }
 
-async fn exchange(wire: &mut Wire, plan: &Plan, stage: &Stage, part: &mut Outcome) -> Result<(), String> {
+async fn exchange(
+    wire: &mut Wire,
+    plan: &Plan,
+    stage: &Stage,
+    part: &mut Outcome,
+) -> Result<(), String> {
     let start = Instant::now();
     wire.send(&plan.request).await?;
     let ended = match plan.expect {
@@ -143,7 +156,7 @@ async fn exchange(wire: &mut Wire, plan: &Plan, stage: &Stage, part: &mut Outcom
         }
         Expect::Stream => read_stream(wire, stage, (start, part)).await?,
     };
-    if ended && stage.phase() == MEASURING {
+    if ended && stage.measuring() {
         stage.finished.fetch_add(1, Ordering::Relaxed);
         part.whole_us.push(micros(start.elapsed()));
     }
@@ -159,31 +172,44 @@ async fn read_body(wire: &mut Wire, expected: usize) -> Result<(), String> {
     if count == expected {
         Ok(())
     } else {
-        Err(format!("expected an answer of {expected} bytes, as the provider sent it, got {count}"))
+        Err(format!(
+            "expected an answer of {expected} bytes, as the provider sent it, got {count}"
+        ))
     }
 }
 
 /// False if the measurement was over before the stream.
-async fn read_stream(wire: &mut Wire, stage: &Stage, (start, part): (Instant, &mut Outcome)) -> Result<bool, String> {
+async fn read_stream(
+    wire: &mut Wire,
+    stage: &Stage,
+    (start, part): (Instant, &mut Outcome),
+) -> Result<bool, String> {
     let mut body = succeeded(wire).await?;
     let mut events = Events::default();
     let mut first_byte = None;
     while let Some(piece) = wire.piece(&mut body).await? {
         first_byte.get_or_insert_with(|| start.elapsed());
-        let (seen, measuring) = (events.chunks, stage.phase() == MEASURING);
-        let delays = if measuring { Some(&mut part.delay_us) } else { None };
-        events.take(piece, delays);
-        match stage.phase() {
-            MEASURING => _ = stage.chunks.fetch_add(events.chunks - seen, Ordering::Relaxed),
-            OVER => return Ok(false),
-            _ => {}
+        if stage.over() {
+            return Ok(false);
+        }
+        if stage.measuring() {
+            let seen = events.chunks;
+            events.take(piece, Some(&mut part.delay_us));
+            stage
+                .chunks
+                .fetch_add(events.chunks - seen, Ordering::Relaxed);
+        } else {
+            events.take(piece, None);
         }
     }
     if events.chunks != CHUNKS || !events.ended {
         let end = if events.ended { "its end" } else { "no end" };
-        return Err(format!("expected a stream of {CHUNKS} chunks and its end, got {} and {end}", events.chunks));
+        return Err(format!(
+            "expected a stream of {CHUNKS} chunks and its end, got {} and {end}",
+            events.chunks
+        ));
     }
-    if stage.phase() == MEASURING {
+    if stage.measuring() {
         part.first_byte_us.extend(first_byte.map(micros));
     }
     Ok(true)
@@ -191,7 +217,10 @@ async fn read_stream(wire: &mut Wire, stage: &Stage, (start, part): (Instant, &m
 
 /// Reads the head of an answer that must be a success.
 pub(crate) async fn succeeded(wire: &mut Wire) -> Result<crate::wire::Body, String> {
-    let head = wire.head().await?.ok_or("expected an answer, got the end of the connection")?;
+    let head = wire
+        .head()
+        .await?
+        .ok_or("expected an answer, got the end of the connection")?;
     let mut body = head.body;
     if head.status == 200 {
         return Ok(body);
@@ -201,7 +230,11 @@ pub(crate) async fn succeeded(wire: &mut Wire) -> Result<crate::wire::Body, Stri
         text.extend_from_slice(piece);
     }
     let text = String::from_utf8_lossy(&text);
-    Err(format!("expected status 200, got {}: {}", head.status, text.trim_end()))
+    Err(format!(
+        "expected status 200, got {}: {}",
+        head.status,
+        text.trim_end()
+    ))
 }
 
 /// Server-sent events, cut anywhere.
@@ -222,7 +255,9 @@ impl Events {
             if let Some(sent_us) = chat::sent_us(event) {
                 self.chunks += 1;
                 if let Some(delays) = &mut delays_us {
-                    delays.push(micros(Duration::from_micros(now_us.saturating_sub(sent_us))));
+                    delays.push(micros(Duration::from_micros(
+                        now_us.saturating_sub(sent_us),
+                    )));
                 }
             }
             self.ended |= event == STREAM_END;

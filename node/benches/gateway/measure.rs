@@ -16,13 +16,19 @@ pub(crate) struct Cpu {
 
 impl Cpu {
     pub(crate) fn of(pid: u32) -> Result<Self, String> {
-        Ok(Self { coarse: coarse(pid)?, fine: fine(pid) })
+        Ok(Self {
+            coarse: coarse(pid)?,
+            fine: fine(pid),
+        })
     }
 
     /// What was used since. The fine figure, unless a thread ended and took its part of it away.
     pub(crate) fn since(self, before: Self) -> Duration {
         let coarse = self.coarse.saturating_sub(before.coarse);
-        let fine = self.fine.zip(before.fine).map(|(now, then)| now.saturating_sub(then));
+        let fine = self
+            .fine
+            .zip(before.fine)
+            .map(|(now, then)| now.saturating_sub(then));
         match fine {
             Some(fine) if fine.abs_diff(coarse) <= TICK * 2 + coarse / 50 => fine,
             Some(_) | None => coarse,
@@ -43,7 +49,10 @@ fn coarse(pid: u32) -> Result<Duration, String> {
         .collect();
     match ticks[..] {
         [user, system] => Ok(TICK * (user + system)),
-        _ => Err(format!("{path}: expected user and system ticks, got `{}`", text.trim_end())),
+        _ => Err(format!(
+            "{path}: expected user and system ticks, got `{}`",
+            text.trim_end()
+        )),
     }
 }
 
@@ -52,7 +61,9 @@ fn fine(pid: u32) -> Option<Duration> {
     for thread in std::fs::read_dir(format!("/proc/{pid}/task")).ok()? {
         let path = thread.ok()?.path().join("schedstat");
         // A thread may end between the two lines above; its time is then missing, which `since` notices.
-        let Ok(text) = std::fs::read_to_string(path) else { continue };
+        let Ok(text) = std::fs::read_to_string(path) else {
+            continue;
+        };
         total += Duration::from_nanos(text.split_ascii_whitespace().next()?.parse().ok()?);
     }
     (!total.is_zero()).then_some(total)
@@ -74,22 +85,32 @@ impl Memory {
             line.and_then(|rest| rest.trim().trim_end_matches(" kB").parse().ok())
                 .ok_or_else(|| format!("{path}: expected a line `{name} … kB`"))
         };
-        Ok(Self { now_kib: field("VmRSS:")?, peak_kib: field("VmHWM:")? })
+        Ok(Self {
+            now_kib: field("VmRSS:")?,
+            peak_kib: field("VmHWM:")?,
+        })
     }
 }
 
 /// How many files and sockets this process, and each that it starts, may have open.
 pub(crate) fn open_files_limit() -> usize {
     let text = std::fs::read_to_string("/proc/self/limits").unwrap_or_default();
-    let line = text.lines().find_map(|line| line.strip_prefix("Max open files"));
-    let soft = line.and_then(|rest| rest.split_ascii_whitespace().next()).unwrap_or("1024");
+    let line = text
+        .lines()
+        .find_map(|line| line.strip_prefix("Max open files"));
+    let soft = line
+        .and_then(|rest| rest.split_ascii_whitespace().next())
+        .unwrap_or("1024");
     soft.parse().unwrap_or(usize::MAX) // `unlimited`
 }
 
 /// How busy the machine is, over one minute.
 pub(crate) fn load_average() -> String {
     let text = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
-    text.split_ascii_whitespace().next().unwrap_or("unknown").to_owned()
+    text.split_ascii_whitespace()
+        .next()
+        .unwrap_or("unknown")
+        .to_owned()
 }
 
 /// The value that so many per cent of all are at or under, by nearest rank; sorts. `None` of nothing.
@@ -99,13 +120,19 @@ pub(crate) fn percentile(values: &mut [f64], percent: usize) -> Option<f64> {
     values.get(rank.saturating_sub(1)).copied()
 }
 
-/// The middle one.
+/// The middle one, or half-way between the two in the middle.
 pub(crate) fn median(mut values: Vec<f64>) -> Option<f64> {
-    percentile(&mut values, 50)
+    values.sort_unstable_by(f64::total_cmp);
+    let upper = *values.get(values.len() / 2)?;
+    let lower = values[(values.len() - 1) / 2];
+    Some(f64::midpoint(lower, upper))
 }
 
 /// A count as a number to divide.
-#[expect(clippy::cast_precision_loss, reason = "what is counted here stays far below 2^52")]
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "what is counted here stays far below 2^52"
+)]
 pub(crate) fn count(value: usize) -> f64 {
     value as f64
 }

@@ -25,7 +25,10 @@ pub(crate) async fn serve(listener: TcpListener) -> Result<(), String> {
         large: chat::answer(Model::Large),
     });
     loop {
-        let (stream, _peer) = listener.accept().await.map_err(|error| format!("accepting: {error}"))?;
+        let (stream, _peer) = listener
+            .accept()
+            .await
+            .map_err(|error| format!("accepting: {error}"))?;
         let answers = Arc::clone(&answers);
         tokio::spawn(async move {
             // A client that goes away in the middle is how a measurement ends, and nothing to tell of.
@@ -45,7 +48,9 @@ async fn converse(stream: TcpStream, answers: &Answers) -> Result<(), String> {
         match model(&opening) {
             Some(Model::Small) => wire.send(&answers.small).await?,
             Some(Model::Large) => wire.send(&answers.large).await?,
-            Some(model @ (Model::Stream | Model::Paced10 | Model::Paced50)) => stream_chunks(&mut wire, model).await?,
+            Some(model @ (Model::Stream | Model::Paced10 | Model::Paced50)) => {
+                stream_chunks(&mut wire, model).await?;
+            }
             Some(Model::Idle) => return stay_silent(&mut wire).await,
             None => wire.send(NO_SUCH_MODEL).await?,
         }

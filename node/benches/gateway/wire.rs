@@ -152,7 +152,9 @@ impl Wire {
                 return Ok(first..first + at);
             }
             if !self.fill().await? {
-                return Err("expected a line of a chunked body, got the end of the connection".to_owned());
+                return Err(
+                    "expected a line of a chunked body, got the end of the connection".to_owned(),
+                );
             }
         }
     }
@@ -166,7 +168,9 @@ impl Wire {
             (self.start, self.end) = (0, self.end - self.start);
         }
         if self.end == self.buffer.len() {
-            return Err(format!("expected a head or a line of at most {BUFFER_BYTES} bytes"));
+            return Err(format!(
+                "expected a head or a line of at most {BUFFER_BYTES} bytes"
+            ));
         }
         let count = self
             .stream
@@ -180,11 +184,17 @@ impl Wire {
 
 /// Where `needle` first is.
 pub(crate) fn find(text: &[u8], needle: &[u8]) -> Option<usize> {
-    text.windows(needle.len()).position(|window| window == needle)
+    text.windows(needle.len())
+        .position(|window| window == needle)
 }
 
 fn parse_head(head: &[u8]) -> Result<Head, String> {
-    let wrong = |what: &str| format!("{what} in the head `{}`", String::from_utf8_lossy(head).trim_end());
+    let wrong = |what: &str| {
+        format!(
+            "{what} in the head `{}`",
+            String::from_utf8_lossy(head).trim_end()
+        )
+    };
     let mut lines = head.split(|byte| *byte == b'\n');
     let first = lines.next().unwrap_or_default();
     let mut status = 0;
@@ -196,7 +206,8 @@ fn parse_head(head: &[u8]) -> Result<Head, String> {
     let mut body = None;
     for line in lines {
         if let Some(value) = value_of(line, b"content-length:") {
-            let length = number(value).ok_or_else(|| wrong("expected a number as content-length"))?;
+            let length =
+                number(value).ok_or_else(|| wrong("expected a number as content-length"))?;
             body = Some(Body::Length(length));
         } else if let Some(value) = value_of(line, b"transfer-encoding:") {
             if !value.eq_ignore_ascii_case(b"chunked") {
@@ -207,7 +218,10 @@ fn parse_head(head: &[u8]) -> Result<Head, String> {
     }
     match body {
         Some(body) => Ok(Head { status, body }),
-        None if status == 0 => Ok(Head { status, body: Body::Done }),
+        None if status == 0 => Ok(Head {
+            status,
+            body: Body::Done,
+        }),
         None => Err(wrong("expected content-length or transfer-encoding")),
     }
 }
@@ -226,5 +240,10 @@ fn chunk_size(line: &[u8]) -> Result<usize, String> {
     std::str::from_utf8(digits.trim_ascii())
         .ok()
         .and_then(|digits| usize::from_str_radix(digits, 16).ok())
-        .ok_or_else(|| format!("expected a chunk's size, got `{}`", String::from_utf8_lossy(line)))
+        .ok_or_else(|| {
+            format!(
+                "expected a chunk's size, got `{}`",
+                String::from_utf8_lossy(line)
+            )
+        })
 }

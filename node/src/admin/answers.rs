@@ -9,18 +9,11 @@ use tollgate_crds::{Problem, Severity};
 use super::{Admin, Answer};
 
 pub(super) fn text(text: &'static str) -> Answer {
-    typed(
-        StatusCode::OK,
-        "text/plain; charset=utf-8",
-        Bytes::from_static(text.as_bytes()),
-    )
+    typed(StatusCode::OK, "text/plain; charset=utf-8", Bytes::from_static(text.as_bytes()))
 }
 
 pub(super) fn problem(status: StatusCode, message: &str) -> Answer {
-    value(
-        status,
-        &json!({"error": {"message": message, "status": status.as_u16()}}),
-    )
+    value(status, &json!({"error": {"message": message, "status": status.as_u16()}}))
 }
 
 /// Serving and able to admit.
@@ -39,31 +32,18 @@ pub(super) fn ready(admin: &Admin) -> Answer {
     problem(StatusCode::SERVICE_UNAVAILABLE, reason)
 }
 
-#[expect(
-    clippy::cast_precision_loss,
-    reason = "running requests are far below 2^52"
-)]
+#[expect(clippy::cast_precision_loss, reason = "running requests are far below 2^52")]
 pub(super) fn metrics(admin: &Admin) -> Answer {
-    admin
-        .gauges
-        .in_flight
-        .set(admin.gateway.wallet.held() as f64);
+    admin.gauges.in_flight.set(admin.gateway.wallet.held() as f64);
     let body = Bytes::from(admin.prometheus.render());
-    typed(
-        StatusCode::OK,
-        "text/plain; version=0.0.4; charset=utf-8",
-        body,
-    )
+    typed(StatusCode::OK, "text/plain; version=0.0.4; charset=utf-8", body)
 }
 
 pub(super) fn status(admin: &Admin) -> Answer {
     let config = admin.gateway.config.latest();
     let now_ms = admin.gateway.elapsed_ms();
     let backends = config.snapshot.backends.iter().map(|backend| {
-        let usable = config
-            .upstreams
-            .get(&backend.name)
-            .is_some_and(|upstream| upstream.usable(now_ms));
+        let usable = config.upstreams.get(&backend.name).is_some_and(|upstream| upstream.usable(now_ms));
         json!({"name": backend.name.to_string(), "usable": usable})
     });
     let backends: Vec<Value> = backends.collect();
@@ -85,10 +65,7 @@ fn described(problem: &Problem) -> Value {
         Severity::Rejected => "rejected",
         Severity::NotHonoured => "not honoured",
     };
-    let place = problem
-        .at
-        .as_ref()
-        .map(|place| json!({"file": place.file, "line": place.line}));
+    let place = problem.at.as_ref().map(|place| json!({"file": place.file, "line": place.line}));
     json!({
         "resource": problem.resource,
         "field": problem.field,
@@ -117,10 +94,7 @@ pub(super) fn ledger(admin: &Admin) -> Answer {
             })
         })
         .collect();
-    value(
-        StatusCode::OK,
-        &json!({"since": "start of this node", "rows": rows}),
-    )
+    value(StatusCode::OK, &json!({"since": "start of this node", "rows": rows}))
 }
 
 fn date(day: u32) -> String {
@@ -132,19 +106,10 @@ fn date(day: u32) -> String {
 
 const PATHS: [(&str, &str); 6] = [
     ("/healthz", "The process is up."),
-    (
-        "/readyz",
-        "The node serves and can admit; 503 with the reason otherwise.",
-    ),
+    ("/readyz", "The node serves and can admit; 503 with the reason otherwise."),
     ("/metrics", "Prometheus metrics."),
-    (
-        "/v1/status",
-        "Version, configuration and its problems, health of backends.",
-    ),
-    (
-        "/v1/ledger",
-        "Tokens by consumer, model, backend and day, since this node started.",
-    ),
+    ("/v1/status", "Version, configuration and its problems, health of backends."),
+    ("/v1/ledger", "Tokens by consumer, model, backend and day, since this node started."),
     ("/openapi.json", "This API, described."),
 ];
 
@@ -165,30 +130,17 @@ pub(super) fn openapi() -> Answer {
 }
 
 pub(super) fn index() -> Answer {
-    let lines: Vec<String> = PATHS
-        .iter()
-        .map(|(path, summary)| format!("{path:<15} {summary}\n"))
-        .collect();
-    typed(
-        StatusCode::OK,
-        "text/plain; charset=utf-8",
-        Bytes::from(lines.concat()),
-    )
+    let lines: Vec<String> = PATHS.iter().map(|(path, summary)| format!("{path:<15} {summary}\n")).collect();
+    typed(StatusCode::OK, "text/plain; charset=utf-8", Bytes::from(lines.concat()))
 }
 
 fn value(status: StatusCode, value: &Value) -> Answer {
-    typed(
-        status,
-        "application/json",
-        Bytes::from(format!("{value:#}\n")),
-    )
+    typed(status, "application/json", Bytes::from(format!("{value:#}\n")))
 }
 
 fn typed(status: StatusCode, content_type: &'static str, body: Bytes) -> Answer {
     let mut response = Response::new(Full::new(body));
     *response.status_mut() = status;
-    response
-        .headers_mut()
-        .insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
     response
 }

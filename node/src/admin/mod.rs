@@ -42,9 +42,7 @@ pub(crate) fn check(address: SocketAddr, token: Option<&str>) -> Result<(), Stri
 
 /// Serves until the process ends. Blocks: meant for a thread of its own.
 pub(crate) fn serve(listener: std::net::TcpListener, admin: Admin) -> std::io::Result<()> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let admin = Arc::new(admin);
     runtime.block_on(async move {
         listener.set_nonblocking(true)?;
@@ -61,9 +59,7 @@ pub(crate) fn serve(listener: std::net::TcpListener, admin: Admin) -> std::io::R
                 });
                 let mut builder = Builder::new(TokioExecutor::new());
                 builder.http1().timer(TokioTimer::new());
-                let _client_went_away = builder
-                    .serve_connection(TokioIo::new(stream), service)
-                    .await;
+                let _client_went_away = builder.serve_connection(TokioIo::new(stream), service).await;
             });
         }
     })
@@ -83,10 +79,7 @@ fn answer(admin: &Admin, request: &Request<IncomingBody>) -> Answer {
     let path = request.uri().path();
     let open = matches!(path, "/healthz" | "/readyz");
     if !open && !authorized(admin, request.headers()) {
-        return answers::problem(
-            StatusCode::UNAUTHORIZED,
-            "expected the admin token as a bearer token",
-        );
+        return answers::problem(StatusCode::UNAUTHORIZED, "expected the admin token as a bearer token");
     }
     if request.method() != Method::GET && request.method() != Method::HEAD {
         return answers::problem(StatusCode::METHOD_NOT_ALLOWED, "expected GET");
@@ -108,16 +101,9 @@ fn authorized(admin: &Admin, headers: &HeaderMap) -> bool {
     let Some(token) = &admin.token else {
         return true;
     };
-    let sent = headers
-        .get(header::AUTHORIZATION)
-        .and_then(|value| value.to_str().ok());
-    let sent = sent
-        .and_then(|value| value.strip_prefix("Bearer "))
-        .unwrap_or_default();
-    let difference = sent
-        .bytes()
-        .zip(token.bytes())
-        .fold(0, |difference, (a, b)| difference | (a ^ b));
+    let sent = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+    let sent = sent.and_then(|value| value.strip_prefix("Bearer ")).unwrap_or_default();
+    let difference = sent.bytes().zip(token.bytes()).fold(0, |difference, (a, b)| difference | (a ^ b));
     sent.len() == token.len() && difference == 0
 }
 
@@ -135,11 +121,7 @@ mod tests {
             ("0.0.0.0:1064", Some("secret"), true),
         ];
         for (address, token, expected) in cases {
-            assert_eq!(
-                check(address.parse().unwrap(), token).is_ok(),
-                expected,
-                "{address} {token:?}"
-            );
+            assert_eq!(check(address.parse().unwrap(), token).is_ok(), expected, "{address} {token:?}");
         }
     }
 }

@@ -7,10 +7,7 @@ use crate::settings::Run;
 use crate::wiring;
 
 pub(crate) fn run(settings: &Run) -> ExitCode {
-    tracing_subscriber::fmt()
-        .with_writer(std::io::stderr)
-        .with_target(false)
-        .init();
+    tracing_subscriber::fmt().with_writer(std::io::stderr).with_target(false).init();
     match wiring::run(settings) {
         Ok(()) => ExitCode::SUCCESS,
         Err(reason) => fail(&reason),

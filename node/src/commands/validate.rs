@@ -30,10 +30,6 @@ pub(crate) fn run(settings: &Validate) -> ExitCode {
         println!("{} resources, no problem", resources.len());
         ExitCode::SUCCESS
     } else {
-        fail(&format!(
-            "{} resources, {} problems",
-            resources.len(),
-            problems.len()
-        ))
+        fail(&format!("{} resources, {} problems", resources.len(), problems.len()))
     }
 }

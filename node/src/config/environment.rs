@@ -45,32 +45,18 @@ pub(crate) fn manifests(variable: Lookup<'_>, demo: SocketAddr) -> Result<Made, 
     let mut rules = rule(&exact(DEMO_MODEL), &["demo"]);
     text.push_str(&backend(
         "demo",
-        &Base {
-            https: false,
-            host: demo.ip().to_string(),
-            port: demo.port(),
-            prefix: String::new(),
-        },
+        &Base { https: false, host: demo.ip().to_string(), port: demo.port(), prefix: String::new() },
     ));
     text.push_str(&service(
         "demo",
         "OpenAI",
         None,
-        &Base {
-            https: false,
-            host: String::new(),
-            port: 0,
-            prefix: "/v1".to_owned(),
-        },
+        &Base { https: false, host: String::new(), port: 0, prefix: "/v1".to_owned() },
         &[],
     ));
 
     // Claude models go to Anthropic where it is there; all others to the first of the rest, with the next as fall-back.
-    let rest: Vec<&str> = [&openai, &azure]
-        .into_iter()
-        .flatten()
-        .map(|provider| provider.name)
-        .collect();
+    let rest: Vec<&str> = [&openai, &azure].into_iter().flatten().map(|provider| provider.name).collect();
     if let Some(anthropic) = &anthropic {
         rules.push_str(&rule(&matching("claude-.*"), &[anthropic.name]));
         if rest.is_empty() {
@@ -83,14 +69,7 @@ pub(crate) fn manifests(variable: Lookup<'_>, demo: SocketAddr) -> Result<Made, 
 
     let mut providers = Vec::new();
     for provider in [openai, azure, anthropic].into_iter().flatten() {
-        let Provider {
-            name,
-            schema,
-            version,
-            key,
-            base,
-            headers,
-        } = provider;
+        let Provider { name, schema, version, key, base, headers } = provider;
         providers.push(name);
         text.push_str(&backend(name, &base));
         text.push_str(&service(name, schema, version.as_deref(), &base, &headers));
@@ -98,10 +77,7 @@ pub(crate) fn manifests(variable: Lookup<'_>, demo: SocketAddr) -> Result<Made, 
     }
     text.push_str(ROUTE);
     text.push_str(&rules);
-    Ok(Made {
-        manifest: text,
-        providers,
-    })
+    Ok(Made { manifest: text, providers })
 }
 
 fn openai(variable: Lookup<'_>) -> Result<Option<Provider>, String> {
@@ -109,47 +85,24 @@ fn openai(variable: Lookup<'_>) -> Result<Option<Provider>, String> {
         return Ok(None);
     }
     let mut headers = Vec::new();
-    for (name, value) in [
-        ("OpenAI-Organization", "OPENAI_ORG_ID"),
-        ("OpenAI-Project", "OPENAI_PROJECT_ID"),
-    ] {
+    for (name, value) in [("OpenAI-Organization", "OPENAI_ORG_ID"), ("OpenAI-Project", "OPENAI_PROJECT_ID")] {
         if set(variable, value).is_some() {
             headers.push((name, value));
         }
     }
     let base = base(variable, "OPENAI_BASE_URL", "https://api.openai.com/v1")?;
     let key = ("APIKey", "apiKey", "OPENAI_API_KEY");
-    Ok(Some(Provider {
-        name: "openai",
-        schema: "OpenAI",
-        version: None,
-        key,
-        base,
-        headers,
-    }))
+    Ok(Some(Provider { name: "openai", schema: "OpenAI", version: None, key, base, headers }))
 }
 
 fn azure(variable: Lookup<'_>) -> Result<Option<Provider>, String> {
-    let names = [
-        "AZURE_OPENAI_ENDPOINT",
-        "AZURE_OPENAI_API_KEY",
-        "OPENAI_API_VERSION",
-    ];
-    let missing: Vec<&str> = names
-        .into_iter()
-        .filter(|name| set(variable, name).is_none())
-        .collect();
-    if set(variable, "AZURE_OPENAI_API_KEY").is_none()
-        && set(variable, "AZURE_OPENAI_ENDPOINT").is_none()
-    {
+    let names = ["AZURE_OPENAI_ENDPOINT", "AZURE_OPENAI_API_KEY", "OPENAI_API_VERSION"];
+    let missing: Vec<&str> = names.into_iter().filter(|name| set(variable, name).is_none()).collect();
+    if set(variable, "AZURE_OPENAI_API_KEY").is_none() && set(variable, "AZURE_OPENAI_ENDPOINT").is_none() {
         return Ok(None);
     }
     if !missing.is_empty() {
-        return Err(format!(
-            "Azure OpenAI needs {}; not set: {}",
-            names.join(", "),
-            missing.join(", ")
-        ));
+        return Err(format!("Azure OpenAI needs {}; not set: {}", names.join(", "), missing.join(", ")));
     }
     let base = base(variable, "AZURE_OPENAI_ENDPOINT", "")?;
     let version = set(variable, "OPENAI_API_VERSION").map(|_| "${OPENAI_API_VERSION}".to_owned());
@@ -187,27 +140,17 @@ fn set(variable: Lookup<'_>, name: &str) -> Option<String> {
 
 fn base(variable: Lookup<'_>, name: &str, default: &str) -> Result<Base, String> {
     let text = set(variable, name).unwrap_or_else(|| default.to_owned());
-    let wrong =
-        |why: &str| format!("{name}: expected an http:// or https:// URL, got `{text}` ({why})");
+    let wrong = |why: &str| format!("{name}: expected an http:// or https:// URL, got `{text}` ({why})");
     let uri: Uri = text.parse().map_err(|error| wrong(&format!("{error}")))?;
     let https = match uri.scheme_str() {
         Some("https") => true,
         Some("http") => false,
         Some(_) | None => return Err(wrong("no such scheme")),
     };
-    let host = uri
-        .host()
-        .ok_or_else(|| wrong("no host"))?
-        .trim_matches(['[', ']'])
-        .to_owned();
+    let host = uri.host().ok_or_else(|| wrong("no host"))?.trim_matches(['[', ']']).to_owned();
     let port = uri.port_u16().unwrap_or(if https { 443 } else { 80 });
     let prefix = uri.path().trim_end_matches('/').to_owned();
-    Ok(Base {
-        https,
-        host,
-        port,
-        prefix,
-    })
+    Ok(Base { https, host, port, prefix })
 }
 
 const GATEWAY: &str = "\
@@ -244,9 +187,8 @@ fn matching(pattern: &str) -> String {
 
 /// The first backend is asked first; the next ones when it fails. Long answers are normal: 10 minutes in all.
 fn rule(header: &str, backends: &[&str]) -> String {
-    let mut text = format!(
-        "  - matches: [{{headers: [{header}]}}]\n    timeouts: {{request: 10m}}\n    backendRefs:\n"
-    );
+    let mut text =
+        format!("  - matches: [{{headers: [{header}]}}]\n    timeouts: {{request: 10m}}\n    backendRefs:\n");
     for (priority, name) in backends.iter().enumerate() {
         writeln!(text, "    - {{name: {name}, priority: {priority}}}")
             .expect("writing to a string cannot fail");
@@ -255,12 +197,7 @@ fn rule(header: &str, backends: &[&str]) -> String {
 }
 
 fn backend(name: &str, base: &Base) -> String {
-    let Base {
-        https,
-        host,
-        port,
-        prefix: _,
-    } = base;
+    let Base { https, host, port, prefix: _ } = base;
     let address = match host.parse::<std::net::IpAddr>() {
         Ok(_) => format!("ip: {{address: \"{host}\", port: {port}}}"),
         Err(_) => format!("fqdn: {{hostname: \"{host}\", port: {port}}}"),
@@ -278,24 +215,14 @@ fn backend(name: &str, base: &Base) -> String {
     text
 }
 
-fn service(
-    name: &str,
-    schema: &str,
-    version: Option<&str>,
-    base: &Base,
-    headers: &[(&str, &str)],
-) -> String {
+fn service(name: &str, schema: &str, version: Option<&str>, base: &Base, headers: &[(&str, &str)]) -> String {
     let mut text = format!(
         "---\napiVersion: aigateway.envoyproxy.io/v1beta1\nkind: AIServiceBackend\nmetadata: {{name: {name}}}\nspec:\n  backendRef: {{group: gateway.envoyproxy.io, kind: Backend, name: {name}}}\n  schema:\n    name: {schema}\n"
     );
     if let Some(version) = version {
         writeln!(text, "    version: \"{version}\"").expect("writing to a string cannot fail");
     } else {
-        let prefix = if base.prefix.is_empty() {
-            "/"
-        } else {
-            &base.prefix
-        };
+        let prefix = if base.prefix.is_empty() { "/" } else { &base.prefix };
         writeln!(text, "    prefix: \"{prefix}\"").expect("writing to a string cannot fail");
     }
     if !headers.is_empty() {

@@ -22,10 +22,7 @@ pub(crate) fn read(paths: &[PathBuf]) -> Vec<File> {
                 let text = text(&path).map_err(|error| error.to_string());
                 File { path, text }
             })),
-            Err(error) => files.push(File {
-                path: path.clone(),
-                text: Err(error.to_string()),
-            }),
+            Err(error) => files.push(File { path: path.clone(), text: Err(error.to_string()) }),
         }
     }
     files
@@ -38,9 +35,8 @@ fn expand(path: &Path) -> io::Result<Vec<PathBuf>> {
     let mut found = Vec::new();
     for entry in fs::read_dir(path)? {
         let path = entry?.path();
-        let manifest = path
-            .extension()
-            .is_some_and(|ending| ["yaml", "yml", "json"].iter().any(|one| ending == *one));
+        let manifest =
+            path.extension().is_some_and(|ending| ["yaml", "yml", "json"].iter().any(|one| ending == *one));
         if manifest && path.is_file() {
             found.push(path);
         }
@@ -71,16 +67,9 @@ mod tests {
         fs::create_dir(folder.path().join("d.yaml")).unwrap();
         let missing = folder.path().join("missing.yaml");
         let files = read(&[folder.path().to_owned(), missing.clone()]);
-        let texts: Vec<_> = files
-            .iter()
-            .filter_map(|file| file.text.as_deref().ok())
-            .collect();
+        let texts: Vec<_> = files.iter().filter_map(|file| file.text.as_deref().ok()).collect();
         assert_eq!(texts, ["a.yml", "b.yaml", "c.json"]);
-        let wrong: Vec<_> = files
-            .iter()
-            .filter(|file| file.text.is_err())
-            .map(|file| &file.path)
-            .collect();
+        let wrong: Vec<_> = files.iter().filter(|file| file.text.is_err()).map(|file| &file.path).collect();
         assert_eq!(wrong, [&missing]);
     }
 }

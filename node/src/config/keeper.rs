@@ -27,14 +27,8 @@ pub(crate) struct Keeper {
 }
 
 impl Keeper {
-    pub(crate) fn new(source: Source, config: Config, gauges: Gauges) -> Self {
-        Self {
-            source,
-            config,
-            gauges,
-            upstreams: Upstreams::default(),
-            good: Good::default(),
-        }
+    pub(crate) fn new(source: Source, config: Config, gauges: Gauges, upstreams: Upstreams) -> Self {
+        Self { source, config, gauges, upstreams, good: Good::default() }
     }
 
     /// What the watcher should look at.
@@ -50,16 +44,10 @@ impl Keeper {
         let texts = match &self.source {
             Source::Files(paths) => files::read(paths)
                 .into_iter()
-                .map(|file| Text {
-                    name: file.path.display().to_string(),
-                    text: file.text,
-                })
+                .map(|file| Text { name: file.path.display().to_string(), text: file.text })
                 .collect(),
             Source::Made(manifest) => {
-                vec![Text {
-                    name: "environment".to_owned(),
-                    text: Ok(manifest.clone()),
-                }]
+                vec![Text { name: "environment".to_owned(), text: Ok(manifest.clone()) }]
             }
         };
         let variable = |name: &str| std::env::var(name).ok();
@@ -85,9 +73,7 @@ impl Keeper {
         let number = self.config.latest().revision + 1;
         #[expect(clippy::cast_precision_loss, reason = "both stay far below 2^52")]
         {
-            self.gauges
-                .config_problems
-                .set((revision.problems.len() + unusable.len()) as f64);
+            self.gauges.config_problems.set((revision.problems.len() + unusable.len()) as f64);
             self.gauges.config_revision.set(number as f64);
         }
         tracing::info!(

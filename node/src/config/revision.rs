@@ -31,11 +31,7 @@ pub(crate) struct Revision {
 }
 
 /// Makes the next revision.
-pub(crate) fn revise(
-    good: &Good,
-    texts: &[Text],
-    variable: &dyn Fn(&str) -> Option<String>,
-) -> Revision {
+pub(crate) fn revise(good: &Good, texts: &[Text], variable: &dyn Fn(&str) -> Option<String>) -> Revision {
     let mut problems = Vec::new();
     let mut written: BTreeMap<String, Vec<Arc<Loaded>>> = BTreeMap::new();
     let mut kept_back = 0;
@@ -53,23 +49,12 @@ pub(crate) fn revise(
     let (snapshot, found) = compile(&order, &written);
     let rejected = rejected(&found);
     let swapped = go_back(good, &mut written, &rejected);
-    let snapshot = if swapped == 0 {
-        snapshot
-    } else {
-        compile(&order, &written).0
-    };
+    let snapshot = if swapped == 0 { snapshot } else { compile(&order, &written).0 };
     kept_back += swapped;
     problems.extend(found);
 
-    let good = Good {
-        files: remember(good, &written, &rejected),
-    };
-    Revision {
-        snapshot,
-        problems,
-        good,
-        kept_back,
-    }
+    let good = Good { files: remember(good, &written, &rejected) };
+    Revision { snapshot, problems, good, kept_back }
 }
 
 fn read(file: &Text, variable: &dyn Fn(&str) -> Option<String>) -> (Vec<Loaded>, Vec<Problem>) {
@@ -82,10 +67,7 @@ fn read(file: &Text, variable: &dyn Fn(&str) -> Option<String>) -> (Vec<Loaded>,
                 value: reason.clone(),
                 expected: "a file that can be read".to_owned(),
                 severity: Severity::Rejected,
-                at: Some(Place {
-                    file: file.name.clone(),
-                    line: 1,
-                }),
+                at: Some(Place { file: file.name.clone(), line: 1 }),
             };
             (Vec::new(), vec![problem])
         }
@@ -100,16 +82,12 @@ fn mend(
     before: &BTreeMap<String, Arc<Loaded>>,
 ) -> (Vec<Arc<Loaded>>, usize) {
     let rejected = rejected(problems);
-    let unnamed = rejected
-        .iter()
-        .any(|name| !before.contains_key(name) && loaded.iter().all(|one| key(one) != *name));
+    let unnamed =
+        rejected.iter().any(|name| !before.contains_key(name) && loaded.iter().all(|one| key(one) != *name));
     let mut kept = 0;
     let mut serving: Vec<Arc<Loaded>> = Vec::with_capacity(loaded.len());
     for one in loaded {
-        match before
-            .get(&key(&one))
-            .filter(|_| rejected.contains(&key(&one)))
-        {
+        match before.get(&key(&one)).filter(|_| rejected.contains(&key(&one))) {
             Some(last_good) => {
                 kept += 1;
                 serving.push(Arc::clone(last_good));
@@ -139,9 +117,7 @@ fn go_back(
             continue;
         };
         for one in resources {
-            let last_good = before
-                .get(&key(one))
-                .filter(|_| rejected.contains(&key(one)));
+            let last_good = before.get(&key(one)).filter(|_| rejected.contains(&key(one)));
             if let Some(last_good) = last_good.filter(|last_good| last_good.json != one.json) {
                 *one = Arc::clone(last_good);
                 swapped += 1;
@@ -163,9 +139,7 @@ fn remember(
         let mut remembered = BTreeMap::new();
         for one in resources {
             let name = key(one);
-            let last_good = before
-                .and_then(|before| before.get(&name))
-                .filter(|_| rejected.contains(&name));
+            let last_good = before.and_then(|before| before.get(&name)).filter(|_| rejected.contains(&name));
             if last_good.is_some() || !rejected.contains(&name) {
                 remembered.insert(name, Arc::clone(last_good.unwrap_or(one)));
             }
@@ -175,21 +149,13 @@ fn remember(
     files
 }
 
-fn compile(
-    order: &[&str],
-    written: &BTreeMap<String, Vec<Arc<Loaded>>>,
-) -> (Snapshot, Vec<Problem>) {
-    let all: Vec<Arc<Loaded>> = order
-        .iter()
-        .flat_map(|file| written[*file].iter().cloned())
-        .collect();
+fn compile(order: &[&str], written: &BTreeMap<String, Vec<Arc<Loaded>>>) -> (Snapshot, Vec<Problem>) {
+    let all: Vec<Arc<Loaded>> = order.iter().flat_map(|file| written[*file].iter().cloned()).collect();
     tollgate_crds::compile(&all)
 }
 
 fn rejected(problems: &[Problem]) -> BTreeSet<String> {
-    let rejected = problems
-        .iter()
-        .filter(|problem| problem.severity == Severity::Rejected);
+    let rejected = problems.iter().filter(|problem| problem.severity == Severity::Rejected);
     rejected.map(|problem| problem.resource.clone()).collect()
 }
 

@@ -34,9 +34,8 @@ impl Watcher {
             .spawn(move || {
                 let mut before = fingerprint(keeper.paths());
                 loop {
-                    let event = runtime.block_on(async {
-                        tokio::time::timeout(EVEN_IF_QUIET, changes.recv()).await
-                    });
+                    let event =
+                        runtime.block_on(async { tokio::time::timeout(EVEN_IF_QUIET, changes.recv()).await });
                     if matches!(event, Ok(None)) {
                         return; // The watcher was dropped.
                     }
@@ -62,9 +61,7 @@ fn notifier(paths: &[PathBuf], tell: mpsc::Sender<()>) -> Option<notify::Recomme
             let _full_means_already_told = tell.try_send(());
         }
     });
-    let mut watcher = created
-        .map_err(|error| tracing::error!(%error, "files are not watched"))
-        .ok()?;
+    let mut watcher = created.map_err(|error| tracing::error!(%error, "files are not watched")).ok()?;
     let folders: BTreeSet<&Path> = paths.iter().map(|path| folder(path)).collect();
     for folder in folders {
         if let Err(error) = watcher.watch(folder, RecursiveMode::NonRecursive) {
@@ -78,15 +75,10 @@ fn folder(path: &Path) -> &Path {
     if path.is_dir() {
         return path;
     }
-    path.parent()
-        .filter(|parent| !parent.as_os_str().is_empty())
-        .unwrap_or(Path::new("."))
+    path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 /// What a change is told by: the texts themselves. Manifests are small, and time stamps lie.
 fn fingerprint(paths: &[PathBuf]) -> Vec<(PathBuf, Result<String, String>)> {
-    super::read_files(paths)
-        .into_iter()
-        .map(|file| (file.path, file.text))
-        .collect()
+    super::read_files(paths).into_iter().map(|file| (file.path, file.text)).collect()
 }

@@ -27,7 +27,11 @@ const MOST_H2_STREAMS: u32 = 1_024;
 const MOST_HEADER_BYTES: u32 = 64 * 1024;
 
 /// Serves a connection to its end.
-pub(crate) async fn serve(stream: TcpStream, peer: SocketAddr, port: Option<u16>, lobby: Lobby) {
+pub(crate) async fn serve(stream: std::net::TcpStream, peer: SocketAddr, port: Option<u16>, lobby: Lobby) {
+    // Registered with the worker that it lives on from now.
+    let Ok(stream) = TcpStream::from_std(stream) else {
+        return;
+    };
     let ended = match lobby.certificates.server_config() {
         Some(config) if begins_tls(&stream).await => {
             let acceptor = tokio_rustls::TlsAcceptor::from(config);
@@ -60,19 +64,12 @@ async fn converse(
     let service = service_fn(move |request: Request<IncomingBody>| {
         let gateway = std::sync::Arc::clone(&gateway);
         async move {
-            let incoming = Incoming {
-                request,
-                peer,
-                port,
-            };
+            let incoming = Incoming { request, peer, port };
             Ok::<_, std::convert::Infallible>(request::answer(&gateway, incoming).await)
         }
     });
     let mut builder = Builder::new(TokioExecutor::new());
-    builder
-        .http1()
-        .timer(TokioTimer::new())
-        .header_read_timeout(HEAD_TIMEOUT);
+    builder.http1().timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT);
     builder
         .http2()
         .timer(TokioTimer::new())

@@ -6,6 +6,7 @@
 
 mod connection;
 mod tls;
+mod workers;
 
 use std::collections::BTreeMap;
 use std::io;
@@ -20,7 +21,8 @@ use crate::config::Active;
 use crate::gateway::Gateway;
 use crate::tasks::Spawner;
 
-pub(crate) use tls::Certificates;
+use tls::Certificates;
+pub(crate) use workers::{Workers, index as worker_index};
 
 /// Open client connections; more wait to be accepted.
 const MOST_CONNECTIONS: usize = 16_384;
@@ -36,6 +38,7 @@ const RECONCILE_EVERY: Duration = Duration::from_millis(200);
 pub(crate) struct Lobby {
     pub(crate) gateway: Arc<Gateway>,
     pub(crate) certificates: Certificates,
+    pub(crate) workers: Workers,
     pub(crate) spawner: Spawner,
     /// True from SIGTERM on.
     pub(crate) draining: watch::Receiver<bool>,
@@ -45,13 +48,16 @@ pub(crate) struct Lobby {
 impl Lobby {
     pub(crate) fn new(
         gateway: Arc<Gateway>,
-        certificates: Certificates,
+        workers: Workers,
         spawner: Spawner,
         draining: watch::Receiver<bool>,
     ) -> Self {
+        let certificates = Certificates::default();
+        certificates.load(&gateway.config.latest().snapshot);
         Self {
             gateway,
             certificates,
+            workers,
             spawner,
             draining,
             seats: Arc::new(Semaphore::new(MOST_CONNECTIONS)),
@@ -61,11 +67,8 @@ impl Lobby {
 
 /// Binds an address. `SO_REUSEADDR`, so that a restart need not wait for old connections to fade.
 pub(crate) fn bind(address: SocketAddr) -> io::Result<TcpListener> {
-    let socket = if address.is_ipv4() {
-        tokio::net::TcpSocket::new_v4()?
-    } else {
-        tokio::net::TcpSocket::new_v6()?
-    };
+    let socket =
+        if address.is_ipv4() { tokio::net::TcpSocket::new_v4()? } else { tokio::net::TcpSocket::new_v6()? };
     socket.set_reuseaddr(true)?;
     socket.bind(address)?;
     socket.listen(BACKLOG)
@@ -89,11 +92,13 @@ pub(crate) async fn serve(
             tokio::time::sleep(ACCEPT_PAUSE).await;
             continue;
         };
+        let Ok(stream) = stream.into_std() else { continue };
         let lobby_of_connection = lobby.clone();
-        lobby.spawner.spawn("connection", async move {
+        let task = async move {
             connection::serve(stream, peer, port, lobby_of_connection).await;
             drop(seat);
-        });
+        };
+        lobby.spawner.spawn_on(lobby.workers.next(), "connection", task);
     }
 }
 
@@ -101,10 +106,7 @@ async fn accept(
     listener: &TcpListener,
     seats: &Arc<Semaphore>,
 ) -> io::Result<(TcpStream, SocketAddr, tokio::sync::OwnedSemaphorePermit)> {
-    let seat = Arc::clone(seats)
-        .acquire_owned()
-        .await
-        .map_err(io::Error::other)?;
+    let seat = Arc::clone(seats).acquire_owned().await.map_err(io::Error::other)?;
     let (stream, peer) = listener.accept().await?;
     // Without this, the last chunk of a stream waits for the client's delayed acknowledgement: 40 ms.
     stream.set_nodelay(true)?;
@@ -150,10 +152,9 @@ pub(crate) async fn follow_gateways(main: SocketAddr, ports: Ports, lobby: Lobby
                         let (close, closed) = watch::channel(false);
                         open.insert(port, close);
                         tracing::info!(%address, port, "listening for a Gateway");
-                        lobby.spawner.spawn(
-                            "gateway port",
-                            serve(listener, Some(port), lobby.clone(), closed),
-                        );
+                        lobby
+                            .spawner
+                            .spawn("gateway port", serve(listener, Some(port), lobby.clone(), closed));
                     }
                     Err(error) => {
                         tracing::error!(%address, port, %error, "the Gateway's port can't be opened; it is served on the main address only");
@@ -170,11 +171,7 @@ pub(crate) async fn follow_gateways(main: SocketAddr, ports: Ports, lobby: Lobby
 }
 
 fn wanted_ports(config: &Active, main_port: u16) -> Vec<u16> {
-    let ports = config
-        .snapshot
-        .listeners
-        .iter()
-        .map(|listener| listener.port);
+    let ports = config.snapshot.listeners.iter().map(|listener| listener.port);
     let mut ports: Vec<u16> = ports.filter(|port| *port != main_port).collect();
     ports.sort_unstable();
     ports.dedup();

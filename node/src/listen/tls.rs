@@ -32,10 +32,7 @@ impl Certificates {
         for listener in &snapshot.listeners {
             for certificate in &listener.certificates {
                 match certified(certificate) {
-                    Ok(key) => keys.add(
-                        listener.hostname.as_ref().map(ToString::to_string),
-                        Arc::new(key),
-                    ),
+                    Ok(key) => keys.add(listener.hostname.as_ref().map(ToString::to_string), Arc::new(key)),
                     Err(reason) => {
                         tracing::error!(gateway = %listener.gateway, listener = listener.name, "certificate: {reason}");
                     }
@@ -57,9 +54,7 @@ fn server_config(keys: ByName) -> Option<Arc<ServerConfig>> {
         .with_safe_default_protocol_versions()
         .map_err(|error| tracing::error!(%error, "TLS can't be served"))
         .ok()?;
-    let mut config = builder
-        .with_no_client_auth()
-        .with_cert_resolver(Arc::new(keys));
+    let mut config = builder.with_no_client_auth().with_cert_resolver(Arc::new(keys));
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     Some(Arc::new(config))
 }

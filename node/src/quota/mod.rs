@@ -21,10 +21,7 @@ impl Books {
     /// Books one settlement.
     pub(crate) fn settle(&self, settlement: Settlement) {
         let shard = &self.shards[shard_of_this_thread()];
-        shard
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .settle(settlement);
+        shard.lock().unwrap_or_else(PoisonError::into_inner).settle(settlement);
     }
 
     /// The whole ledger as it is now.

@@ -65,40 +65,26 @@ pub(crate) fn asked(method: &Method, path: &str) -> Result<Asked, Refusal> {
     };
     let rest = strip_version(strip_version(rest));
     let (expected, asked) = match rest {
-        "/chat/completions" if !anthropic => {
-            (Method::POST, Asked::Model(Endpoint::ChatCompletions))
-        }
+        "/chat/completions" if !anthropic => (Method::POST, Asked::Model(Endpoint::ChatCompletions)),
         "/completions" if !anthropic => (Method::POST, Asked::Model(Endpoint::Completions)),
         "/embeddings" if !anthropic => (Method::POST, Asked::Model(Endpoint::Embeddings)),
         "/responses" if !anthropic => (Method::POST, Asked::Model(Endpoint::Responses)),
         "/messages" => (Method::POST, Asked::Model(Endpoint::Messages)),
-        "/models" => (
-            Method::GET,
-            Asked::Models {
-                anthropic,
-                one: None,
-            },
-        ),
+        "/models" => (Method::GET, Asked::Models { anthropic, one: None }),
         _ => match rest.strip_prefix("/models/") {
             Some(one) if !one.is_empty() => {
                 let one = Some(percent_decode(one));
                 (Method::GET, Asked::Models { anthropic, one })
             }
             Some(_) | None => {
-                return Err(Refusal::UnknownPath {
-                    path: path.to_owned(),
-                });
+                return Err(Refusal::UnknownPath { path: path.to_owned() });
             }
         },
     };
     if *method == expected || (expected == Method::GET && *method == Method::HEAD) {
         Ok(asked)
     } else {
-        Err(Refusal::WrongMethod {
-            got: method.to_string(),
-            path: path.to_owned(),
-            expected,
-        })
+        Err(Refusal::WrongMethod { got: method.to_string(), path: path.to_owned(), expected })
     }
 }
 
@@ -112,9 +98,7 @@ pub(crate) async fn read(
     let (mut head, body) = incoming.request.into_parts();
     refuse_encoded(&head.headers)?;
     let collected = tokio::time::timeout(BODY_TIMEOUT, collect(body, limits.body_bytes)).await;
-    let body = collected.map_err(|_| Refusal::BodyTimeout {
-        timeout: BODY_TIMEOUT,
-    })??;
+    let body = collected.map_err(|_| Refusal::BodyTimeout { timeout: BODY_TIMEOUT })??;
     trail.request_bytes = body.len();
 
     let peek = tollgate_api::peek::peek(endpoint, &body).map_err(Refusal::Malformed)?;
@@ -122,22 +106,13 @@ pub(crate) async fn read(
     trail.streamed = peek.stream;
     set_model(&mut head.headers, &peek.model)?;
     let host = host(&head);
-    Ok(Accepted {
-        endpoint,
-        headers: head.headers,
-        host,
-        port: incoming.port,
-        body,
-        peek,
-    })
+    Ok(Accepted { endpoint, headers: head.headers, host, port: incoming.port, body, peek })
 }
 
 /// The host that the client addressed, without its port, in lower case.
 pub(crate) fn host(head: &http::request::Parts) -> String {
     let named = head.uri.authority().map(http::uri::Authority::as_str);
-    let named = named
-        .or_else(|| head.headers.get(header::HOST)?.to_str().ok())
-        .unwrap_or_default();
+    let named = named.or_else(|| head.headers.get(header::HOST)?.to_str().ok()).unwrap_or_default();
     let without_port = match named.rfind(':') {
         Some(colon) if !named[colon..].contains(']') => &named[..colon],
         Some(_) | None => named,
@@ -149,14 +124,9 @@ pub(crate) fn host(head: &http::request::Parts) -> String {
 pub(crate) fn dialect(asked: &Result<Asked, Refusal>, headers: &HeaderMap) -> Dialect {
     match asked {
         Ok(Asked::Model(endpoint)) => endpoint.dialect(),
-        Ok(Asked::Models {
-            anthropic: true, ..
-        }) => Dialect::Anthropic,
+        Ok(Asked::Models { anthropic: true, .. }) => Dialect::Anthropic,
         // Both dialects list models under one path; only Anthropic's clients send this header.
-        Ok(Asked::Models {
-            anthropic: false, ..
-        })
-        | Err(_) => {
+        Ok(Asked::Models { anthropic: false, .. }) | Err(_) => {
             if headers.contains_key("anthropic-version") {
                 Dialect::Anthropic
             } else {
@@ -179,10 +149,7 @@ fn percent_decode(text: &str) -> String {
     let mut at = 0;
     while at < bytes.len() {
         let escaped = (bytes[at] == b'%')
-            .then(|| {
-                text.get(at + 1..at + 3)
-                    .and_then(|hex| u8::from_str_radix(hex, 16).ok())
-            })
+            .then(|| text.get(at + 1..at + 3).and_then(|hex| u8::from_str_radix(hex, 16).ok()))
             .flatten();
         decoded.push(escaped.unwrap_or(bytes[at]));
         at += if escaped.is_some() { 3 } else { 1 };
@@ -192,18 +159,17 @@ fn percent_decode(text: &str) -> String {
 
 /// A model name that no header can hold can match no rule either.
 fn set_model(headers: &mut HeaderMap, model: &str) -> Result<(), Refusal> {
-    let value = HeaderValue::from_str(model).map_err(|_| Refusal::UnknownModel {
-        model: model.escape_default().to_string(),
-    })?;
+    let value = HeaderValue::from_str(model)
+        .map_err(|_| Refusal::UnknownModel { model: model.escape_default().to_string() })?;
     headers.insert(MODEL_HEADER, value);
     Ok(())
 }
 
 fn refuse_encoded(headers: &HeaderMap) -> Result<(), Refusal> {
     match headers.get(header::CONTENT_ENCODING) {
-        Some(encoding) if encoding != "identity" => Err(Refusal::EncodedBody {
-            encoding: String::from_utf8_lossy(encoding.as_bytes()).into_owned(),
-        }),
+        Some(encoding) if encoding != "identity" => {
+            Err(Refusal::EncodedBody { encoding: String::from_utf8_lossy(encoding.as_bytes()).into_owned() })
+        }
         Some(_) | None => Ok(()),
     }
 }
@@ -218,11 +184,7 @@ async fn collect(mut body: IncomingBody, limit: usize) -> Result<Bytes, Refusal>
         return Ok(Bytes::new());
     };
     let Some(second) = next_data(&mut body).await? else {
-        return if first.len() > limit {
-            Err(Refusal::TooLarge { limit })
-        } else {
-            Ok(first)
-        };
+        return if first.len() > limit { Err(Refusal::TooLarge { limit }) } else { Ok(first) };
     };
 
     let mut whole = BytesMut::with_capacity(announced.max(first.len() + second.len()));
@@ -243,9 +205,7 @@ async fn next_data(body: &mut IncomingBody) -> Result<Option<Bytes>, Refusal> {
         return Ok(None);
     }
     while let Some(frame) = body.frame().await {
-        let frame = frame.map_err(|error| Refusal::BrokenBody {
-            reason: error.to_string(),
-        })?;
+        let frame = frame.map_err(|error| Refusal::BrokenBody { reason: error.to_string() })?;
         if let Ok(data) = frame.into_data() {
             return Ok(Some(data));
         }

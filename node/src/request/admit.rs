@@ -9,11 +9,7 @@ use super::refusal::Refusal;
 use super::route::Plan;
 
 /// Reserves for the plan. The hold ends settled or released, whatever becomes of the request.
-pub(crate) fn reserve(
-    wallet: &Arc<Wallet>,
-    _plan: &Plan,
-    accepted: &Accepted,
-) -> Result<Hold, Refusal> {
+pub(crate) fn reserve(wallet: &Arc<Wallet>, _plan: &Plan, accepted: &Accepted) -> Result<Hold, Refusal> {
     let need = Need {
         input_tokens_bound: u64::try_from(accepted.body.len()).unwrap_or(u64::MAX),
         output_tokens_bound: accepted.peek.output_cap,

@@ -78,10 +78,7 @@ pub(crate) async fn first_byte(
     trail: &mut Trail,
 ) -> Result<Reply, Refusal> {
     gateway.retries.earn();
-    let deadline = plan
-        .rule
-        .request_timeout
-        .map(|timeout| trail.started + timeout);
+    let deadline = plan.rule.request_timeout.map(|timeout| trail.started + timeout);
     let mut tried = vec![false; plan.rule.candidates.len()];
     let mut last: Option<Failed> = None;
     for attempt in 0..MOST_ATTEMPTS {
@@ -103,13 +100,7 @@ pub(crate) async fn first_byte(
         }
         tried[index] = true;
         trail.attempt(&plan.rule, index, accepted);
-        let one = Attempt {
-            gateway,
-            plan,
-            accepted,
-            index,
-            deadline,
-        };
+        let one = Attempt { gateway, plan, accepted, index, deadline };
         match one.carry_out(hold.output_cap(), trail).await {
             Ok(reply) => return Ok(reply),
             Err(failed) => last = Some(failed),
@@ -117,28 +108,18 @@ pub(crate) async fn first_byte(
     }
     Err(match last {
         Some(failed) => failed.refusal,
-        None => Refusal::NoBackend {
-            route: plan.rule.route.to_string(),
-        },
+        None => Refusal::NoBackend { route: plan.rule.route.to_string() },
     })
 }
 
 fn choose(gateway: &Gateway, plan: &Plan, tried: &[bool]) -> Option<usize> {
     let now_ms = gateway.elapsed_ms();
-    let standing = plan
-        .rule
-        .candidates
-        .iter()
-        .zip(tried)
-        .map(|(candidate, tried)| Standing {
-            priority: candidate.priority,
-            weight: candidate.weight,
-            usable: plan
-                .config
-                .upstream(candidate)
-                .is_some_and(|upstream| upstream.usable(now_ms)),
-            tried: *tried,
-        });
+    let standing = plan.rule.candidates.iter().zip(tried).map(|(candidate, tried)| Standing {
+        priority: candidate.priority,
+        weight: candidate.weight,
+        usable: plan.config.upstream(candidate).is_some_and(|upstream| upstream.usable(now_ms)),
+        tried: *tried,
+    });
     choice::next(standing, rand::random())
 }
 
@@ -159,24 +140,18 @@ struct Attempt<'a> {
 impl Attempt<'_> {
     async fn carry_out(&self, output_cap: Option<u64>, trail: &mut Trail) -> Result<Reply, Failed> {
         let candidate = self.candidate();
-        let prepared =
-            translate::prepare(self.accepted, candidate, output_cap).map_err(Failed::for_good)?;
-        let upstream = self
-            .plan
-            .config
-            .upstream(candidate)
-            .ok_or_else(|| self.unreachable("it is not usable"))?;
+        let prepared = translate::prepare(self.accepted, candidate, output_cap).map_err(Failed::for_good)?;
+        let upstream =
+            self.plan.config.upstream(candidate).ok_or_else(|| self.unreachable("it is not usable"))?;
         let endpoint = self.endpoint(upstream)?;
-        let uri = endpoint
-            .uri(&prepared.path)
-            .map_err(|_| self.unreachable("its address makes no URI"))?;
+        let uri = endpoint.uri(&prepared.path).map_err(|_| self.unreachable("its address makes no URI"))?;
         let mut request = Request::new(prepared.body.into());
         *request.method_mut() = http::Method::POST;
         *request.uri_mut() = uri;
         *request.headers_mut() = prepared.headers;
 
         let limit = self.limit();
-        let answered = within(limit, endpoint.client.request(request)).await;
+        let answered = within(limit, endpoint.client().request(request)).await;
         let response = match answered {
             Some(Ok(response)) => response,
             Some(Err(error)) => {
@@ -195,9 +170,7 @@ impl Attempt<'_> {
         if response.status().is_success() {
             self.read(response, endpoint, &prepared.replies).await
         } else {
-            Err(self
-                .refused(response, endpoint, &prepared.replies, trail)
-                .await)
+            Err(self.refused(response, endpoint, &prepared.replies, trail).await)
         }
     }
 
@@ -215,9 +188,8 @@ impl Attempt<'_> {
             Mode::Stream => {
                 let mut ready = Vec::new();
                 while ready.is_empty() {
-                    let frame = within(self.limit(), body.frame())
-                        .await
-                        .ok_or_else(|| self.timed_out(endpoint))?;
+                    let frame =
+                        within(self.limit(), body.frame()).await.ok_or_else(|| self.timed_out(endpoint))?;
                     match frame {
                         Some(Ok(frame)) => {
                             let Ok(data) = frame.into_data() else {
@@ -244,16 +216,11 @@ impl Attempt<'_> {
                 Content::Flowing(ready, body)
             }
             Mode::Collect => {
-                let collected =
-                    within(self.limit(), Limited::new(body, COLLECT_LIMIT).collect()).await;
+                let collected = within(self.limit(), Limited::new(body, COLLECT_LIMIT).collect()).await;
                 let collected = collected.ok_or_else(|| self.timed_out(endpoint))?;
-                let whole = collected
-                    .map_err(|_| self.broken(endpoint, "it broke off"))?
-                    .to_bytes();
+                let whole = collected.map_err(|_| self.broken(endpoint, "it broke off"))?.to_bytes();
                 let mut ready = Vec::new();
-                let read = reading
-                    .feed(whole, &mut ready)
-                    .and_then(|()| reading.finish(&mut ready));
+                let read = reading.feed(whole, &mut ready).and_then(|()| reading.finish(&mut ready));
                 read.map_err(|error| self.broken(endpoint, &error.message))?;
                 Content::Whole(ready)
             }
@@ -263,13 +230,7 @@ impl Attempt<'_> {
     }
 
     fn reply(&self, head: Parts, reading: Reading, content: Content) -> Reply {
-        Reply {
-            head,
-            reading,
-            content,
-            deadline: self.deadline,
-            idle: self.plan.rule.stream_idle_timeout,
-        }
+        Reply { head, reading, content, deadline: self.deadline, idle: self.plan.rule.stream_idle_timeout }
     }
 
     /// The upstream said no: keep its words, in the client's dialect, and what they mean for its health.
@@ -285,9 +246,7 @@ impl Attempt<'_> {
         let again = match status.as_u16() {
             429 => {
                 let pause = pause_asked(response.headers()).unwrap_or_default();
-                endpoint
-                    .breaker
-                    .rest(now_ms, u64::try_from(pause.as_millis()).unwrap_or(u64::MAX));
+                endpoint.breaker.rest(now_ms, u64::try_from(pause.as_millis()).unwrap_or(u64::MAX));
                 Again::Elsewhere
             }
             408 | 500 | 502 | 503 | 504 | 529 => {
@@ -300,25 +259,12 @@ impl Attempt<'_> {
             }
         };
         let (head, body) = response.into_parts();
-        let collected = within(
-            Some(ERROR_TIMEOUT),
-            Limited::new(body, ERROR_LIMIT).collect(),
-        )
-        .await;
-        let body = collected
-            .and_then(Result::ok)
-            .map(http_body_util::Collected::to_bytes)
-            .unwrap_or_default();
+        let collected = within(Some(ERROR_TIMEOUT), Limited::new(body, ERROR_LIMIT).collect()).await;
+        let body =
+            collected.and_then(Result::ok).map(http_body_util::Collected::to_bytes).unwrap_or_default();
         let body = replies.error(status, body, trail.request_id());
         let headers = Box::new(error_headers(&head.headers));
-        Failed {
-            refusal: Refusal::Upstream {
-                status,
-                headers,
-                body,
-            },
-            again,
-        }
+        Failed { refusal: Refusal::Upstream { status, headers, body }, again }
     }
 
     fn endpoint<'u>(&self, upstream: &'u Upstream) -> Result<&'u Endpoint, Failed> {
@@ -335,61 +281,32 @@ impl Attempt<'_> {
     /// How long this attempt may wait for the upstream's next sign of life.
     fn limit(&self) -> Option<Duration> {
         let rule = &self.plan.rule;
-        let left = self
-            .deadline
-            .map(|deadline| deadline.saturating_duration_since(Instant::now()));
-        let idle = rule
-            .stream_idle_timeout
-            .filter(|_| self.accepted.peek.stream);
-        [left, rule.attempt_timeout, idle]
-            .into_iter()
-            .flatten()
-            .min()
+        let left = self.deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+        let idle = rule.stream_idle_timeout.filter(|_| self.accepted.peek.stream);
+        [left, rule.attempt_timeout, idle].into_iter().flatten().min()
     }
 
     fn timed_out(&self, endpoint: &Endpoint) -> Failed {
         endpoint.breaker.failed(self.gateway.elapsed_ms());
-        let out_of_time = self
-            .deadline
-            .is_some_and(|deadline| deadline <= Instant::now());
-        let timeout = if out_of_time {
-            self.plan.rule.request_timeout
-        } else {
-            self.limit()
-        };
+        let out_of_time = self.deadline.is_some_and(|deadline| deadline <= Instant::now());
+        let timeout = if out_of_time { self.plan.rule.request_timeout } else { self.limit() };
         Failed {
             refusal: Refusal::UpstreamTimeout {
                 backend: self.backend(),
                 timeout: timeout.unwrap_or_default(),
             },
-            again: if out_of_time {
-                Again::Never
-            } else {
-                Again::Elsewhere
-            },
+            again: if out_of_time { Again::Never } else { Again::Elsewhere },
         }
     }
 
     fn broken(&self, endpoint: &Endpoint, reason: &str) -> Failed {
         endpoint.breaker.failed(self.gateway.elapsed_ms());
-        let refusal = Refusal::BrokenAnswer {
-            backend: self.backend(),
-            reason: reason.to_owned(),
-        };
-        Failed {
-            refusal,
-            again: Again::Anywhere,
-        }
+        let refusal = Refusal::BrokenAnswer { backend: self.backend(), reason: reason.to_owned() };
+        Failed { refusal, again: Again::Anywhere }
     }
 
     fn unreachable(&self, reason: &'static str) -> Failed {
-        Failed {
-            refusal: Refusal::Unreachable {
-                backend: self.backend(),
-                reason,
-            },
-            again: Again::Anywhere,
-        }
+        Failed { refusal: Refusal::Unreachable { backend: self.backend(), reason }, again: Again::Anywhere }
     }
 
     fn backend(&self) -> String {
@@ -399,10 +316,7 @@ impl Attempt<'_> {
 
 impl Failed {
     fn for_good(refusal: Refusal) -> Self {
-        Self {
-            refusal,
-            again: Again::Never,
-        }
+        Self { refusal, again: Again::Never }
     }
 }
 
@@ -414,9 +328,7 @@ async fn within<T>(limit: Option<Duration>, future: impl Future<Output = T>) -> 
 }
 
 fn is_event_stream(headers: &HeaderMap) -> bool {
-    let content_type = headers
-        .get(header::CONTENT_TYPE)
-        .and_then(|value| value.to_str().ok());
+    let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
     content_type.is_some_and(|value| value.trim_start().starts_with("text/event-stream"))
 }
 
@@ -424,10 +336,7 @@ fn is_event_stream(headers: &HeaderMap) -> bool {
 fn error_headers(headers: &HeaderMap) -> HeaderMap {
     let mut kept = HeaderMap::new();
     for (name, value) in headers {
-        if is_told_to_clients(name)
-            && *name != header::CONTENT_TYPE
-            && *name != header::CONTENT_LENGTH
-        {
+        if is_told_to_clients(name) && *name != header::CONTENT_TYPE && *name != header::CONTENT_LENGTH {
             kept.append(name.clone(), value.clone());
         }
     }

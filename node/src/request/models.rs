@@ -18,29 +18,20 @@ pub(crate) fn list(
 ) -> Result<Response<ReplyBody>, Refusal> {
     let config = gateway.config.latest();
     let (head, _body) = incoming.request.into_parts();
-    let models = config
-        .snapshot
-        .routes
-        .models(&accept::host(&head), incoming.port);
+    let models = config.snapshot.routes.models(&accept::host(&head), incoming.port);
     let body = match one {
         None => {
             let query = head.uri.query().unwrap_or_default();
             tollgate_api::models::list(dialect, &models, query).map_err(Refusal::BadQuery)?
         }
-        Some(id) => tollgate_api::models::one(dialect, &models, id).ok_or_else(|| {
-            Refusal::UnknownModel {
-                model: id.to_owned(),
-            }
-        })?,
+        Some(id) => tollgate_api::models::one(dialect, &models, id)
+            .ok_or_else(|| Refusal::UnknownModel { model: id.to_owned() })?,
     };
     Ok(json(body))
 }
 
 fn json(body: Bytes) -> Response<ReplyBody> {
     let mut response = Response::new(ReplyBody::whole(body));
-    response.headers_mut().insert(
-        header::CONTENT_TYPE,
-        HeaderValue::from_static("application/json"),
-    );
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     response
 }

@@ -79,12 +79,7 @@ impl Refusal {
     pub(crate) fn into_response(self, dialect: Dialect, trail: &mut Trail) -> Response<ReplyBody> {
         trail.refused(&self);
         let retry = self.retry();
-        let (status, headers, body) = if let Self::Upstream {
-            status,
-            headers,
-            body,
-        } = self
-        {
+        let (status, headers, body) = if let Self::Upstream { status, headers, body } = self {
             (status, *headers, body)
         } else {
             let error = self.into_error();
@@ -95,17 +90,11 @@ impl Refusal {
         *response.status_mut() = status;
         *response.headers_mut() = headers;
         let headers = response.headers_mut();
-        headers.insert(
-            header::CONTENT_TYPE,
-            HeaderValue::from_static("application/json"),
-        );
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
         match retry {
             Retry::AsTheStatusSays => {}
             Retry::After(after) => {
-                headers.insert(
-                    header::RETRY_AFTER,
-                    HeaderValue::from(after.as_secs().max(1)),
-                );
+                headers.insert(header::RETRY_AFTER, HeaderValue::from(after.as_secs().max(1)));
             }
             Retry::Never => {
                 headers.insert(SHOULD_RETRY, HeaderValue::from_static("false"));
@@ -159,108 +148,99 @@ impl Refusal {
         }
     }
 
-    /// The one table to HTTP.
+    /// The refusal as an error object, not yet in a dialect.
     pub(crate) fn into_error(self) -> ApiError {
+        let (status, kind) = self.outcome();
+        let error = ApiError { status, kind, message: self.message(), code: None, param: None };
+        match self {
+            Self::Malformed(Malformed { param, .. }) | Self::Untranslatable(Untranslatable { param, .. }) => {
+                ApiError { param, ..error }
+            }
+            Self::UnknownModel { .. } => ApiError {
+                code: Some("model_not_found".to_owned()),
+                param: Some("model".to_owned()),
+                ..error
+            },
+            Self::BadQuery(error) => error,
+            Self::UnknownPath { .. }
+            | Self::WrongMethod { .. }
+            | Self::EncodedBody { .. }
+            | Self::TooLarge { .. }
+            | Self::BodyTimeout { .. }
+            | Self::BrokenBody { .. }
+            | Self::NoBackend { .. }
+            | Self::MissingCredential { .. }
+            | Self::Busy { .. }
+            | Self::Unreachable { .. }
+            | Self::UpstreamTimeout { .. }
+            | Self::BrokenAnswer { .. }
+            | Self::Upstream { .. } => error,
+        }
+    }
+
+    /// The one table to HTTP.
+    fn outcome(&self) -> (StatusCode, ErrorKind) {
         use ErrorKind as Kind;
         use StatusCode as Code;
         match self {
-            Self::UnknownPath { path } => error(
-                Code::NOT_FOUND,
-                Kind::NotFound,
-                format!(
-                    "no endpoint at {path}; there are /v1/chat/completions, /v1/completions, /v1/embeddings, /v1/responses, /v1/messages and /v1/models"
-                ),
+            Self::UnknownPath { .. } | Self::UnknownModel { .. } => (Code::NOT_FOUND, Kind::NotFound),
+            Self::WrongMethod { .. } => (Code::METHOD_NOT_ALLOWED, Kind::InvalidRequest),
+            Self::EncodedBody { .. } => (Code::UNSUPPORTED_MEDIA_TYPE, Kind::InvalidRequest),
+            Self::TooLarge { .. } => (Code::PAYLOAD_TOO_LARGE, Kind::TooLarge),
+            Self::BodyTimeout { .. } => (Code::REQUEST_TIMEOUT, Kind::Timeout),
+            Self::BrokenBody { .. } | Self::Malformed(_) => (Code::BAD_REQUEST, Kind::InvalidRequest),
+            Self::NoBackend { .. } => (Code::INTERNAL_SERVER_ERROR, Kind::Internal),
+            Self::Untranslatable(_) => (Code::UNPROCESSABLE_ENTITY, Kind::InvalidRequest),
+            Self::MissingCredential { .. } => (Code::UNAUTHORIZED, Kind::Authentication),
+            Self::Busy { .. } => (Code::SERVICE_UNAVAILABLE, Kind::Overloaded),
+            Self::Unreachable { .. } | Self::BrokenAnswer { .. } => (Code::BAD_GATEWAY, Kind::Upstream),
+            Self::UpstreamTimeout { .. } => (Code::GATEWAY_TIMEOUT, Kind::Timeout),
+            Self::Upstream { status, .. } => (*status, Kind::Upstream),
+            Self::BadQuery(error) => (error.status, error.kind),
+        }
+    }
+
+    /// What was expected, what came, and where.
+    fn message(&self) -> String {
+        match self {
+            Self::UnknownPath { path } => format!(
+                "no endpoint at {path}; there are /v1/chat/completions, /v1/completions, /v1/embeddings, \
+                 /v1/responses, /v1/messages and /v1/models"
             ),
-            Self::WrongMethod {
-                got,
-                path,
-                expected,
-            } => error(
-                Code::METHOD_NOT_ALLOWED,
-                Kind::InvalidRequest,
-                format!("{path} takes {expected}, got {got}"),
-            ),
-            Self::EncodedBody { encoding } => error(
-                Code::UNSUPPORTED_MEDIA_TYPE,
-                Kind::InvalidRequest,
-                format!("the request body must be sent without content-encoding, got {encoding}"),
-            ),
-            Self::TooLarge { limit } => error(
-                Code::PAYLOAD_TOO_LARGE,
-                Kind::TooLarge,
-                format!("the request body is larger than the limit of {limit} bytes"),
-            ),
-            Self::BodyTimeout { timeout } => error(
-                Code::REQUEST_TIMEOUT,
-                Kind::Timeout,
-                format!(
-                    "the request body did not arrive whole within {} s",
-                    timeout.as_secs()
-                ),
-            ),
-            Self::BrokenBody { reason } => error(
-                Code::BAD_REQUEST,
-                Kind::InvalidRequest,
-                format!("the request body broke off: {reason}"),
-            ),
-            Self::Malformed(Malformed { message, param }) => ApiError {
-                param,
-                ..error(Code::BAD_REQUEST, Kind::InvalidRequest, message)
-            },
-            Self::UnknownModel { model } => ApiError {
-                code: Some("model_not_found".to_owned()),
-                param: Some("model".to_owned()),
-                ..error(
-                    Code::NOT_FOUND,
-                    Kind::NotFound,
-                    format!(
-                        "no route serves the model `{model}`; GET /v1/models lists those that are served here"
-                    ),
-                )
-            },
-            Self::NoBackend { route } => error(
-                Code::INTERNAL_SERVER_ERROR,
-                Kind::Internal,
-                format!("route {route} has no usable backend; its status says why"),
-            ),
-            Self::Untranslatable(Untranslatable { message, param }) => ApiError {
-                param,
-                ..error(Code::UNPROCESSABLE_ENTITY, Kind::InvalidRequest, message)
-            },
-            Self::MissingCredential { header } => error(
-                Code::UNAUTHORIZED,
-                Kind::Authentication,
-                format!(
-                    "this model takes the provider's key from the request header {header}, which is missing"
-                ),
-            ),
-            Self::Busy { limit } => error(
-                Code::SERVICE_UNAVAILABLE,
-                Kind::Overloaded,
-                format!("this node is at its limit of {limit} running requests; try again"),
-            ),
-            Self::Unreachable { backend, reason } => error(
-                Code::BAD_GATEWAY,
-                Kind::Upstream,
-                format!("backend {backend} could not be reached: {reason}"),
-            ),
-            Self::UpstreamTimeout { backend, timeout } => error(
-                Code::GATEWAY_TIMEOUT,
-                Kind::Timeout,
-                format!(
-                    "backend {backend} did not answer within {} ms",
-                    timeout.as_millis()
-                ),
-            ),
-            Self::BrokenAnswer { backend, reason } => error(
-                Code::BAD_GATEWAY,
-                Kind::Upstream,
-                format!("backend {backend} gave a broken answer: {reason}"),
-            ),
-            Self::Upstream { status, .. } => {
-                error(status, Kind::Upstream, "the backend refused".to_owned())
+            Self::WrongMethod { got, path, expected } => format!("{path} takes {expected}, got {got}"),
+            Self::EncodedBody { encoding } => {
+                format!("the request body must be sent without content-encoding, got {encoding}")
             }
-            Self::BadQuery(error) => error,
+            Self::TooLarge { limit } => format!("the request body is larger than the limit of {limit} bytes"),
+            Self::BodyTimeout { timeout } => {
+                format!("the request body did not arrive whole within {} s", timeout.as_secs())
+            }
+            Self::BrokenBody { reason } => format!("the request body broke off: {reason}"),
+            Self::Malformed(malformed) => malformed.message.clone(),
+            Self::UnknownModel { model } => format!(
+                "no route serves the model `{model}`; GET /v1/models lists those that are served here"
+            ),
+            Self::NoBackend { route } => {
+                format!("route {route} has no usable backend; its status says why")
+            }
+            Self::Untranslatable(untranslatable) => untranslatable.message.clone(),
+            Self::MissingCredential { header } => format!(
+                "this model takes the provider's key from the request header {header}, which is missing"
+            ),
+            Self::Busy { limit } => {
+                format!("this node is at its limit of {limit} running requests; try again")
+            }
+            Self::Unreachable { backend, reason } => {
+                format!("backend {backend} could not be reached: {reason}")
+            }
+            Self::UpstreamTimeout { backend, timeout } => {
+                format!("backend {backend} did not answer within {} ms", timeout.as_millis())
+            }
+            Self::BrokenAnswer { backend, reason } => {
+                format!("backend {backend} gave a broken answer: {reason}")
+            }
+            Self::Upstream { status, .. } => format!("the backend refused with status {status}"),
+            Self::BadQuery(error) => error.message.clone(),
         }
     }
 }
@@ -270,14 +250,4 @@ enum Retry {
     AsTheStatusSays,
     After(Duration),
     Never,
-}
-
-const fn error(status: StatusCode, kind: ErrorKind, message: String) -> ApiError {
-    ApiError {
-        status,
-        kind,
-        message,
-        code: None,
-        param: None,
-    }
 }

@@ -24,24 +24,12 @@ pub(crate) fn plan(
     accepted: &Accepted,
     trail: &mut Trail,
 ) -> Result<Plan, Refusal> {
-    let found = config.snapshot.routes.find(
-        &accepted.host,
-        accepted.port,
-        &accepted.peek.model,
-        &accepted.headers,
-    );
-    let rule = found.ok_or_else(|| Refusal::UnknownModel {
-        model: accepted.peek.model.clone(),
-    })?;
+    let found =
+        config.snapshot.routes.find(&accepted.host, accepted.port, &accepted.peek.model, &accepted.headers);
+    let rule = found.ok_or_else(|| Refusal::UnknownModel { model: accepted.peek.model.clone() })?;
     trail.routed(rule);
     if rule.candidates.is_empty() {
-        return Err(Refusal::NoBackend {
-            route: rule.route.to_string(),
-        });
+        return Err(Refusal::NoBackend { route: rule.route.to_string() });
     }
-    Ok(Plan {
-        config: Arc::clone(config),
-        rule: Arc::clone(rule),
-        consumer,
-    })
+    Ok(Plan { config: Arc::clone(config), rule: Arc::clone(rule), consumer })
 }

@@ -37,11 +37,7 @@ pub(crate) fn when_done(
     let status = metered.reply.head.status;
     let headers = answer_headers(&metered.reply.head.headers, keeps_length);
     trail.status = status;
-    let mut settling = Settling {
-        books: Arc::clone(&gateway.books),
-        hold: Some(hold),
-        trail: trail.take(),
-    };
+    let mut settling = Settling { books: Arc::clone(&gateway.books), hold: Some(hold), trail: trail.take() };
 
     let mut metered = metered;
     let body = match std::mem::replace(&mut metered.reply.content, Content::Whole(Vec::new())) {
@@ -51,9 +47,7 @@ pub(crate) fn when_done(
             settling.finish(&metered);
             ReplyBody::pieces(ready)
         }
-        Content::Flowing(ready, upstream) => {
-            ReplyBody::flow(Flow::new(ready, upstream, metered, settling))
-        }
+        Content::Flowing(ready, upstream) => ReplyBody::flow(Flow::new(ready, upstream, metered, settling)),
     };
     let mut response = Response::new(body);
     *response.status_mut() = status;
@@ -108,10 +102,7 @@ fn costs(costs: &[Cost], metered: &Metered, trail: &Trail) -> Vec<(String, Resul
         route_name: &rule.route.name,
         usage: metered.reply.reading.seen().usage.unwrap_or_default(),
     };
-    costs
-        .iter()
-        .map(|cost| (cost.metadata_key.clone(), cost.evaluate(&facts)))
-        .collect()
+    costs.iter().map(|cost| (cost.metadata_key.clone(), cost.evaluate(&facts))).collect()
 }
 
 fn answer_headers(upstream: &HeaderMap, keeps_length: bool) -> HeaderMap {

@@ -22,10 +22,7 @@ use super::trail::End;
 /// What a client is sent.
 pub(crate) enum ReplyBody {
     /// All of it is known.
-    Known {
-        pieces: VecDeque<Bytes>,
-        left_bytes: u64,
-    },
+    Known { pieces: VecDeque<Bytes>, left_bytes: u64 },
     /// It is still coming.
     Flow(Box<Flow>),
 }
@@ -72,10 +69,7 @@ impl ReplyBody {
     /// The same, in several pieces.
     pub(crate) fn pieces(pieces: Vec<Bytes>) -> Self {
         let left_bytes = pieces.iter().map(|piece| piece.len() as u64).sum();
-        Self::Known {
-            pieces: pieces.into(),
-            left_bytes,
-        }
+        Self::Known { pieces: pieces.into(), left_bytes }
     }
 
     /// A body that is still coming.
@@ -104,10 +98,7 @@ impl Flow {
         flow
     }
 
-    fn poll_chunk(
-        &mut self,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, BrokenOff>>> {
+    fn poll_chunk(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BrokenOff>>> {
         loop {
             if let Some(chunk) = self.ready.pop_front() {
                 self.settling.trail().reply_bytes += chunk.len() as u64;
@@ -129,7 +120,7 @@ impl Flow {
                     }
                 }
                 Poll::Ready(Some(Err(error))) => {
-                    self.break_off(End::UpstreamCut, &upstream_cut(&error.to_string()))
+                    self.break_off(End::UpstreamCut, &upstream_cut(&error.to_string()));
                 }
                 Poll::Ready(None) => self.end(),
                 Poll::Pending => {
@@ -146,9 +137,7 @@ impl Flow {
         self.metered.tick();
         match fed {
             Ok(()) => self.set_alarm(),
-            Err(malformed) => {
-                self.break_off(End::UpstreamBroken, &upstream_cut(&malformed.message))
-            }
+            Err(malformed) => self.break_off(End::UpstreamBroken, &upstream_cut(&malformed.message)),
         }
     }
 
@@ -170,10 +159,7 @@ impl Flow {
         self.state = match self.metered.reply.reading.mode() {
             Mode::Stream => {
                 let request_id = self.settling.trail().request_id().to_owned();
-                self.metered
-                    .reply
-                    .reading
-                    .fail(error, &request_id, &mut self.scratch);
+                self.metered.reply.reading.fail(error, &request_id, &mut self.scratch);
                 self.ready.extend(self.scratch.drain(..));
                 State::Ended
             }
@@ -186,11 +172,7 @@ impl Flow {
     /// The next moment at which patience ends: the rule's total time, or too long a silence.
     fn set_alarm(&mut self) {
         let idle = self.metered.reply.idle.map(|idle| Instant::now() + idle);
-        let Some(at) = [self.metered.reply.deadline, idle]
-            .into_iter()
-            .flatten()
-            .min()
-        else {
+        let Some(at) = [self.metered.reply.deadline, idle].into_iter().flatten().min() else {
             return;
         };
         let at = tokio::time::Instant::from_std(at);
@@ -256,18 +238,11 @@ impl Body for ReplyBody {
 
 fn upstream_cut(reason: &str) -> ApiError {
     let message = format!("the backend's answer broke off: {reason}");
-    ApiError {
-        status: StatusCode::BAD_GATEWAY,
-        kind: ErrorKind::Upstream,
-        message,
-        code: None,
-        param: None,
-    }
+    ApiError { status: StatusCode::BAD_GATEWAY, kind: ErrorKind::Upstream, message, code: None, param: None }
 }
 
 fn timed_out() -> ApiError {
-    let message =
-        "the backend was silent for too long, or the whole answer took too long".to_owned();
+    let message = "the backend was silent for too long, or the whole answer took too long".to_owned();
     ApiError {
         status: StatusCode::GATEWAY_TIMEOUT,
         kind: ErrorKind::Timeout,

@@ -113,9 +113,7 @@ impl Trail {
 
     /// The model that the upstream was asked for.
     pub(crate) fn request_model(&self) -> &str {
-        self.request_model
-            .as_deref()
-            .unwrap_or(&self.original_model)
+        self.request_model.as_deref().unwrap_or(&self.original_model)
     }
 
     /// A rule was found.
@@ -128,17 +126,13 @@ impl Trail {
         self.candidate = candidate;
         self.attempts += 1;
         let model = rule.candidates[candidate].model_override.as_ref();
-        self.request_model = model
-            .filter(|model| **model != accepted.peek.model)
-            .cloned();
+        self.request_model = model.filter(|model| **model != accepted.peek.model).cloned();
     }
 
     /// An upstream's head is here.
     pub(crate) fn upstream_answered<B>(&mut self, response: &Response<B>) {
         let headers: &HeaderMap = response.headers();
-        let id = headers
-            .get(OPENAI_REQUEST_ID)
-            .or_else(|| headers.get(ANTHROPIC_REQUEST_ID));
+        let id = headers.get(OPENAI_REQUEST_ID).or_else(|| headers.get(ANTHROPIC_REQUEST_ID));
         self.upstream_request_id = id.cloned();
     }
 

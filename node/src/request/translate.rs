@@ -41,10 +41,7 @@ pub(crate) fn prepare(
     output_cap: Option<u64>,
 ) -> Result<Prepared, Refusal> {
     let backend = &candidate.backend;
-    let model = candidate
-        .model_override
-        .as_deref()
-        .unwrap_or(&accepted.peek.model);
+    let model = candidate.model_override.as_deref().unwrap_or(&accepted.peek.model);
     let target = Target {
         schema: backend.schema,
         version: backend.version.as_deref(),
@@ -53,14 +50,9 @@ pub(crate) fn prepare(
         edits: &candidate.body,
         output_cap,
     };
-    let upstream = exchange::prepare(
-        accepted.endpoint,
-        &accepted.headers,
-        &accepted.body,
-        &accepted.peek,
-        &target,
-    )
-    .map_err(Refusal::Untranslatable)?;
+    let upstream =
+        exchange::prepare(accepted.endpoint, &accepted.headers, &accepted.body, &accepted.peek, &target)
+            .map_err(Refusal::Untranslatable)?;
 
     let mut headers = forwarded(accepted, upstream.translated);
     for (name, value) in upstream.headers {
@@ -78,12 +70,7 @@ pub(crate) fn prepare(
         headers.insert(name.clone(), value.clone());
     }
     credentials::inject(backend, &accepted.headers, &mut headers)?;
-    Ok(Prepared {
-        path: upstream.path,
-        headers,
-        body: upstream.body,
-        replies: upstream.replies,
-    })
+    Ok(Prepared { path: upstream.path, headers, body: upstream.body, replies: upstream.replies })
 }
 
 /// The client's headers without those that end here: per hop, credentials, control headers, and those of a dialect that
@@ -105,10 +92,8 @@ fn forwarded(accepted: &Accepted, translated: bool) -> HeaderMap {
 
 fn named_by_connection(headers: &HeaderMap, name: &HeaderName) -> bool {
     headers.get_all(header::CONNECTION).iter().any(|listed| {
-        listed.to_str().is_ok_and(|listed| {
-            listed
-                .split(',')
-                .any(|one| one.trim().eq_ignore_ascii_case(name.as_str()))
-        })
+        listed
+            .to_str()
+            .is_ok_and(|listed| listed.split(',').any(|one| one.trim().eq_ignore_ascii_case(name.as_str())))
     })
 }

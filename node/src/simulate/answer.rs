@@ -112,11 +112,7 @@ pub(crate) fn answer(ask: &Ask, voice: &Voice, fingerprint: u64) -> Answer {
         parts.push(Part::Reasoning(prose(mix(seed, 1), ask.reasoning)));
     }
     let tools = chosen_tools(ask);
-    let mut finish = if tools.is_empty() {
-        Finish::Stop
-    } else {
-        Finish::Tools
-    };
+    let mut finish = if tools.is_empty() { Finish::Stop } else { Finish::Tools };
     if tools.is_empty() {
         let (text, stop) = stopped(spoken(ask, voice, seed), &ask.stops);
         parts.push(Part::Text(text));
@@ -137,16 +133,9 @@ fn chosen_tools(ask: &Ask) -> Vec<&Tool> {
         return Vec::new();
     }
     let asked = ask.question.to_lowercase();
-    let said = |word: &str| {
-        asked
-            .split(|c: char| !c.is_alphanumeric() && c != '_' && c != '-')
-            .any(|w| w == word)
-    };
-    let named: Vec<&Tool> = ask
-        .tools
-        .iter()
-        .filter(|tool| said(&tool.name.to_lowercase()))
-        .collect();
+    let said =
+        |word: &str| asked.split(|c: char| !c.is_alphanumeric() && c != '_' && c != '-').any(|w| w == word);
+    let named: Vec<&Tool> = ask.tools.iter().filter(|tool| said(&tool.name.to_lowercase())).collect();
     let first = match &ask.choice {
         ToolChoice::Never => return Vec::new(),
         ToolChoice::Named(name) => match ask.tools.iter().find(|tool| tool.name == *name) {
@@ -163,20 +152,14 @@ fn chosen_tools(ask: &Ask) -> Vec<&Tool> {
     }
     let second = match &ask.choice {
         ToolChoice::Named(_) => first,
-        ToolChoice::Auto | ToolChoice::Any | ToolChoice::Never => {
-            named.get(1).copied().unwrap_or(first)
-        }
+        ToolChoice::Auto | ToolChoice::Any | ToolChoice::Never => named.get(1).copied().unwrap_or(first),
     };
     vec![first, second]
 }
 
 fn call(tool: &Tool, seed: u64) -> Call {
     let example = schema::example(&tool.schema);
-    let arguments = if example.is_object() {
-        example
-    } else {
-        Value::Object(Map::new())
-    };
+    let arguments = if example.is_object() { example } else { Value::Object(Map::new()) };
     Call {
         id: format!("{seed:016x}"),
         name: tool.name.clone(),
@@ -236,10 +219,7 @@ fn capped(parts: Vec<Part>, finish: Finish, cap: u64) -> Answer {
         kept.push(part);
     }
     let finish = if whole > cap { Finish::Length } else { finish };
-    Answer {
-        parts: kept,
-        finish,
-    }
+    Answer { parts: kept, finish }
 }
 
 fn truncate(tokens: &mut Vec<String>, length: u64) {

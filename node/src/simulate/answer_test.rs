@@ -4,12 +4,7 @@ use serde_json::json;
 
 use super::*;
 
-const VOICE: Voice = Voice {
-    seed: 1,
-    tokens: 20,
-    chunk_tokens: 1,
-    persona: Persona::Filler,
-};
+const VOICE: Voice = Voice { seed: 1, tokens: 20, chunk_tokens: 1, persona: Persona::Filler };
 
 fn ask(question: &str, choice: ToolChoice) -> Ask {
     let tool = |name: &str| Tool {
@@ -79,11 +74,7 @@ fn keeps_within_the_cap() {
         (8,          Some(3),    3,    3, Finish::Length), // even alone
     ];
     for (reasoning, output_cap, output, thought, finish) in cases {
-        let asked = Ask {
-            output_cap,
-            reasoning,
-            ..Ask::new("m")
-        };
+        let asked = Ask { output_cap, reasoning, ..Ask::new("m") };
         let answer = answer(&asked, &VOICE, 7);
         let got = (answer.output(), answer.reasoning(), answer.finish);
         assert_eq!(got, (output, thought, finish), "{reasoning} {output_cap:?}");
@@ -94,10 +85,7 @@ fn keeps_within_the_cap() {
 fn ends_at_the_first_stop_sequence() {
     let whole = answer(&Ask::new("m"), &VOICE, 7).text();
     let second = whole.split(' ').nth(2).unwrap().to_owned();
-    let asked = Ask {
-        stops: vec!["never said".to_owned(), second.clone()],
-        ..Ask::new("m")
-    };
+    let asked = Ask { stops: vec!["never said".to_owned(), second.clone()], ..Ask::new("m") };
     let answer = answer(&asked, &VOICE, 7);
     assert_eq!(answer.finish, Finish::StopSequence(second.clone()));
     assert_eq!(answer.text(), whole[..whole.find(&second).unwrap()]);
@@ -114,17 +102,8 @@ fn answers_in_json_of_the_schema() {
 
 #[test]
 fn the_demo_echoes_the_question() {
-    let voice = Voice {
-        persona: Persona::Demo,
-        ..VOICE
-    };
-    let asked = Ask {
-        question: "Is it \"on\"?".to_owned(),
-        ..Ask::new("m")
-    };
+    let voice = Voice { persona: Persona::Demo, ..VOICE };
+    let asked = Ask { question: "Is it \"on\"?".to_owned(), ..Ask::new("m") };
     let text = answer(&asked, &voice, 7).text();
-    assert!(
-        text.contains("tollgate-demo") && text.contains("Is it \"on\"?"),
-        "{text}"
-    );
+    assert!(text.contains("tollgate-demo") && text.contains("Is it \"on\"?"), "{text}");
 }

@@ -45,10 +45,7 @@ pub(crate) fn reply(asked: &Asked<'_>) -> Result<Reply, ApiError> {
 pub(crate) fn count_tokens(asked: &Asked<'_>) -> Result<Reply, ApiError> {
     let ask = read(asked)?;
     let body = json!({"input_tokens": ask.prompt.tokens()}).to_string();
-    Ok(Reply {
-        usage: Usage::default(),
-        form: Form::Whole(body.into()),
-    })
+    Ok(Reply { usage: Usage::default(), form: Form::Whole(body.into()) })
 }
 
 pub(crate) fn models(names: &[String]) -> Value {
@@ -103,15 +100,10 @@ fn read(asked: &Asked<'_>) -> Result<Ask, ApiError> {
 
 fn read_tools(ask: &mut Ask, body: &Value) -> Result<(), ApiError> {
     for tool in body["tools"].as_array().map_or(&[][..], Vec::as_slice) {
-        let name = tool["name"]
-            .as_str()
-            .ok_or_else(|| ApiError::field("tools", "a name for each tool"))?;
+        let name = tool["name"].as_str().ok_or_else(|| ApiError::field("tools", "a name for each tool"))?;
         // A tool without a schema is one that the provider runs.
         if let Some(schema) = tool.get("input_schema") {
-            ask.tools.push(Tool {
-                name: name.to_owned(),
-                schema: schema.clone(),
-            });
+            ask.tools.push(Tool { name: name.to_owned(), schema: schema.clone() });
         }
         ask.prompt.text(&tool.to_string());
         if !tool["cache_control"].is_null() {
@@ -127,10 +119,7 @@ fn read_tools(ask: &mut Ask, body: &Value) -> Result<(), ApiError> {
             ToolChoice::Named(name.to_owned())
         }
         _ => {
-            return Err(ApiError::field(
-                "tool_choice",
-                "auto, any, none or one of the tools",
-            ));
+            return Err(ApiError::field("tool_choice", "auto, any, none or one of the tools"));
         }
     };
     if choice["disable_parallel_tool_use"] == true {
@@ -192,8 +181,7 @@ fn block(part: &Part) -> Value {
         Part::Text(tokens) => json!({"type": "text", "text": tokens.concat()}),
         // Arguments cut by the cap are no JSON: the block stays empty, as nothing better is true.
         Part::Call(call) => {
-            let input =
-                serde_json::from_str(&call.arguments.concat()).unwrap_or_else(|_| json!({}));
+            let input = serde_json::from_str(&call.arguments.concat()).unwrap_or_else(|_| json!({}));
             json!({"type": "tool_use", "id": call_id(call), "name": call.name, "input": input})
         }
     }
@@ -205,8 +193,5 @@ fn call_id(call: &Call) -> String {
 
 /// Opaque to clients; the same thought has the same one.
 fn signature(thought: &str) -> String {
-    format!(
-        "simulated{:016x}",
-        super::text::fingerprint(thought.as_bytes())
-    )
+    format!("simulated{:016x}", super::text::fingerprint(thought.as_bytes()))
 }

@@ -90,10 +90,9 @@ pub(crate) fn strings(body: &Value, param: &'static str) -> Result<Vec<String>, 
     match &body[param] {
         Value::Null => Ok(Vec::new()),
         Value::String(one) => Ok(vec![one.clone()]),
-        Value::Array(many) => many
-            .iter()
-            .map(|item| item.as_str().map(str::to_owned).ok_or_else(wrong))
-            .collect(),
+        Value::Array(many) => {
+            many.iter().map(|item| item.as_str().map(str::to_owned).ok_or_else(wrong)).collect()
+        }
         Value::Bool(_) | Value::Number(_) | Value::Object(_) => Err(wrong()),
     }
 }

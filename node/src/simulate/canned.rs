@@ -64,10 +64,7 @@ fn build(endpoint: &Endpoint, shape: Shape, voice: &Voice) -> Result<Reply, ApiE
         model: MODEL,
         fingerprint: 0,
         voice,
-        stamp: Stamp {
-            number: 0,
-            created_s: 0,
-        },
+        stamp: Stamp { number: 0, created_s: 0 },
         cache: &Mutex::new(PrefixCache::default()),
     };
     match endpoint {

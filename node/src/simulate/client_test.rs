@@ -46,10 +46,7 @@ impl Simulator {
         tokio::spawn(serve(listener, behaviour, async {
             let _ = stopped.await;
         }));
-        Self {
-            address,
-            _stop: stop,
-        }
+        Self { address, _stop: stop }
     }
 
     pub(super) async fn post(&self, path: &str, headers: &[(&str, &str)], body: &Value) -> Answer {
@@ -63,9 +60,7 @@ impl Simulator {
     /// A counter of `GET /simulate/stats`.
     pub(super) async fn total(&self, name: &str) -> u64 {
         let stats = self.get("/simulate/stats", &[]).await;
-        stats["total"][name]
-            .as_u64()
-            .unwrap_or_else(|| panic!("no {name} in {stats}"))
+        stats["total"][name].as_u64().unwrap_or_else(|| panic!("no {name} in {stats}"))
     }
 
     /// Waits until a counter has a value: clients learn of an end before the server's side of it is counted.
@@ -76,11 +71,7 @@ impl Simulator {
             }
         };
         let waited = tokio::time::timeout(std::time::Duration::from_secs(5), reached).await;
-        assert!(
-            waited.is_ok(),
-            "{name} is {}, expected {value}",
-            self.total(name).await
-        );
+        assert!(waited.is_ok(), "{name} is {}, expected {value}", self.total(name).await);
     }
 
     pub(super) async fn send(
@@ -131,22 +122,12 @@ impl Answer {
         let Some(split) = bytes.windows(4).position(|window| window == b"\r\n\r\n") else {
             let end = end.unwrap_or(End::Early);
             let (head, body) = (String::new(), String::new());
-            return Self {
-                status: 0,
-                head,
-                body,
-                end,
-            };
+            return Self { status: 0, head, body, end };
         };
-        let head = String::from_utf8(bytes[..split].to_vec())
-            .unwrap()
-            .to_lowercase();
+        let head = String::from_utf8(bytes[..split].to_vec()).unwrap().to_lowercase();
         let rest = &bytes[split + 4..];
         let (body, whole) = match header(&head, "content-length") {
-            Some(length) => (
-                rest.to_vec(),
-                length.parse::<usize>().unwrap() == rest.len(),
-            ),
+            Some(length) => (rest.to_vec(), length.parse::<usize>().unwrap() == rest.len()),
             None => unchunked(rest),
         };
         Self {
@@ -176,12 +157,7 @@ impl Answer {
 
     /// What stands at `pointer` of each event that has a string there, as one text.
     pub(super) fn text_at(&self, pointer: &str) -> String {
-        let at = |event: &Value| {
-            event
-                .pointer(pointer)
-                .and_then(Value::as_str)
-                .map(str::to_owned)
-        };
+        let at = |event: &Value| event.pointer(pointer).and_then(Value::as_str).map(str::to_owned);
         self.events().iter().filter_map(at).collect()
     }
 }

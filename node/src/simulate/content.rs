@@ -24,12 +24,7 @@ pub(crate) fn read(prompt: &mut Prompt, content: &Value) -> Result<Content, ApiE
     Ok(found)
 }
 
-fn read_into(
-    prompt: &mut Prompt,
-    content: &Value,
-    found: &mut Content,
-    depth: u32,
-) -> Result<(), ApiError> {
+fn read_into(prompt: &mut Prompt, content: &Value, found: &mut Content, depth: u32) -> Result<(), ApiError> {
     match content {
         Value::Null => {}
         Value::String(text) => add(prompt, text, found),
@@ -39,24 +34,14 @@ fn read_into(
             }
         }
         Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => {
-            return Err(ApiError::field(
-                "content",
-                "a string or a list of content blocks",
-            ));
+            return Err(ApiError::field("content", "a string or a list of content blocks"));
         }
     }
     Ok(())
 }
 
-fn read_block(
-    prompt: &mut Prompt,
-    block: &Value,
-    found: &mut Content,
-    depth: u32,
-) -> Result<(), ApiError> {
-    let kind = block["type"]
-        .as_str()
-        .ok_or_else(|| ApiError::field("content.type", "a string"))?;
+fn read_block(prompt: &mut Prompt, block: &Value, found: &mut Content, depth: u32) -> Result<(), ApiError> {
+    let kind = block["type"].as_str().ok_or_else(|| ApiError::field("content.type", "a string"))?;
     match kind {
         "text" | "input_text" | "output_text" => match block["text"].as_str() {
             Some(text) => add(prompt, text, found),
@@ -71,20 +56,12 @@ fn read_block(
         }
         "tool_result" => {
             found.tool_result = true;
-            read_into(
-                prompt,
-                &block["content"],
-                &mut Content::default(),
-                depth + 1,
-            )?;
+            read_into(prompt, &block["content"], &mut Content::default(), depth + 1)?;
         }
         // Images, documents, sound: a fixed cost each.
         _ => prompt.image(&block.to_string()),
     }
-    if block
-        .get("cache_control")
-        .is_some_and(|mark| !mark.is_null())
-    {
+    if block.get("cache_control").is_some_and(|mark| !mark.is_null()) {
         prompt.mark();
     }
     Ok(())

@@ -15,7 +15,8 @@ pub(crate) fn answer(server: &Server, method: &Method, uri: &Uri) -> Option<(Sta
         (&Method::GET, "requests") => (StatusCode::OK, server.stats.requests_to_json()),
         (&Method::POST, "reset") => reset(server, uri.query().unwrap_or_default()),
         _ => {
-            let expected = "expected GET /simulate/stats, GET /simulate/requests or POST /simulate/reset?fail=SCRIPT";
+            let expected =
+                "expected GET /simulate/stats, GET /simulate/requests or POST /simulate/reset?fail=SCRIPT";
             (StatusCode::NOT_FOUND, json!({"error": expected}))
         }
     };

@@ -16,17 +16,13 @@ fn with(mut body: Value, more: &Value) -> Value {
 }
 
 fn streamed(body: &Value) -> Value {
-    with(
-        body.clone(),
-        &json!({"stream": true, "stream_options": {"include_usage": true}}),
-    )
+    with(body.clone(), &json!({"stream": true, "stream_options": {"include_usage": true}}))
 }
 
 #[tokio::test]
 async fn chat_says_the_same_whole_and_streamed() {
     let simulator = Simulator::start(Behaviour::default()).await;
-    let tools =
-        json!([{"type": "function", "function": {"name": "f", "parameters": {"required": ["a"]}}}]);
+    let tools = json!([{"type": "function", "function": {"name": "f", "parameters": {"required": ["a"]}}}]);
     let hello = json!({"model": "m", "messages": [{"role": "user", "content": "hello, world"}]});
     #[rustfmt::skip]
     let cases = [
@@ -53,51 +49,29 @@ async fn chat_says_the_same_whole_and_streamed() {
         for usage in [&whole["usage"], &last["usage"]] {
             assert_eq!(usage["prompt_tokens"], prompt, "{more}");
             assert_eq!(usage["completion_tokens"], output, "{more}");
-            assert_eq!(
-                usage["completion_tokens_details"]["reasoning_tokens"], thought,
-                "{more}"
-            );
+            assert_eq!(usage["completion_tokens_details"]["reasoning_tokens"], thought, "{more}");
         }
         assert_eq!(whole["choices"][0]["finish_reason"], finish, "{more}");
-        assert_eq!(
-            stream
-                .text_at("/choices/0/finish_reason")
-                .replace(finish, ""),
-            ""
-        );
+        assert_eq!(stream.text_at("/choices/0/finish_reason").replace(finish, ""), "");
         let again = simulator.post(path, OPENAI, &body).await.json();
-        assert_eq!(
-            again["choices"][0]["message"], whole["choices"][0]["message"],
-            "{more}"
-        );
+        assert_eq!(again["choices"][0]["message"], whole["choices"][0]["message"], "{more}");
     }
 }
 
 #[tokio::test]
 async fn usage_is_streamed_only_when_asked_for() {
     let simulator = Simulator::start(Behaviour::default()).await;
-    let body =
-        json!({"model": "m", "stream": true, "messages": [{"role": "user", "content": "hi"}]});
+    let body = json!({"model": "m", "stream": true, "messages": [{"role": "user", "content": "hi"}]});
     let answer = simulator.post("/v1/chat/completions", OPENAI, &body).await;
     assert!(!answer.body.contains("usage"), "{}", answer.body);
     // And the legacy protocol.
     let body = json!({"model": "m", "stream": true, "prompt": "hi", "max_tokens": 4});
     let without = simulator.post("/v1/completions", OPENAI, &body).await;
     assert!(!without.body.contains("usage"));
-    let counted = simulator
-        .post("/v1/completions", OPENAI, &streamed(&body))
-        .await;
-    assert_eq!(
-        counted.events().last().unwrap()["usage"]["completion_tokens"],
-        4
-    );
-    let whole = simulator
-        .post(
-            "/v1/completions",
-            OPENAI,
-            &json!({"model": "m", "prompt": ["a b", "c"]}),
-        )
-        .await;
+    let counted = simulator.post("/v1/completions", OPENAI, &streamed(&body)).await;
+    assert_eq!(counted.events().last().unwrap()["usage"]["completion_tokens"], 4);
+    let whole =
+        simulator.post("/v1/completions", OPENAI, &json!({"model": "m", "prompt": ["a b", "c"]})).await;
     assert_eq!(whole.json()["choices"].as_array().unwrap().len(), 2);
     assert_eq!(whole.json()["usage"]["prompt_tokens"], 3);
 }
@@ -117,13 +91,8 @@ async fn responses_nest_and_number_their_events() {
     for (request, input, output, last, items) in cases {
         let body = with(request, &json!({"model": "m"}));
         let whole = simulator.post("/v1/responses", OPENAI, &body).await.json();
-        let stream = simulator
-            .post(
-                "/v1/responses",
-                OPENAI,
-                &with(body.clone(), &json!({"stream": true})),
-            )
-            .await;
+        let stream =
+            simulator.post("/v1/responses", OPENAI, &with(body.clone(), &json!({"stream": true}))).await;
         let events = stream.events();
         let end = events.last().unwrap();
         assert_eq!(end["type"], last, "{body}");
@@ -133,17 +102,11 @@ async fn responses_nest_and_number_their_events() {
         for response in [&whole, &end["response"]] {
             assert_eq!(response["usage"]["input_tokens"], input, "{body}");
             assert_eq!(response["usage"]["output_tokens"], output, "{body}");
-            let kinds: Vec<&Value> = response["output"]
-                .as_array()
-                .unwrap()
-                .iter()
-                .map(|item| &item["type"])
-                .collect();
+            let kinds: Vec<&Value> =
+                response["output"].as_array().unwrap().iter().map(|item| &item["type"]).collect();
             assert_eq!(kinds, items, "{body}");
         }
-        let said = end["response"]
-            .pointer("/output/0/content/0/text")
-            .and_then(Value::as_str);
+        let said = end["response"].pointer("/output/0/content/0/text").and_then(Value::as_str);
         if let Some(said) = said {
             assert_eq!(stream.text_at("/delta"), said);
         }
@@ -173,26 +136,15 @@ async fn messages_say_the_same_whole_and_streamed() {
         let blocks = whole["content"].as_array().unwrap();
         let got: Vec<&Value> = blocks.iter().map(|block| &block["type"]).collect();
         assert_eq!(got, kinds, "{more}");
-        let stream = simulator
-            .post(
-                "/v1/messages",
-                ANTHROPIC,
-                &with(body, &json!({"stream": true})),
-            )
-            .await;
+        let stream = simulator.post("/v1/messages", ANTHROPIC, &with(body, &json!({"stream": true}))).await;
         let events = stream.events();
         assert_eq!(events[0]["message"]["usage"]["input_tokens"], input);
         let delta = &events[events.len() - 2];
         assert_eq!(delta["usage"]["output_tokens"], output, "{more}");
         assert_eq!(delta["delta"]["stop_reason"], stop, "{more}");
         assert_eq!(events.last().unwrap()["type"], "message_stop");
-        let counted = simulator
-            .post(
-                "/v1/messages/count_tokens",
-                ANTHROPIC,
-                &with(hello.clone(), &more),
-            )
-            .await;
+        let counted =
+            simulator.post("/v1/messages/count_tokens", ANTHROPIC, &with(hello.clone(), &more)).await;
         assert_eq!(counted.json()["input_tokens"], input, "{more}");
     }
 }
@@ -203,24 +155,14 @@ async fn caches_prefixes_as_each_dialect_says() {
     let long = "word ".repeat(40);
     let chat = json!({"model": "m", "messages": [{"role": "user", "content": long}]});
     for cached in [0, 32] {
-        let answer = simulator
-            .post("/v1/chat/completions", OPENAI, &chat)
-            .await
-            .json();
+        let answer = simulator.post("/v1/chat/completions", OPENAI, &chat).await.json();
         assert_eq!(answer["usage"]["prompt_tokens"], 47);
-        assert_eq!(
-            answer["usage"]["prompt_tokens_details"]["cached_tokens"],
-            cached
-        );
+        assert_eq!(answer["usage"]["prompt_tokens_details"]["cached_tokens"], cached);
     }
     let block = json!({"type": "text", "text": long, "cache_control": {"type": "ephemeral"}});
-    let messages =
-        json!({"model": "c", "max_tokens": 9, "messages": [{"role": "user", "content": [block]}]});
+    let messages = json!({"model": "c", "max_tokens": 9, "messages": [{"role": "user", "content": [block]}]});
     for (read, written) in [(0, 32), (32, 0)] {
-        let usage = &simulator
-            .post("/v1/messages", ANTHROPIC, &messages)
-            .await
-            .json()["usage"];
+        let usage = &simulator.post("/v1/messages", ANTHROPIC, &messages).await.json()["usage"];
         assert_eq!(usage["input_tokens"], 15, "{usage}");
         assert_eq!(usage["cache_read_input_tokens"], read, "{usage}");
         assert_eq!(usage["cache_creation_input_tokens"], written, "{usage}");
@@ -234,46 +176,23 @@ async fn embeddings_are_the_same_vectors_in_both_encodings() {
     let simulator = Simulator::start(Behaviour::default()).await;
     let body = json!({"model": "e", "input": ["a b", "c"], "dimensions": 3});
     let floats = simulator.post("/v1/embeddings", OPENAI, &body).await.json();
-    assert_eq!(
-        floats["usage"],
-        json!({"prompt_tokens": 3, "total_tokens": 3})
-    );
+    assert_eq!(floats["usage"], json!({"prompt_tokens": 3, "total_tokens": 3}));
     assert_eq!(floats["data"][1]["embedding"].as_array().unwrap().len(), 3);
     let coded = with(body, &json!({"encoding_format": "base64"}));
-    let coded = simulator
-        .post("/v1/embeddings", OPENAI, &coded)
-        .await
-        .json();
-    assert_eq!(
-        coded["data"][0]["embedding"].as_str().unwrap().len(),
-        16,
-        "12 bytes in base64"
-    );
+    let coded = simulator.post("/v1/embeddings", OPENAI, &coded).await.json();
+    assert_eq!(coded["data"][0]["embedding"].as_str().unwrap().len(), 16, "12 bytes in base64");
 }
 
 #[tokio::test]
 async fn lists_models_in_each_dialect_and_knows_only_those() {
     let models = Some(vec!["one".to_owned(), "two".to_owned()]);
-    let simulator = Simulator::start(Behaviour {
-        models,
-        ..Behaviour::default()
-    })
-    .await;
-    assert_eq!(
-        simulator.get("/v1/models", OPENAI).await["data"][1]["object"],
-        "model"
-    );
-    assert_eq!(
-        simulator.get("/v1/models", ANTHROPIC).await["last_id"],
-        "two"
-    );
+    let simulator = Simulator::start(Behaviour { models, ..Behaviour::default() }).await;
+    assert_eq!(simulator.get("/v1/models", OPENAI).await["data"][1]["object"], "model");
+    assert_eq!(simulator.get("/v1/models", ANTHROPIC).await["last_id"], "two");
     assert_eq!(simulator.get("/v1/models/one", OPENAI).await["id"], "one");
     let body = json!({"model": "three", "messages": [{"role": "user", "content": "hi"}]});
     let answer = simulator.post("/v1/chat/completions", OPENAI, &body).await;
-    assert_eq!(
-        (answer.status, answer.json()["error"]["code"].as_str()),
-        (404, Some("model_not_found"))
-    );
+    assert_eq!((answer.status, answer.json()["error"]["code"].as_str()), (404, Some("model_not_found")));
 }
 
 #[tokio::test]
@@ -301,15 +220,8 @@ async fn refuses_bad_requests_in_the_dialect() {
         let answer = simulator.send("POST", path, headers, &body).await;
         assert_eq!(answer.status, status, "{path} {body}: {}", answer.body);
         if status != 200 {
-            assert!(
-                answer.json()["error"]["message"].is_string(),
-                "{path} {body}"
-            );
-            assert_eq!(
-                answer.json()["type"] == "error",
-                path == messages,
-                "{path} {body}"
-            );
+            assert!(answer.json()["error"]["message"].is_string(), "{path} {body}");
+            assert_eq!(answer.json()["type"] == "error", path == messages, "{path} {body}");
         }
     }
 }
@@ -319,10 +231,7 @@ async fn azure_names_the_model_in_the_path() {
     let simulator = Simulator::start(Behaviour::default()).await;
     let body = json!({"messages": [{"role": "user", "content": "hi"}]});
     let path = "/openai/deployments/dep/chat/completions?api-version=2024-10-21";
-    let answer = simulator
-        .post(path, &[("api-key", "k")], &body)
-        .await
-        .json();
+    let answer = simulator.post(path, &[("api-key", "k")], &body).await.json();
     assert_eq!(answer["model"], "dep");
 }
 
@@ -330,21 +239,15 @@ async fn azure_names_the_model_in_the_path() {
 async fn remembers_requests_until_it_is_reset() {
     let simulator = Simulator::start(Behaviour::default()).await;
     let body = json!({"model": "m", "messages": [{"role": "user", "content": "hi"}]});
-    simulator
-        .post("/v1/chat/completions?a=b", OPENAI, &body)
-        .await;
+    simulator.post("/v1/chat/completions?a=b", OPENAI, &body).await;
     let seen = &simulator.get("/simulate/requests", &[]).await["requests"][0];
     assert_eq!(seen["path"], "/v1/chat/completions");
     assert_eq!(seen["query"], "a=b");
     assert_eq!(seen["headers"]["authorization"], "Bearer k");
     assert_eq!(seen["body"], body.to_string());
-    let bad = simulator
-        .send("POST", "/simulate/reset?fail=teapot", &[], "")
-        .await;
+    let bad = simulator.send("POST", "/simulate/reset?fail=teapot", &[], "").await;
     assert_eq!(bad.status, 400);
-    simulator
-        .send("POST", "/simulate/reset?fail=418%2A1", &[], "")
-        .await;
+    simulator.send("POST", "/simulate/reset?fail=418%2A1", &[], "").await;
     assert_eq!(simulator.total("requests").await, 0);
     let statuses = [418, 200];
     for status in statuses {
@@ -356,16 +259,10 @@ async fn remembers_requests_until_it_is_reset() {
 #[tokio::test]
 async fn canned_answers_are_ordinary_ones() {
     let work = Work::Canned;
-    let simulator = Simulator::start(Behaviour {
-        work,
-        ..Behaviour::default()
-    })
-    .await;
-    for (path, headers) in [
-        ("/v1/chat/completions", OPENAI),
-        ("/v1/responses", OPENAI),
-        ("/v1/messages", ANTHROPIC),
-    ] {
+    let simulator = Simulator::start(Behaviour { work, ..Behaviour::default() }).await;
+    for (path, headers) in
+        [("/v1/chat/completions", OPENAI), ("/v1/responses", OPENAI), ("/v1/messages", ANTHROPIC)]
+    {
         let whole = simulator.post(path, headers, &json!({})).await.json();
         assert_eq!(whole["model"], "canned", "{path}");
         let stream = simulator.post(path, headers, &streamed(&json!({}))).await;
@@ -378,18 +275,10 @@ async fn canned_answers_are_ordinary_ones() {
 #[tokio::test]
 async fn speaks_http2_by_prior_knowledge() {
     let keys = Keys::Ignored;
-    let simulator = Simulator::start(Behaviour {
-        keys,
-        ..Behaviour::default()
-    })
-    .await;
-    let stream = tokio::net::TcpStream::connect(simulator.address)
-        .await
-        .unwrap();
+    let simulator = Simulator::start(Behaviour { keys, ..Behaviour::default() }).await;
+    let stream = tokio::net::TcpStream::connect(simulator.address).await.unwrap();
     let (mut sender, connection) =
-        hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(stream))
-            .await
-            .unwrap();
+        hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await.unwrap();
     tokio::spawn(connection);
     let body = streamed(&json!({"model": "m", "messages": [{"role": "user", "content": "hi"}]}));
     let request = http::Request::post("http://simulator/v1/chat/completions")
@@ -405,16 +294,7 @@ async fn speaks_http2_by_prior_knowledge() {
 async fn the_demo_model_needs_no_key() {
     let simulator = Simulator::start(Behaviour::demo()).await;
     let body = json!({"model": "tollgate-demo", "messages": [{"role": "user", "content": "Are you there?"}]});
-    let answer = simulator
-        .post("/v1/chat/completions", &[], &body)
-        .await
-        .json();
-    let text = answer["choices"][0]["message"]["content"]
-        .as_str()
-        .unwrap()
-        .to_owned();
-    assert!(
-        text.contains("tollgate-demo") && text.contains("Are you there?"),
-        "{text}"
-    );
+    let answer = simulator.post("/v1/chat/completions", &[], &body).await.json();
+    let text = answer["choices"][0]["message"]["content"].as_str().unwrap().to_owned();
+    assert!(text.contains("tollgate-demo") && text.contains("Are you there?"), "{text}");
 }

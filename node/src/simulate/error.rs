@@ -19,31 +19,19 @@ pub(crate) struct ApiError {
 
 impl ApiError {
     pub(crate) fn new(status: StatusCode, message: impl Into<String>) -> Self {
-        Self {
-            status,
-            message: message.into(),
-            code: None,
-            param: None,
-            headers: Vec::new(),
-        }
+        Self { status, message: message.into(), code: None, param: None, headers: Vec::new() }
     }
 
     /// A fault in a field of the request.
     pub(crate) fn field(param: &'static str, expected: &str) -> Self {
         Self {
             param: Some(param),
-            ..Self::new(
-                StatusCode::BAD_REQUEST,
-                format!("{param}: expected {expected}"),
-            )
+            ..Self::new(StatusCode::BAD_REQUEST, format!("{param}: expected {expected}"))
         }
     }
 
     pub(crate) fn code(self, code: &str) -> Self {
-        Self {
-            code: Some(code.to_owned()),
-            ..self
-        }
+        Self { code: Some(code.to_owned()), ..self }
     }
 
     /// A scripted failure.
@@ -77,11 +65,7 @@ impl ApiError {
 
 /// What a proxy in front of a provider sends when it is at a loss.
 pub(crate) fn html(status: StatusCode) -> Bytes {
-    let title = format!(
-        "{} {}",
-        status.as_u16(),
-        status.canonical_reason().unwrap_or("Error")
-    );
+    let title = format!("{} {}", status.as_u16(), status.canonical_reason().unwrap_or("Error"));
     Bytes::from(format!(
         "<html>\r\n<head><title>{title}</title></head>\r\n<body>\r\n<center><h1>{title}</h1></center>\r\n\
          <hr><center>simulated proxy</center>\r\n</body>\r\n</html>\r\n"
@@ -139,11 +123,7 @@ mod tests {
                 serde_json::from_slice(&error.body(dialect, "req_1")).unwrap()
             };
             assert_eq!(read(Dialect::OpenAi)["error"]["type"], openai, "{status}");
-            assert_eq!(
-                read(Dialect::Anthropic)["error"]["type"],
-                anthropic,
-                "{status}"
-            );
+            assert_eq!(read(Dialect::Anthropic)["error"]["type"], anthropic, "{status}");
             assert_eq!(read(Dialect::Anthropic)["request_id"], "req_1");
         }
     }

@@ -15,10 +15,7 @@ fn hello(stream: bool) -> serde_json::Value {
 }
 
 fn scripted(script: &str) -> Behaviour {
-    Behaviour {
-        script: script.parse().unwrap(),
-        ..Behaviour::default()
-    }
+    Behaviour { script: script.parse().unwrap(), ..Behaviour::default() }
 }
 
 #[tokio::test]
@@ -60,11 +57,7 @@ async fn fails_as_scripted() {
         assert_eq!(simulator.total("cancelled").await, 0, "{case}");
         if stream && status == 200 {
             let done = answer.body.contains("[DONE]");
-            assert_eq!(
-                done,
-                answered == 1 || script.starts_with("garbage"),
-                "{case}"
-            );
+            assert_eq!(done, answered == 1 || script.starts_with("garbage"), "{case}");
         }
     }
 }
@@ -85,11 +78,7 @@ async fn errors_speak_the_dialect() {
         let mut body = hello(true);
         body["input"] = "hi".into();
         let answer = simulator.post(path, headers, &body).await;
-        assert!(
-            answer.body.contains(part),
-            "{path} {script}: {}",
-            answer.body
-        );
+        assert!(answer.body.contains(part), "{path} {script}: {}", answer.body);
     }
 }
 
@@ -99,31 +88,19 @@ async fn a_request_brings_its_own_script() {
     let mut headers = OPENAI.to_vec();
     headers.push(("x-simulate", "429:retry-after=7:code=insufficient_quota"));
     let answer = simulator.post(CHAT, &headers, &hello(false)).await;
-    assert_eq!(
-        (answer.status, answer.header("retry-after")),
-        (429, Some("7"))
-    );
+    assert_eq!((answer.status, answer.header("retry-after")), (429, Some("7")));
     assert_eq!(answer.json()["error"]["code"], "insufficient_quota");
     let mut body = hello(false);
     body["model"] = "m+fail:503".into();
     assert_eq!(simulator.post(CHAT, OPENAI, &body).await.status, 503);
     headers[1].1 = "teapot";
-    assert_eq!(
-        simulator.post(CHAT, &headers, &hello(false)).await.status,
-        400
-    );
+    assert_eq!(simulator.post(CHAT, &headers, &hello(false)).await.status, 400);
     // None of these took a step of the simulator's own script.
     for status in [200, 500, 500] {
-        assert_eq!(
-            simulator.post(CHAT, OPENAI, &hello(false)).await.status,
-            status
-        );
+        assert_eq!(simulator.post(CHAT, OPENAI, &hello(false)).await.status, status);
     }
     let stats = simulator.get("/simulate/stats", &[]).await;
-    assert_eq!(
-        stats["models"]["m"]["requests"], 5,
-        "the suffix is no part of the name: {stats}"
-    );
+    assert_eq!(stats["models"]["m"]["requests"], 5, "the suffix is no part of the name: {stats}");
 }
 
 #[tokio::test]
@@ -136,9 +113,7 @@ async fn a_client_that_leaves_is_counted_with_what_was_produced() {
     ];
     for (script, tokens) in cases {
         let simulator = Simulator::start(scripted(script)).await;
-        let mut stream = simulator
-            .begin("POST", CHAT, OPENAI, &hello(true).to_string())
-            .await;
+        let mut stream = simulator.begin("POST", CHAT, OPENAI, &hello(true).to_string()).await;
         simulator.reaches("output_tokens", tokens).await;
         simulator.reaches("requests", 1).await;
         if tokens > 0 {
@@ -154,32 +129,21 @@ async fn a_client_that_leaves_is_counted_with_what_was_produced() {
 
 #[tokio::test]
 async fn cancelling_stops_the_generation() {
-    let behaviour = Behaviour {
-        pace: Duration::from_millis(20),
-        ..scripted("tokens=1000")
-    };
+    let behaviour = Behaviour { pace: Duration::from_millis(20), ..scripted("tokens=1000") };
     let simulator = Simulator::start(behaviour).await;
     let mut body = hello(true);
     body["max_tokens"] = 1000.into();
-    let stream = simulator
-        .begin("POST", CHAT, OPENAI, &body.to_string())
-        .await;
+    let stream = simulator.begin("POST", CHAT, OPENAI, &body.to_string()).await;
     simulator.reaches("output_tokens", 2).await;
     drop(stream);
     simulator.reaches("cancelled", 1).await;
     let produced = simulator.total("output_tokens").await;
-    assert!(
-        (2..100).contains(&produced),
-        "{produced} tokens were produced"
-    );
+    assert!((2..100).contains(&produced), "{produced} tokens were produced");
 }
 
 #[tokio::test]
 async fn keeps_its_pace() {
-    let paced = Behaviour {
-        pace: Duration::from_millis(5),
-        ..Behaviour::default()
-    };
+    let paced = Behaviour { pace: Duration::from_millis(5), ..Behaviour::default() };
     #[rustfmt::skip]
     let cases = [
         // behaviour                            stream least_ms  why
@@ -193,9 +157,6 @@ async fn keeps_its_pace() {
         let begun = Instant::now();
         simulator.post(CHAT, OPENAI, &hello(stream)).await;
         let took = begun.elapsed();
-        assert!(
-            took >= Duration::from_millis(least_ms),
-            "stream={stream} took {took:?}"
-        );
+        assert!(took >= Duration::from_millis(least_ms), "stream={stream} took {took:?}");
     }
 }

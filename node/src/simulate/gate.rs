@@ -14,12 +14,7 @@ const VERSIONS: [&str; 2] = ["2023-06-01", "2026-10-21"];
 /// Gone in the new version.
 const GONE: [&str; 3] = ["temperature", "top_p", "top_k"];
 
-pub(crate) fn check(
-    keys: Keys,
-    route: &Route,
-    path: &str,
-    headers: &HeaderMap,
-) -> Result<(), ApiError> {
+pub(crate) fn check(keys: Keys, route: &Route, path: &str, headers: &HeaderMap) -> Result<(), ApiError> {
     if keys == Keys::Required {
         let key = match route.dialect {
             Dialect::Anthropic => text(headers, "x-api-key").or_else(|| bearer(headers)),
@@ -47,26 +42,20 @@ pub(crate) fn check_sampling(headers: &HeaderMap, body: &Value) -> Result<(), Ap
     }
     match GONE.iter().find(|name| body.get(**name).is_some()) {
         None => Ok(()),
-        Some(name) => Err(bad(format!(
-            "{name}: not supported with anthropic-version {}",
-            VERSIONS[1]
-        ))),
+        Some(name) => Err(bad(format!("{name}: not supported with anthropic-version {}", VERSIONS[1]))),
     }
 }
 
 fn check_key(key: Option<&str>, route: &Route) -> Result<(), ApiError> {
-    let refused = |message: &str| {
-        Err(ApiError::new(StatusCode::UNAUTHORIZED, message).code("invalid_api_key"))
-    };
+    let refused =
+        |message: &str| Err(ApiError::new(StatusCode::UNAUTHORIZED, message).code("invalid_api_key"));
     match key {
         Some(BAD_KEY) => refused("Incorrect API key provided: sk-bad"),
         Some(_) => Ok(()),
         None => refused(match (route.dialect, &route.deployment) {
             (Dialect::Anthropic, _) => "x-api-key or Authorization header is required",
             (Dialect::OpenAi, Some(_)) => "Access denied: no api-key header",
-            (Dialect::OpenAi, None) => {
-                "You didn't provide an API key: expected Authorization: Bearer KEY"
-            }
+            (Dialect::OpenAi, None) => "You didn't provide an API key: expected Authorization: Bearer KEY",
         }),
     }
 }
@@ -124,15 +113,9 @@ mod tests {
                 let name: http::HeaderName = name.parse().unwrap();
                 headers.insert(name, value.parse().unwrap());
             }
-            let route = find(
-                Dialects::All,
-                &http::Method::POST,
-                &path.parse().unwrap(),
-                &headers,
-            )
-            .unwrap();
-            let got = check(Keys::Required, &route, path, &headers)
-                .map_or_else(|e| e.status.as_u16(), |()| 200);
+            let route = find(Dialects::All, &http::Method::POST, &path.parse().unwrap(), &headers).unwrap();
+            let got =
+                check(Keys::Required, &route, path, &headers).map_or_else(|e| e.status.as_u16(), |()| 200);
             assert_eq!(got, *expected, "{path} {pairs:?}");
         }
     }

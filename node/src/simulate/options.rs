@@ -115,10 +115,7 @@ impl Behaviour {
     pub(crate) fn demo() -> Self {
         Self {
             keys: Keys::Ignored,
-            voice: Voice {
-                persona: Persona::Demo,
-                ..FILLER
-            },
+            voice: Voice { persona: Persona::Demo, ..FILLER },
             pace: Duration::from_millis(15),
             models: Some(vec!["tollgate-demo".to_owned()]),
             ..Self::default()
@@ -126,12 +123,7 @@ impl Behaviour {
     }
 }
 
-const FILLER: Voice = Voice {
-    seed: 0,
-    tokens: 20,
-    chunk_tokens: 1,
-    persona: Persona::Filler,
-};
+const FILLER: Voice = Voice { seed: 0, tokens: 20, chunk_tokens: 1, persona: Persona::Filler };
 
 impl Default for Behaviour {
     /// As the command without arguments.
@@ -153,16 +145,8 @@ impl From<&Options> for Behaviour {
     fn from(options: &Options) -> Self {
         Self {
             dialects: options.dialect,
-            keys: if options.no_auth {
-                Keys::Ignored
-            } else {
-                Keys::Required
-            },
-            work: if options.canned {
-                Work::Canned
-            } else {
-                Work::Read
-            },
+            keys: if options.no_auth { Keys::Ignored } else { Keys::Required },
+            work: if options.canned { Work::Canned } else { Work::Read },
             voice: Voice {
                 seed: options.seed,
                 tokens: options.tokens,

@@ -70,9 +70,8 @@ enum Step {
 impl Play {
     pub(crate) fn events(events: Events, mut staging: Staging) -> Self {
         staging.ticket.begin_stream();
-        let broken = staging
-            .broken
-            .map(|broken| (break_index(&events.frames, broken.after_chunks), broken.how));
+        let broken =
+            staging.broken.map(|broken| (break_index(&events.frames, broken.after_chunks), broken.how));
         Self::new(events.frames, broken, events.error, staging)
     }
 
@@ -80,12 +79,8 @@ impl Play {
     pub(crate) fn halves(body: &Bytes, how: Option<How>, usage: &Usage, staging: Staging) -> Self {
         staging.ticket.produced_whole(usage);
         let (first, second) = (body.slice(..body.len() / 2), body.slice(body.len() / 2..));
-        let frames: Arc<[Frame]> = [first, second]
-            .map(|bytes| Frame {
-                bytes,
-                weight: Weight::Nothing,
-            })
-            .into();
+        let frames: Arc<[Frame]> =
+            [first, second].map(|bytes| Frame { bytes, weight: Weight::Nothing }).into();
         let mut staging = staging;
         // Comments and line ends belong to event streams.
         staging.manner.comments = false;
@@ -93,12 +88,7 @@ impl Play {
         Self::new(frames, how.map(|how| (1, how)), Bytes::new(), staging)
     }
 
-    fn new(
-        frames: Arc<[Frame]>,
-        broken: Option<(usize, How)>,
-        error: Bytes,
-        staging: Staging,
-    ) -> Self {
+    fn new(frames: Arc<[Frame]>, broken: Option<(usize, How)>, error: Bytes, staging: Staging) -> Self {
         Self {
             frames,
             next: 0,
@@ -188,21 +178,14 @@ impl Play {
 
     /// When the next frame is due, if that is not yet.
     fn wait(&mut self, weight: Weight) -> Option<Instant> {
-        let slow = if weight.is_chunk() {
-            self.staging.manner.slow
-        } else {
-            Duration::ZERO
-        };
+        let slow = if weight.is_chunk() { self.staging.manner.slow } else { Duration::ZERO };
         if self.staging.pace.is_zero() && slow.is_zero() {
             return None;
         }
         if self.due_for != Some(self.next) {
             self.due_for = Some(self.next);
-            self.due += self
-                .staging
-                .pace
-                .saturating_mul(u32::try_from(weight.tokens()).unwrap_or(u32::MAX))
-                + slow;
+            self.due +=
+                self.staging.pace.saturating_mul(u32::try_from(weight.tokens()).unwrap_or(u32::MAX)) + slow;
         }
         (self.due > Instant::now()).then_some(self.due)
     }
@@ -236,10 +219,7 @@ impl Play {
         }
     }
 
-    pub(super) fn poll(
-        &mut self,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<io::Result<BodyFrame<Bytes>>>> {
+    pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<io::Result<BodyFrame<Bytes>>>> {
         loop {
             if std::mem::take(&mut self.yields) {
                 // Hyper flushes when the body has nothing for it: so pieces leave apart.
@@ -269,12 +249,7 @@ impl Play {
 
 /// The index of the frame after so many chunks, or after the last chunk if there are fewer.
 fn break_index(frames: &[Frame], after_chunks: u64) -> usize {
-    let chunks = || {
-        frames
-            .iter()
-            .enumerate()
-            .filter(|(_, frame)| frame.weight.is_chunk())
-    };
+    let chunks = || frames.iter().enumerate().filter(|(_, frame)| frame.weight.is_chunk());
     let skipped = usize::try_from(after_chunks).unwrap_or(usize::MAX);
     match chunks().nth(skipped) {
         Some((index, _)) => index,

@@ -53,20 +53,12 @@ impl Gate<'_> {
     fn prepare(&self) -> Result<Prepared, ApiError> {
         let Self { server, request } = self;
         let behaviour = &server.behaviour;
-        let route = route::find(
-            behaviour.dialects,
-            &request.method,
-            &request.uri,
-            &request.headers,
-        )?;
+        let route = route::find(behaviour.dialects, &request.method, &request.uri, &request.headers)?;
         gate::check(behaviour.keys, &route, request.uri.path(), &request.headers)?;
         if let Some(list) = self.list(&route)? {
             return Ok(Prepared::List(list));
         }
-        let prebuilt = server
-            .canned
-            .as_ref()
-            .and_then(|canned| canned.find(&route.endpoint, &request.body));
+        let prebuilt = server.canned.as_ref().and_then(|canned| canned.find(&route.endpoint, &request.body));
         if let Some(reply) = prebuilt {
             let (schedule, seed) = self.schedule(None)?;
             return Ok(Prepared::Play(Box::new(Scene {
@@ -95,10 +87,7 @@ impl Gate<'_> {
             model: model.to_owned(),
             schedule,
             seed,
-            work: SceneWork::Read {
-                endpoint: route.endpoint,
-                body,
-            },
+            work: SceneWork::Read { endpoint: route.endpoint, body },
         })))
     }
 
@@ -150,10 +139,7 @@ impl Gate<'_> {
         match header {
             None => Ok((self.server.schedule(), seed)),
             Some(text) => match text.parse::<Script>() {
-                Ok(script) => Ok((
-                    Arc::new(Schedule::new(script)),
-                    mix(seed, self.request.number),
-                )),
+                Ok(script) => Ok((Arc::new(Schedule::new(script)), mix(seed, self.request.number))),
                 Err(error) => Err(ApiError::new(StatusCode::BAD_REQUEST, error.to_string())),
             },
         }

@@ -129,10 +129,7 @@ impl Frames {
     }
 
     pub(crate) fn finish(self, error: String) -> Events {
-        Events {
-            frames: self.0.into(),
-            error: error.into(),
-        }
+        Events { frames: self.0.into(), error: error.into() }
     }
 
     fn push(&mut self, text: String, weight: Weight) {
@@ -166,13 +163,8 @@ pub(crate) fn quoted(text: &str) -> String {
 }
 
 /// Tokens joined into the chunks of a stream, each with its number of tokens.
-pub(crate) fn chunks(
-    tokens: &[String],
-    chunk_tokens: usize,
-) -> impl Iterator<Item = (String, u64)> {
-    tokens
-        .chunks(chunk_tokens.max(1))
-        .map(|chunk| (chunk.concat(), chunk.len() as u64))
+pub(crate) fn chunks(tokens: &[String], chunk_tokens: usize) -> impl Iterator<Item = (String, u64)> {
+    tokens.chunks(chunk_tokens.max(1)).map(|chunk| (chunk.concat(), chunk.len() as u64))
 }
 
 #[cfg(test)]
@@ -181,13 +173,7 @@ mod tests {
 
     #[test]
     fn quotes_what_json_needs_quoted() {
-        for text in [
-            "",
-            "plain",
-            "a \"b\" \\ c",
-            "line\nfeed\r\t\u{1}",
-            "é☂\u{10348}",
-        ] {
+        for text in ["", "plain", "a \"b\" \\ c", "line\nfeed\r\t\u{1}", "é☂\u{10348}"] {
             let read: String = serde_json::from_str(&quoted(text)).unwrap();
             assert_eq!(read, text);
         }

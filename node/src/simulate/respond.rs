@@ -57,11 +57,7 @@ pub(crate) async fn respond(
         body,
     });
     server.stats.record(request.clone());
-    let exchange = Exchange {
-        server: &server,
-        request: &request,
-        fate,
-    };
+    let exchange = Exchange { server: &server, request: &request, fate };
     let prepared = too_long.map_or_else(|| prepare(&server, &request), Err);
     match prepared {
         Ok(Prepared::List(body)) => Ok(plain(StatusCode::OK, "application/json", body)),
@@ -111,13 +107,8 @@ impl Exchange<'_> {
             }
         };
         ticket.read(&reply.usage);
-        let staging = Staging {
-            ticket,
-            fate: self.fate.clone(),
-            pace: self.server.behaviour.pace,
-            manner,
-            broken,
-        };
+        let staging =
+            Staging { ticket, fate: self.fate.clone(), pace: self.server.behaviour.pace, manner, broken };
         Ok(self.answer(reply, staging).await)
     }
 
@@ -166,8 +157,7 @@ impl Exchange<'_> {
             Form::Whole(bytes) => bytes,
         };
         let output = u32::try_from(reply.usage.output).unwrap_or(u32::MAX);
-        self.pause(&staging.manner, staging.pace.saturating_mul(output))
-            .await;
+        self.pause(&staging.manner, staging.pace.saturating_mul(output)).await;
         let mut ticket = staging.ticket;
         match how {
             Some(How::Error) => {
@@ -194,14 +184,7 @@ impl Exchange<'_> {
     }
 
     fn whole(&self, bytes: Bytes, usage: Usage, ticket: Ticket) -> Response<Outgoing> {
-        self.ok(
-            "application/json",
-            Outgoing::Whole(Whole {
-                bytes,
-                usage,
-                ticket,
-            }),
-        )
+        self.ok("application/json", Outgoing::Whole(Whole { bytes, usage, ticket }))
     }
 
     fn in_halves(
@@ -213,9 +196,7 @@ impl Exchange<'_> {
     ) -> Response<Outgoing> {
         let play = Play::halves(bytes, how, &usage, staging);
         let mut response = self.ok("application/json", Outgoing::Play(Box::new(play)));
-        response
-            .headers_mut()
-            .insert(CONTENT_LENGTH, bytes.len().into());
+        response.headers_mut().insert(CONTENT_LENGTH, bytes.len().into());
         response
     }
 
@@ -248,27 +229,17 @@ impl Exchange<'_> {
             Dialect::OpenAi => HeaderName::from_static("x-request-id"),
             Dialect::Anthropic => HeaderName::from_static("request-id"),
         };
-        let id = self
-            .request_id()
-            .parse()
-            .expect("hexadecimal digits are fit for a header");
+        let id = self.request_id().parse().expect("hexadecimal digits are fit for a header");
         response.headers_mut().insert(name, id);
     }
 
     fn dialect(&self) -> Dialect {
         let request = self.request;
-        route::guess(
-            self.server.behaviour.dialects,
-            request.uri.path(),
-            &request.headers,
-        )
+        route::guess(self.server.behaviour.dialects, request.uri.path(), &request.headers)
     }
 
     fn request_id(&self) -> String {
-        format!(
-            "req_{:016x}",
-            mix(self.server.behaviour.voice.seed, self.request.number)
-        )
+        format!("req_{:016x}", mix(self.server.behaviour.voice.seed, self.request.number))
     }
 }
 

@@ -49,15 +49,9 @@ pub(crate) fn find(
     headers: &HeaderMap,
 ) -> Result<Route, ApiError> {
     let path = uri.path().trim_end_matches('/');
-    let unknown = || {
-        ApiError::new(
-            StatusCode::NOT_FOUND,
-            format!("Unknown path: {method} {path}"),
-        )
-        .code("unknown_url")
-    };
-    let (endpoint, wanted, dialect) =
-        endpoint(path, guess(dialects, path, headers)).ok_or_else(unknown)?;
+    let unknown =
+        || ApiError::new(StatusCode::NOT_FOUND, format!("Unknown path: {method} {path}")).code("unknown_url");
+    let (endpoint, wanted, dialect) = endpoint(path, guess(dialects, path, headers)).ok_or_else(unknown)?;
     let spoken = match dialects {
         Dialects::All => true,
         Dialects::Openai => dialect == Dialect::OpenAi,
@@ -72,15 +66,9 @@ pub(crate) fn find(
     }
     let deployment = deployment(path).map(str::to_owned);
     if deployment.is_some() && !uri.query().unwrap_or_default().contains("api-version=") {
-        return Err(
-            ApiError::new(StatusCode::NOT_FOUND, "Resource not found: no api-version").code("404"),
-        );
+        return Err(ApiError::new(StatusCode::NOT_FOUND, "Resource not found: no api-version").code("404"));
     }
-    Ok(Route {
-        endpoint,
-        dialect,
-        deployment,
-    })
+    Ok(Route { endpoint, dialect, deployment })
 }
 
 fn endpoint(path: &str, guessed: Dialect) -> Option<(Endpoint, Method, Dialect)> {
@@ -141,10 +129,7 @@ mod tests {
             let found = match find(dialects, &method, &uri, &HeaderMap::new()) {
                 Err(error) => error.status.as_u16().to_string(),
                 Ok(route) => {
-                    let deployment = route
-                        .deployment
-                        .map(|d| format!(" {d}"))
-                        .unwrap_or_default();
+                    let deployment = route.deployment.map(|d| format!(" {d}")).unwrap_or_default();
                     format!("{:?} {:?}{deployment}", route.endpoint, route.dialect)
                 }
             };

@@ -37,10 +37,7 @@ impl Example<'_> {
             return fixed.clone();
         }
         if let Some(target) = schema["$ref"].as_str() {
-            return match target
-                .strip_prefix('#')
-                .and_then(|path| self.root.pointer(path))
-            {
+            return match target.strip_prefix('#').and_then(|path| self.root.pointer(path)) {
                 Some(target) => self.of(target, depth + 1),
                 None => Value::Null,
             };
@@ -94,21 +91,16 @@ impl Example<'_> {
 }
 
 fn fixed(schema: &Value) -> Option<&Value> {
-    schema
-        .get("const")
-        .or_else(|| schema["enum"].get(0))
-        .or_else(|| schema.get("default"))
+    schema.get("const").or_else(|| schema["enum"].get(0)).or_else(|| schema.get("default"))
 }
 
 /// The schema's type; of several the first that is not null; of none what its other words say.
 fn kind(schema: &Value) -> &str {
     match &schema["type"] {
         Value::String(kind) => kind,
-        Value::Array(kinds) => kinds
-            .iter()
-            .filter_map(Value::as_str)
-            .find(|kind| *kind != "null")
-            .unwrap_or("null"),
+        Value::Array(kinds) => {
+            kinds.iter().filter_map(Value::as_str).find(|kind| *kind != "null").unwrap_or("null")
+        }
         _ if schema.get("items").is_some() => "array",
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::Object(_) => "object",
     }
@@ -192,8 +184,7 @@ mod tests {
 
     #[test]
     fn a_schema_that_asks_for_billions_ends() {
-        let both =
-            json!({"required": ["a", "b"], "properties": {"a": {"$ref": "#"}, "b": {"$ref": "#"}}});
+        let both = json!({"required": ["a", "b"], "properties": {"a": {"$ref": "#"}, "b": {"$ref": "#"}}});
         let items = json!({"type": "array", "minItems": 1000, "items": {"$ref": "#"}});
         for schema in [both, items] {
             let text = example(&schema).to_string();

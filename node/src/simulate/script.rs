@@ -120,10 +120,7 @@ pub(crate) struct Schedule {
 
 impl Schedule {
     pub(crate) fn new(script: Script) -> Self {
-        Self {
-            script,
-            ..Self::default()
-        }
+        Self { script, ..Self::default() }
     }
 
     pub(crate) fn manner(&self) -> &Manner {
@@ -142,10 +139,7 @@ impl Schedule {
         }
         let number = self.asked.fetch_add(1, Ordering::Relaxed);
         let mut dice = Dice::new(mix(seed, number));
-        let hit = script
-            .chances
-            .iter()
-            .find(|chance| dice.fraction() < chance.probability);
+        let hit = script.chances.iter().find(|chance| dice.fraction() < chance.probability);
         match hit {
             Some(chance) => &chance.action,
             None => script.step(self.stepped.fetch_add(1, Ordering::Relaxed)),

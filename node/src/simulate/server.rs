@@ -41,17 +41,13 @@ pub(crate) struct Server {
 
 /// The command: listens, says so in one line, and serves until it is interrupted.
 pub(crate) async fn run(options: Options) -> Result<(), StartError> {
-    let failed =
-        |what: &str, error: io::Error| StartError(format!("simulate-provider: {what}: {error}"));
+    let failed = |what: &str, error: io::Error| StartError(format!("simulate-provider: {what}: {error}"));
     let listener = TcpListener::bind(&options.listen)
         .await
         .map_err(|error| failed(&format!("can't listen on {}", options.listen), error))?;
-    let address = listener
-        .local_addr()
-        .map_err(|error| failed("no local address", error))?;
+    let address = listener.local_addr().map_err(|error| failed("no local address", error))?;
     let stop = interrupted().map_err(|error| failed("can't wait for signals", error))?;
-    let server =
-        Server::new(Behaviour::from(&options)).map_err(|error| failed("can't start", error))?;
+    let server = Server::new(Behaviour::from(&options)).map_err(|error| failed("can't start", error))?;
     let spoken = match options.dialect {
         Dialects::Openai => "openai",
         Dialects::Anthropic => "anthropic",
@@ -84,9 +80,9 @@ impl Server {
     fn new(behaviour: Behaviour) -> io::Result<Self> {
         let canned = match behaviour.work {
             Work::Read => None,
-            Work::Canned => Some(
-                Canned::new(&behaviour.voice).map_err(|error| io::Error::other(error.message))?,
-            ),
+            Work::Canned => {
+                Some(Canned::new(&behaviour.voice).map_err(|error| io::Error::other(error.message))?)
+            }
         };
         let since_epoch = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
         Ok(Self {
@@ -103,10 +99,7 @@ impl Server {
     }
 
     pub(crate) fn schedule(&self) -> Arc<Schedule> {
-        self.schedule
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+        self.schedule.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     pub(crate) fn script(&self) -> Script {
@@ -115,10 +108,7 @@ impl Server {
 
     /// Forgets everything and plays `schedule` from its beginning.
     pub(crate) fn restart(&self, schedule: Schedule) {
-        *self
-            .schedule
-            .write()
-            .unwrap_or_else(PoisonError::into_inner) = Arc::new(schedule);
+        *self.schedule.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(schedule);
         *self.cache.lock().unwrap_or_else(PoisonError::into_inner) = PrefixCache::default();
         self.stats.reset();
     }
@@ -154,9 +144,7 @@ async fn converse(stream: TcpStream, server: Arc<Server>) {
     let mut builder = auto::Builder::new(TokioExecutor::new());
     builder.http2().max_concurrent_streams(MOST_H2_STREAMS);
     // Errors are clients that left and failures that the script asked for: both are counted elsewhere.
-    let _ = builder
-        .serve_connection(Wire::new(stream, fate), service)
-        .await;
+    let _ = builder.serve_connection(Wire::new(stream, fate), service).await;
 }
 
 /// Ends at the first interrupt or request to terminate.

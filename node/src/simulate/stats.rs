@@ -68,10 +68,7 @@ impl Stats {
     pub(crate) fn open(&self, model: &str) -> Ticket {
         let counts = self.counts(model);
         counts.requests.fetch_add(1, Relaxed);
-        Ticket {
-            counts,
-            state: State::Open,
-        }
+        Ticket { counts, state: State::Open }
     }
 
     pub(crate) fn record(&self, request: Arc<Recorded>) {
@@ -84,14 +81,8 @@ impl Stats {
 
     /// Forgets everything. Requests under way count on where nobody looks any more.
     pub(crate) fn reset(&self) {
-        self.models
-            .write()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clear();
-        self.recent
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clear();
+        self.models.write().unwrap_or_else(PoisonError::into_inner).clear();
+        self.recent.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 
     pub(crate) fn to_json(&self) -> Value {
@@ -123,11 +114,7 @@ impl Stats {
             return counts;
         }
         let mut models = self.models.write().unwrap_or_else(PoisonError::into_inner);
-        let name = if models.len() < MODELS || models.contains_key(model) {
-            model
-        } else {
-            OTHERS
-        };
+        let name = if models.len() < MODELS || models.contains_key(model) { model } else { OTHERS };
         models.entry(name.to_owned()).or_default().clone()
     }
 }
@@ -151,9 +138,7 @@ impl Ticket {
     pub(crate) fn read(&self, usage: &Usage) {
         self.counts.input.fetch_add(usage.input, Relaxed);
         self.counts.cached.fetch_add(usage.cached, Relaxed);
-        self.counts
-            .cache_written
-            .fetch_add(usage.cache_written, Relaxed);
+        self.counts.cache_written.fetch_add(usage.cache_written, Relaxed);
     }
 
     pub(crate) fn begin_stream(&mut self) {

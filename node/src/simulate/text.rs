@@ -33,9 +33,9 @@ pub(crate) fn mix(a: u64, b: u64) -> u64 {
 
 /// FNV-1a over the bytes: stable across builds and machines, which the standard hasher is not.
 pub(crate) fn fingerprint(bytes: &[u8]) -> u64 {
-    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
-        (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
-    })
+    bytes
+        .iter()
+        .fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))
 }
 
 /// So many tokens of prose: words with their leading space, and full stops.

@@ -38,9 +38,7 @@ pub(crate) fn pieces(text: &str) -> Vec<String> {
         *last = text.len();
     }
     let mut start = 0;
-    ends.into_iter()
-        .map(|end| text[std::mem::replace(&mut start, end)..end].to_owned())
-        .collect()
+    ends.into_iter().map(|end| text[std::mem::replace(&mut start, end)..end].to_owned()).collect()
 }
 
 /// A prompt as it is read: how long, and the fingerprint of each of its blocks with all before it.
@@ -55,12 +53,7 @@ pub(crate) struct Prompt {
 
 impl Prompt {
     pub(crate) fn new(model: &str) -> Self {
-        Self {
-            tokens: 0,
-            rolling: fingerprint(model.as_bytes()),
-            blocks: Vec::new(),
-            marked: None,
-        }
+        Self { tokens: 0, rolling: fingerprint(model.as_bytes()), blocks: Vec::new(), marked: None }
     }
 
     pub(crate) fn text(&mut self, text: &str) {
@@ -133,17 +126,11 @@ impl PrefixCache {
 
     fn visit_up_to(&mut self, prompt: &Prompt, tokens: u64) -> Cached {
         let blocks = prompt.blocks_within(tokens);
-        let seen = blocks
-            .iter()
-            .take_while(|block| self.known.contains(block))
-            .count();
+        let seen = blocks.iter().take_while(|block| self.known.contains(block)).count();
         for block in &blocks[seen..] {
             self.remember(*block);
         }
-        Cached {
-            read: seen as u64 * BLOCK_TOKENS,
-            written: (blocks.len() - seen) as u64 * BLOCK_TOKENS,
-        }
+        Cached { read: seen as u64 * BLOCK_TOKENS, written: (blocks.len() - seen) as u64 * BLOCK_TOKENS }
     }
 
     fn remember(&mut self, block: u64) {
@@ -218,11 +205,7 @@ mod tests {
         for (step, (model, n, read, written)) in steps.into_iter().enumerate() {
             let mut prompt = Prompt::new(model);
             prompt.text(&words(n));
-            assert_eq!(
-                cache.visit(&prompt),
-                Cached { read, written },
-                "step {step}"
-            );
+            assert_eq!(cache.visit(&prompt), Cached { read, written }, "step {step}");
         }
     }
 
@@ -234,20 +217,8 @@ mod tests {
         assert_eq!(cache.visit_marked(&prompt), Cached::default(), "no mark");
         prompt.mark();
         prompt.text(&"x ".repeat(50));
-        assert_eq!(
-            cache.visit_marked(&prompt),
-            Cached {
-                read: 0,
-                written: 16
-            }
-        );
-        assert_eq!(
-            cache.visit_marked(&prompt),
-            Cached {
-                read: 16,
-                written: 0
-            }
-        );
+        assert_eq!(cache.visit_marked(&prompt), Cached { read: 0, written: 16 });
+        assert_eq!(cache.visit_marked(&prompt), Cached { read: 16, written: 0 });
     }
 
     #[test]

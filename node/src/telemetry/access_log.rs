@@ -55,24 +55,16 @@ impl AccessLog {
             Sink::Stdout => Out::Stdout,
             Sink::File(path) => Out::File(append_to(path)?),
         };
-        let shared = Arc::new(Shared {
-            shards: Default::default(),
-            out: Mutex::new(out),
-            dropped,
-        });
+        let shared = Arc::new(Shared { shards: Default::default(), out: Mutex::new(out), dropped });
         let writer = Arc::downgrade(&shared);
-        std::thread::Builder::new()
-            .name("access-log".to_owned())
-            .spawn(move || {
-                while let Some(shared) = writer.upgrade() {
-                    shared.write_out();
-                    drop(shared);
-                    std::thread::sleep(FLUSH_EVERY);
-                }
-            })?;
-        Ok(Self {
-            shared: Some(shared),
-        })
+        std::thread::Builder::new().name("access-log".to_owned()).spawn(move || {
+            while let Some(shared) = writer.upgrade() {
+                shared.write_out();
+                drop(shared);
+                std::thread::sleep(FLUSH_EVERY);
+            }
+        })?;
+        Ok(Self { shared: Some(shared) })
     }
 
     /// Writes out what is buffered.
@@ -108,14 +100,11 @@ impl Shared {
                 continue;
             }
             let written = match &mut *out {
-                Out::Stdout => io::stdout()
-                    .write_all(&full)
-                    .and_then(|()| io::stdout().flush()),
+                Out::Stdout => io::stdout().write_all(&full).and_then(|()| io::stdout().flush()),
                 Out::File(file) => file.write_all(&full),
             };
             if written.is_err() {
-                self.dropped
-                    .increment(memchr::memchr_iter(b'\n', &full).count() as u64);
+                self.dropped.increment(memchr::memchr_iter(b'\n', &full).count() as u64);
             }
         }
     }
@@ -154,33 +143,19 @@ impl Serialize for Line<'_> {
         if let Some(rule) = &trail.rule {
             line.serialize_entry("route", &Shown(&rule.route))?;
             optional(&mut line, "rule", rule.name.as_ref())?;
-            if let Some(candidate) = rule
-                .candidates
-                .get(trail.candidate)
-                .filter(|_| trail.attempts > 0)
-            {
+            if let Some(candidate) = rule.candidates.get(trail.candidate).filter(|_| trail.attempts > 0) {
                 line.serialize_entry("backend", &Shown(&candidate.backend.name))?;
                 line.serialize_entry("attempts", &trail.attempts)?;
             }
         }
-        let upstream_id = trail
-            .upstream_request_id
-            .as_ref()
-            .and_then(|value| value.to_str().ok());
+        let upstream_id = trail.upstream_request_id.as_ref().and_then(|value| value.to_str().ok());
         optional(&mut line, "upstream_request_id", upstream_id)?;
-        let retry = trail
-            .client_retry
-            .as_ref()
-            .and_then(|value| value.to_str().ok());
+        let retry = trail.client_retry.as_ref().and_then(|value| value.to_str().ok());
         optional(&mut line, "client_retry", retry)?;
         if let Some((usage, certainty)) = trail.usage {
             tokens(&mut line, usage, certainty)?;
         }
-        optional(
-            &mut line,
-            "first_token_ms",
-            trail.pace.to_first(trail.started).map(milliseconds),
-        )?;
+        optional(&mut line, "first_token_ms", trail.pace.to_first(trail.started).map(milliseconds))?;
         for (key, cost) in &trail.costs {
             match cost {
                 Ok(cost) => line.serialize_entry(&format!("cost.{key}"), cost)?,
@@ -191,19 +166,8 @@ impl Serialize for Line<'_> {
     }
 }
 
-fn tokens<M: SerializeMap>(
-    line: &mut M,
-    usage: Usage,
-    certainty: Certainty,
-) -> Result<(), M::Error> {
-    let Usage {
-        input,
-        cached_input,
-        cache_creation_input,
-        output,
-        reasoning,
-        total,
-    } = usage;
+fn tokens<M: SerializeMap>(line: &mut M, usage: Usage, certainty: Certainty) -> Result<(), M::Error> {
+    let Usage { input, cached_input, cache_creation_input, output, reasoning, total } = usage;
     line.serialize_entry("input_tokens", &input)?;
     line.serialize_entry("cached_input_tokens", &cached_input)?;
     line.serialize_entry("cache_creation_input_tokens", &cache_creation_input)?;

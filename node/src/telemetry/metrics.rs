@@ -5,14 +5,12 @@
 //! each combination of labels. Names that clients choose can't fill that table: past its bound they are counted as
 //! `_other`.
 
-use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
+use hashbrown::{Equivalent, HashMap};
 use metrics::{Counter, Gauge, Histogram, Key, KeyName, Label, Level, Metadata, Recorder};
-use metrics_exporter_prometheus::{
-    Matcher, PrometheusBuilder, PrometheusHandle, PrometheusRecorder,
-};
+use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
 
 use crate::request::trail::{End, Trail};
 
@@ -43,16 +41,13 @@ const TOKEN_BUCKETS: [f64; 14] = [
     16_777_216.0,
     67_108_864.0,
 ];
-const DURATION_BUCKETS_S: [f64; 14] = [
-    0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92,
-];
+const DURATION_BUCKETS_S: [f64; 14] =
+    [0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92];
 const FIRST_TOKEN_BUCKETS_S: [f64; 21] = [
-    0.001, 0.005, 0.01, 0.02, 0.04, 0.06, 0.08, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0,
-    15.0, 20.0, 30.0, 45.0, 60.0,
+    0.001, 0.005, 0.01, 0.02, 0.04, 0.06, 0.08, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0, 15.0, 20.0,
+    30.0, 45.0, 60.0,
 ];
-const PER_TOKEN_BUCKETS_S: [f64; 12] = [
-    0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.75, 2.5,
-];
+const PER_TOKEN_BUCKETS_S: [f64; 12] = [0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.75, 2.5];
 
 /// Combinations of labels that are told apart.
 const MOST_LABEL_SETS: usize = 2_000;
@@ -65,7 +60,7 @@ const OTHER_ERROR: &str = "_OTHER";
 pub(crate) struct Metrics {
     recorder: PrometheusRecorder,
     handle: PrometheusHandle,
-    known: ArcSwap<HashMap<Labels, Arc<Instruments>>>,
+    known: ArcSwap<HashMap<OwnedLabels, Arc<Instruments>>>,
     growing: Mutex<()>,
 }
 
@@ -78,15 +73,40 @@ pub(crate) struct Gauges {
     pub(crate) log_lines_dropped: Counter,
 }
 
+/// What tells instruments apart. Kept with owned text, looked up with borrowed.
 #[derive(Clone, PartialEq, Eq, Hash)]
-struct Labels {
+struct Labels<Text> {
     operation: &'static str,
     provider: &'static str,
-    original_model: String,
-    request_model: String,
-    response_model: String,
-    backend: String,
+    original_model: Text,
+    request_model: Text,
+    response_model: Text,
+    backend_namespace: Text,
+    backend_name: Text,
     failed: bool,
+}
+
+type OwnedLabels = Labels<String>;
+
+impl Equivalent<OwnedLabels> for Labels<&str> {
+    fn equivalent(&self, other: &OwnedLabels) -> bool {
+        *self == other.map(String::as_str)
+    }
+}
+
+impl<Text> Labels<Text> {
+    fn map<'a, Other>(&'a self, text: impl Fn(&'a Text) -> Other) -> Labels<Other> {
+        Labels {
+            operation: self.operation,
+            provider: self.provider,
+            original_model: text(&self.original_model),
+            request_model: text(&self.request_model),
+            response_model: text(&self.response_model),
+            backend_namespace: text(&self.backend_namespace),
+            backend_name: text(&self.backend_name),
+            failed: self.failed,
+        }
+    }
 }
 
 struct Instruments {
@@ -112,35 +132,19 @@ impl Metrics {
         let mut builder = PrometheusBuilder::new();
         for (name, values) in buckets {
             let matcher = Matcher::Full(name.to_owned());
-            builder = builder
-                .set_buckets_for_metric(matcher, values)
-                .map_err(|error| error.to_string())?;
+            builder = builder.set_buckets_for_metric(matcher, values).map_err(|error| error.to_string())?;
         }
         let recorder = builder.build_recorder();
         for (name, text) in [
             (TOKEN_USAGE, "Tokens by kind, of each answer."),
-            (
-                REQUEST_DURATION,
-                "Seconds from the request's head to the answer's last byte.",
-            ),
-            (
-                TIME_TO_FIRST_TOKEN,
-                "Seconds from the request's head to the first output.",
-            ),
-            (
-                TIME_PER_OUTPUT_TOKEN,
-                "Seconds per output token after the first.",
-            ),
+            (REQUEST_DURATION, "Seconds from the request's head to the answer's last byte."),
+            (TIME_TO_FIRST_TOKEN, "Seconds from the request's head to the first output."),
+            (TIME_PER_OUTPUT_TOKEN, "Seconds per output token after the first."),
         ] {
             recorder.describe_histogram(KeyName::from_const_str(name), None, text.into());
         }
         let handle = recorder.handle();
-        Ok(Self {
-            recorder,
-            handle,
-            known: ArcSwap::default(),
-            growing: Mutex::new(()),
-        })
+        Ok(Self { recorder, handle, known: ArcSwap::default(), growing: Mutex::new(()) })
     }
 
     /// For the admin's `/metrics`, and for the upkeep that keeps histograms small.
@@ -150,10 +154,7 @@ impl Metrics {
 
     /// The gauges that are set from elsewhere.
     pub(crate) fn gauges(&self) -> Gauges {
-        let gauge = |name| {
-            self.recorder
-                .register_gauge(&Key::from_static_name(name), &METADATA)
-        };
+        let gauge = |name| self.recorder.register_gauge(&Key::from_static_name(name), &METADATA);
         Gauges {
             in_flight: gauge(IN_FLIGHT),
             config_problems: gauge(CONFIG_PROBLEMS),
@@ -177,40 +178,33 @@ impl Metrics {
         let labels = Labels {
             operation: trail.operation,
             provider: tollgate_api::providers::provider(candidate.backend.schema).name,
-            original_model: trail.original_model.clone(),
-            request_model: trail.request_model().to_owned(),
-            response_model: trail.response_model.clone().unwrap_or_default(),
-            backend: candidate.backend.name.to_string(),
+            original_model: trail.original_model.as_str(),
+            request_model: trail.request_model(),
+            response_model: trail.response_model.as_deref().unwrap_or_default(),
+            backend_namespace: candidate.backend.name.namespace.as_str(),
+            backend_name: candidate.backend.name.name.as_str(),
             failed: trail.end != End::Whole,
         };
-        self.instruments(labels).record(trail);
+        match self.known.load().get(&labels) {
+            Some(instruments) => instruments.record(trail),
+            None => self.grow(labels).record(trail),
+        }
     }
 
-    fn instruments(&self, labels: Labels) -> Arc<Instruments> {
-        let known = self.known.load();
-        if let Some(instruments) = known.get(&labels) {
-            return Arc::clone(instruments);
-        }
-        drop(known);
+    fn grow(&self, labels: Labels<&str>) -> Arc<Instruments> {
         let _one_at_a_time = self.growing.lock().unwrap_or_else(PoisonError::into_inner);
         let known = self.known.load_full();
         let labels = if known.len() < MOST_LABEL_SETS {
             labels
         } else {
-            let other = || OTHER.to_owned();
-            Labels {
-                original_model: other(),
-                request_model: other(),
-                response_model: other(),
-                ..labels
-            }
+            Labels { original_model: OTHER, request_model: OTHER, response_model: OTHER, ..labels }
         };
         if let Some(instruments) = known.get(&labels) {
             return Arc::clone(instruments);
         }
         let instruments = Arc::new(Instruments::register(&self.recorder, &labels));
         let mut grown = HashMap::clone(&known);
-        grown.insert(labels, Arc::clone(&instruments));
+        grown.insert(labels.map(|text| (*text).to_owned()), Arc::clone(&instruments));
         self.known.store(Arc::new(grown));
         instruments
     }
@@ -219,14 +213,14 @@ impl Metrics {
 static METADATA: Metadata<'static> = Metadata::new("tollgate", Level::INFO, None);
 
 impl Instruments {
-    fn register(recorder: &PrometheusRecorder, labels: &Labels) -> Self {
+    fn register(recorder: &PrometheusRecorder, labels: &Labels<&str>) -> Self {
         let mut common = vec![
             Label::new("gen_ai.operation.name", labels.operation),
             Label::new("gen_ai.provider.name", labels.provider),
-            Label::new("gen_ai.original.model", labels.original_model.clone()),
-            Label::new("gen_ai.request.model", labels.request_model.clone()),
-            Label::new("gen_ai.response.model", labels.response_model.clone()),
-            Label::new("gen_ai.backend", labels.backend.clone()),
+            Label::new("gen_ai.original.model", labels.original_model.to_owned()),
+            Label::new("gen_ai.request.model", labels.request_model.to_owned()),
+            Label::new("gen_ai.response.model", labels.response_model.to_owned()),
+            Label::new("gen_ai.backend", format!("{}/{}", labels.backend_namespace, labels.backend_name)),
         ];
         let tokens = |kind: &'static str| {
             let mut labels = common.clone();
@@ -270,10 +264,7 @@ impl Instruments {
         ];
         for (histogram, tokens) in kinds {
             if tokens > 0 {
-                #[expect(
-                    clippy::cast_precision_loss,
-                    reason = "token counts are far below 2^52"
-                )]
+                #[expect(clippy::cast_precision_loss, reason = "token counts are far below 2^52")]
                 histogram.record(tokens as f64);
             }
         }

@@ -17,10 +17,7 @@ pub(crate) struct Telemetry {
 
 impl Telemetry {
     pub(crate) fn new(metrics: metrics::Metrics, access_log: AccessLog) -> Arc<Self> {
-        Arc::new(Self {
-            metrics,
-            access_log,
-        })
+        Arc::new(Self { metrics, access_log })
     }
 
     /// A request is over.

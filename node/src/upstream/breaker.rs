@@ -74,9 +74,7 @@ impl Breaker {
     /// It answered.
     pub(crate) fn succeeded(&self) {
         // Read before writing: in good times nobody dirties the cache line.
-        if self.failures.load(Ordering::Relaxed) > 0
-            || self.open_until_ms.load(Ordering::Relaxed) > 0
-        {
+        if self.failures.load(Ordering::Relaxed) > 0 || self.open_until_ms.load(Ordering::Relaxed) > 0 {
             self.failures.store(0, Ordering::Relaxed);
             self.trips.store(0, Ordering::Relaxed);
             self.open_until_ms.store(0, Ordering::Relaxed);
@@ -85,24 +83,19 @@ impl Breaker {
 
     /// It could not be reached, timed out, or said that it is broken.
     pub(crate) fn failed(&self, now_ms: u64) {
-        let failures = self
-            .failures
-            .fetch_add(1, Ordering::Relaxed)
-            .saturating_add(1);
+        let failures = self.failures.fetch_add(1, Ordering::Relaxed).saturating_add(1);
         let was_open = self.open_until_ms.load(Ordering::Relaxed) > 0;
         if failures >= FAILURES_TO_OPEN || was_open {
             let trips = self.trips.fetch_add(1, Ordering::Relaxed).min(5);
             let rest_ms = (FIRST_REST_MS << trips).min(LONGEST_REST_MS);
-            self.open_until_ms
-                .store(now_ms + rest_ms, Ordering::Relaxed);
+            self.open_until_ms.store(now_ms + rest_ms, Ordering::Relaxed);
             self.failures.store(0, Ordering::Relaxed);
         }
     }
 
     /// It asked for a pause.
     pub(crate) fn rest(&self, now_ms: u64, pause_ms: u64) {
-        self.rest_until_ms
-            .fetch_max(now_ms + pause_ms.min(LONGEST_REST_MS), Ordering::Relaxed);
+        self.rest_until_ms.fetch_max(now_ms + pause_ms.min(LONGEST_REST_MS), Ordering::Relaxed);
     }
 }
 
@@ -157,11 +150,7 @@ mod tests {
         let breaker = Breaker::default();
         breaker.rest(0, u64::MAX / 2);
         assert_eq!(breaker.check(LONGEST_REST_MS - 1), Health::Resting);
-        assert_eq!(
-            breaker.check(LONGEST_REST_MS),
-            Health::Closed,
-            "no upstream closes itself for ever"
-        );
+        assert_eq!(breaker.check(LONGEST_REST_MS), Health::Closed, "no upstream closes itself for ever");
         for _ in 0..100 {
             breaker.failed(0);
         }

@@ -18,9 +18,7 @@ pub(crate) fn next(candidates: impl Iterator<Item = Standing> + Clone, draw: u32
     let fresh = pick(candidates.clone(), draw, |one| !one.tried && one.usable);
     fresh.or_else(|| {
         let untouched = candidates.clone().all(|one| !one.tried);
-        untouched
-            .then(|| pick(candidates, draw, |one| !one.tried))
-            .flatten()
+        untouched.then(|| pick(candidates, draw, |one| !one.tried)).flatten()
     })
 }
 
@@ -30,17 +28,9 @@ fn pick(
     eligible: impl Fn(&Standing) -> bool + Copy,
 ) -> Option<usize> {
     let eligible = move |one: &Standing| one.weight > 0 && eligible(one);
-    let tier = candidates
-        .clone()
-        .filter(eligible)
-        .map(|one| one.priority)
-        .min()?;
+    let tier = candidates.clone().filter(eligible).map(|one| one.priority).min()?;
     let in_tier = move |one: &Standing| one.priority == tier && eligible(one);
-    let total: u64 = candidates
-        .clone()
-        .filter(in_tier)
-        .map(|one| u64::from(one.weight))
-        .sum();
+    let total: u64 = candidates.clone().filter(in_tier).map(|one| u64::from(one.weight)).sum();
     let mut point = (u64::from(draw) * total) >> 32;
     for (index, one) in candidates.enumerate() {
         if in_tier(&one) {
@@ -58,12 +48,7 @@ mod tests {
     use super::*;
 
     const fn standing(priority: u32, weight: u32, usable: bool, tried: bool) -> Standing {
-        Standing {
-            priority,
-            weight,
-            usable,
-            tried,
-        }
+        Standing { priority, weight, usable, tried }
     }
 
     #[test]
@@ -75,33 +60,13 @@ mod tests {
         const NEVER: Standing = standing(0, 0, true, false);
         const LATER: Standing = standing(1, 1, true, false);
         let cases: [(&[Standing], u32, Option<usize>, &str); 10] = [
-            (
-                &[A, B],
-                0,
-                Some(0),
-                "the low part of the draw is the first's",
-            ),
+            (&[A, B], 0, Some(0), "the low part of the draw is the first's"),
             (&[A, B], u32::MAX, Some(1), "the high part the second's"),
-            (
-                &[A, B],
-                u32::MAX / 4 * 3 - 1,
-                Some(0),
-                "three of four go to weight 3",
-            ),
-            (
-                &[LATER, B],
-                0,
-                Some(1),
-                "the lower number first, wherever it stands",
-            ),
+            (&[A, B], u32::MAX / 4 * 3 - 1, Some(0), "three of four go to weight 3"),
+            (&[LATER, B], 0, Some(1), "the lower number first, wherever it stands"),
             (&[BROKEN, LATER], 0, Some(1), "a broken one is passed over"),
             (&[TRIED, LATER], 0, Some(1), "a tried one too"),
-            (
-                &[BROKEN],
-                0,
-                Some(0),
-                "the only one is tried even when broken",
-            ),
+            (&[BROKEN], 0, Some(0), "the only one is tried even when broken"),
             (&[TRIED, BROKEN], 0, None, "but not after another was tried"),
             (&[NEVER], 0, None, "weight 0 gets nothing"),
             (&[], 0, None, "nothing to choose from"),

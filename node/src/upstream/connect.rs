@@ -40,12 +40,7 @@ impl Reach {
             Endpoint::Unix { path } => Some(PathBuf::from(path)),
             Endpoint::Host { .. } => None,
         };
-        Self {
-            unix,
-            proxy: backend.forward_proxy.clone(),
-            tls: backend.tls.clone(),
-            h2: backend.h2,
-        }
+        Self { unix, proxy: backend.forward_proxy.clone(), tls: backend.tls.clone(), h2: backend.h2 }
     }
 }
 
@@ -68,23 +63,12 @@ impl Connector {
             None => None,
             Some(settings) => {
                 let config = tls::client_config(settings, reach.h2)?;
-                let name = settings
-                    .server_name
-                    .as_deref()
-                    .map(tls::server_name)
-                    .transpose()?;
+                let name = settings.server_name.as_deref().map(tls::server_name).transpose()?;
                 Some((TlsConnector::from(Arc::new(config)), name))
             }
         };
-        let shared = Shared {
-            unix: reach.unix.clone(),
-            proxy: reach.proxy.clone(),
-            tls,
-            h2: reach.h2,
-        };
-        Ok(Self {
-            shared: Arc::new(shared),
-        })
+        let shared = Shared { unix: reach.unix.clone(), proxy: reach.proxy.clone(), tls, h2: reach.h2 };
+        Ok(Self { shared: Arc::new(shared) })
     }
 }
 
@@ -113,14 +97,8 @@ impl Service<Uri> for Connector {
 
 impl Shared {
     async fn open(&self, uri: &Uri) -> io::Result<Link> {
-        let host = uri
-            .host()
-            .unwrap_or_default()
-            .trim_start_matches('[')
-            .trim_end_matches(']');
-        let port = uri
-            .port_u16()
-            .unwrap_or(if self.tls.is_some() { 443 } else { 80 });
+        let host = uri.host().unwrap_or_default().trim_start_matches('[').trim_end_matches(']');
+        let port = uri.port_u16().unwrap_or(if self.tls.is_some() { 443 } else { 80 });
         let stream: Box<dyn Stream> = match (&self.unix, &self.proxy) {
             (Some(path), _) => Box::new(UnixStream::connect(path).await?),
             (None, Some(proxy)) => Box::new(through_proxy(proxy, host, port).await?),
@@ -136,10 +114,7 @@ impl Shared {
                 Box::new(connector.connect(name, stream).await?)
             }
         };
-        Ok(Link {
-            stream: TokioIo::new(stream),
-            h2: self.h2,
-        })
+        Ok(Link { stream: TokioIo::new(stream), h2: self.h2 })
     }
 }
 
@@ -151,15 +126,9 @@ async fn tcp(address: impl tokio::net::ToSocketAddrs) -> io::Result<TcpStream> {
 
 /// Asks a proxy for a tunnel (RFC 9110, section 9.3.6).
 async fn through_proxy(proxy: &str, host: &str, port: u16) -> io::Result<TcpStream> {
-    let target = if host.contains(':') {
-        format!("[{host}]:{port}")
-    } else {
-        format!("{host}:{port}")
-    };
+    let target = if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") };
     let mut stream = tcp(proxy).await?;
-    stream
-        .write_all(format!("CONNECT {target} HTTP/1.1\r\nHost: {target}\r\n\r\n").as_bytes())
-        .await?;
+    stream.write_all(format!("CONNECT {target} HTTP/1.1\r\nHost: {target}\r\n\r\n").as_bytes()).await?;
     let mut answer = Vec::with_capacity(256);
     while !answer.ends_with(b"\r\n\r\n") {
         if answer.len() >= PROXY_ANSWER_LIMIT {
@@ -167,17 +136,12 @@ async fn through_proxy(proxy: &str, host: &str, port: u16) -> io::Result<TcpStre
         }
         answer.push(stream.read_u8().await?); // Byte by byte: what follows belongs to the tunnel.
     }
-    let status = answer
-        .split(|byte| *byte == b' ')
-        .nth(1)
-        .unwrap_or_default();
+    let status = answer.split(|byte| *byte == b' ').nth(1).unwrap_or_default();
     if status.starts_with(b"2") {
         Ok(stream)
     } else {
         let status = String::from_utf8_lossy(status);
-        Err(io::Error::other(format!(
-            "the proxy refused CONNECT {target} with status {status}"
-        )))
+        Err(io::Error::other(format!("the proxy refused CONNECT {target} with status {status}")))
     }
 }
 
@@ -195,11 +159,7 @@ pub(crate) struct Link {
 impl Connection for Link {
     fn connected(&self) -> Connected {
         let connected = Connected::new();
-        if self.h2 {
-            connected.negotiated_h2()
-        } else {
-            connected
-        }
+        if self.h2 { connected.negotiated_h2() } else { connected }
     }
 }
 

@@ -24,11 +24,7 @@ pub(crate) fn is_credential(name: &HeaderName) -> bool {
 }
 
 /// Puts the backend's credential into `headers`, in the place where its provider looks for it.
-pub(crate) fn inject(
-    backend: &Backend,
-    client: &HeaderMap,
-    headers: &mut HeaderMap,
-) -> Result<(), Refusal> {
+pub(crate) fn inject(backend: &Backend, client: &HeaderMap, headers: &mut HeaderMap) -> Result<(), Refusal> {
     let Some(credential) = &backend.credential else {
         return Ok(());
     };
@@ -36,16 +32,12 @@ pub(crate) fn inject(
         None => credential.key.expose().to_owned(),
         Some(own) => {
             headers.remove(&own.header);
-            let sent = client
-                .get(&own.header)
-                .and_then(|value| value.to_str().ok());
+            let sent = client.get(&own.header).and_then(|value| value.to_str().ok());
             match sent.map(bare_key).filter(|key| !key.is_empty()) {
                 Some(key) => key.to_owned(),
                 None if own.fall_back => credential.key.expose().to_owned(),
                 None => {
-                    return Err(Refusal::MissingCredential {
-                        header: own.header.clone(),
-                    });
+                    return Err(Refusal::MissingCredential { header: own.header.clone() });
                 }
             }
         }
@@ -55,9 +47,8 @@ pub(crate) fn inject(
         CredentialKind::AzureApiKey => (HeaderName::from_static("api-key"), key),
         CredentialKind::AnthropicApiKey => (HeaderName::from_static("x-api-key"), key),
     };
-    let mut value = HeaderValue::try_from(text).map_err(|_| Refusal::NoBackend {
-        route: backend.name.to_string(),
-    })?;
+    let mut value =
+        HeaderValue::try_from(text).map_err(|_| Refusal::NoBackend { route: backend.name.to_string() })?;
     value.set_sensitive(true);
     headers.insert(name, value);
     Ok(())

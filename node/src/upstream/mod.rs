@@ -24,6 +24,7 @@ use hyper_util::client::legacy::Client;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use tollgate_crds::{self as crds, Backend, ResourceName, Snapshot};
 
+use crate::listen::worker_index;
 use body::SegmentsBody;
 use breaker::{Breaker, Health};
 use connect::{Connector, Reach};
@@ -35,10 +36,13 @@ const MOST_IDLE: usize = 1_024;
 
 pub(crate) type HttpClient = Client<Connector, SegmentsBody>;
 
+/// One pool a worker, so that a connection stays on the thread of the requests that use it.
+type PerWorker = Arc<[HttpClient]>;
+
 /// All transports and breakers of this node, by what they reach.
-#[derive(Default)]
 pub(crate) struct Upstreams {
-    transports: Mutex<HashMap<Reach, HttpClient>>,
+    workers: usize,
+    transports: Mutex<HashMap<Reach, PerWorker>>,
     breakers: Mutex<HashMap<String, Arc<Breaker>>>,
 }
 
@@ -52,7 +56,7 @@ pub(crate) struct Upstream {
 pub(crate) struct Endpoint {
     scheme: Scheme,
     authority: Authority,
-    pub(crate) client: HttpClient,
+    clients: PerWorker,
     pub(crate) breaker: Arc<Breaker>,
 }
 
@@ -64,20 +68,19 @@ pub(crate) struct Unusable {
 }
 
 impl Upstreams {
+    /// For a node with so many workers.
+    pub(crate) fn new(workers: usize) -> Self {
+        Self { workers, transports: Mutex::default(), breakers: Mutex::default() }
+    }
+
     /// Resolves every backend of a snapshot. What is no longer reached is dropped; its running requests go on.
     pub(crate) fn resolve(
         &self,
         snapshot: &Snapshot,
     ) -> (HashMap<ResourceName, Arc<Upstream>>, Vec<Unusable>) {
-        let mut transports = self
-            .transports
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let mut transports = self.transports.lock().unwrap_or_else(PoisonError::into_inner);
         let mut breakers = self.breakers.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut kept = Kept {
-            transports: HashMap::new(),
-            breakers: HashMap::new(),
-        };
+        let mut kept = Kept { workers: self.workers, transports: HashMap::new(), breakers: HashMap::new() };
         let mut resolved = HashMap::new();
         let mut unusable = Vec::new();
         for backend in &snapshot.backends {
@@ -85,10 +88,7 @@ impl Upstreams {
                 Ok(upstream) => {
                     resolved.insert(backend.name.clone(), Arc::new(upstream));
                 }
-                Err(reason) => unusable.push(Unusable {
-                    backend: backend.name.clone(),
-                    reason,
-                }),
+                Err(reason) => unusable.push(Unusable { backend: backend.name.clone(), reason }),
             }
         }
         *transports = kept.transports;
@@ -98,57 +98,37 @@ impl Upstreams {
 }
 
 struct Kept {
-    transports: HashMap<Reach, HttpClient>,
+    workers: usize,
+    transports: HashMap<Reach, PerWorker>,
     breakers: HashMap<String, Arc<Breaker>>,
 }
 
 fn resolve(
     backend: &Backend,
-    transports: &HashMap<Reach, HttpClient>,
+    transports: &HashMap<Reach, PerWorker>,
     breakers: &HashMap<String, Arc<Breaker>>,
     kept: &mut Kept,
 ) -> Result<Upstream, String> {
     let mut endpoints = Vec::with_capacity(backend.endpoints.len());
     for endpoint in &backend.endpoints {
         let reach = Reach::of(backend, endpoint);
-        let client = match kept
-            .transports
-            .get(&reach)
-            .or_else(|| transports.get(&reach))
-        {
-            Some(client) => client.clone(),
-            None => client(&reach)?,
+        let clients = match kept.transports.get(&reach).or_else(|| transports.get(&reach)) {
+            Some(clients) => Arc::clone(clients),
+            None => clients(&reach, kept.workers)?,
         };
-        kept.transports.insert(reach, client.clone());
+        kept.transports.insert(reach, Arc::clone(&clients));
 
         let authority = authority(endpoint)?;
         let name = format!("{} {authority}", backend.name);
-        let breaker = kept
-            .breakers
-            .get(&name)
-            .or_else(|| breakers.get(&name))
-            .cloned()
-            .unwrap_or_default();
+        let breaker = kept.breakers.get(&name).or_else(|| breakers.get(&name)).cloned().unwrap_or_default();
         kept.breakers.insert(name, Arc::clone(&breaker));
-        let scheme = if backend.tls.is_some() {
-            Scheme::HTTPS
-        } else {
-            Scheme::HTTP
-        };
-        endpoints.push(Endpoint {
-            scheme,
-            authority,
-            client,
-            breaker,
-        });
+        let scheme = if backend.tls.is_some() { Scheme::HTTPS } else { Scheme::HTTP };
+        endpoints.push(Endpoint { scheme, authority, clients, breaker });
     }
-    Ok(Upstream {
-        endpoints,
-        turn: AtomicUsize::new(0),
-    })
+    Ok(Upstream { endpoints, turn: AtomicUsize::new(0) })
 }
 
-fn client(reach: &Reach) -> Result<HttpClient, String> {
+fn clients(reach: &Reach, workers: usize) -> Result<PerWorker, String> {
     let connector = Connector::new(reach)?;
     let mut builder = Client::builder(TokioExecutor::new());
     builder.pool_timer(TokioTimer::new());
@@ -157,7 +137,7 @@ fn client(reach: &Reach) -> Result<HttpClient, String> {
     builder.pool_max_idle_per_host(MOST_IDLE);
     builder.http2_only(reach.h2);
     builder.http2_adaptive_window(true);
-    Ok(builder.build(connector))
+    Ok((0..workers.max(1)).map(|_| builder.build(connector.clone())).collect())
 }
 
 fn authority(endpoint: &crds::Endpoint) -> Result<Authority, String> {
@@ -172,22 +152,19 @@ fn authority(endpoint: &crds::Endpoint) -> Result<Authority, String> {
 impl Upstream {
     /// The endpoint whose turn it is among the healthy ones; none if all are broken.
     pub(crate) fn healthy(&self, now_ms: u64) -> Option<&Endpoint> {
-        self.in_turn()
-            .find(|endpoint| match endpoint.breaker.check(now_ms) {
-                Health::Closed => true,
-                Health::HalfOpen => endpoint.breaker.probe(now_ms),
-                Health::Open | Health::Resting => false,
-            })
+        self.in_turn().find(|endpoint| match endpoint.breaker.check(now_ms) {
+            Health::Closed => true,
+            Health::HalfOpen => endpoint.breaker.probe(now_ms),
+            Health::Open | Health::Resting => false,
+        })
     }
 
     /// Whether any endpoint would be tried now, without taking a probe.
     pub(crate) fn usable(&self, now_ms: u64) -> bool {
-        self.endpoints
-            .iter()
-            .any(|endpoint| match endpoint.breaker.check(now_ms) {
-                Health::Closed | Health::HalfOpen => true,
-                Health::Open | Health::Resting => false,
-            })
+        self.endpoints.iter().any(|endpoint| match endpoint.breaker.check(now_ms) {
+            Health::Closed | Health::HalfOpen => true,
+            Health::Open | Health::Resting => false,
+        })
     }
 
     /// The endpoint whose turn it is, whatever its health: better a try than a certain no.
@@ -200,13 +177,16 @@ impl Upstream {
             0 | 1 => 0,
             several => self.turn.fetch_add(1, Ordering::Relaxed) % several,
         };
-        self.endpoints[start..]
-            .iter()
-            .chain(&self.endpoints[..start])
+        self.endpoints[start..].iter().chain(&self.endpoints[..start])
     }
 }
 
 impl Endpoint {
+    /// This worker's pool.
+    pub(crate) fn client(&self) -> &HttpClient {
+        &self.clients[worker_index().min(self.clients.len() - 1)]
+    }
+
     /// The URI of `path` (with its query) at this endpoint.
     pub(crate) fn uri(&self, path: &str) -> Result<Uri, String> {
         let path = PathAndQuery::try_from(path).map_err(|error| format!("path {path}: {error}"))?;

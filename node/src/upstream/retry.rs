@@ -23,9 +23,7 @@ pub(crate) struct RetryBudget {
 
 impl Default for RetryBudget {
     fn default() -> Self {
-        Self {
-            tenths: AtomicI64::new(START_TENTHS),
-        }
+        Self { tenths: AtomicI64::new(START_TENTHS) }
     }
 }
 
@@ -39,11 +37,9 @@ impl RetryBudget {
 
     /// Takes one retry, if there is one.
     pub(crate) fn spend(&self) -> bool {
-        let spent = self
-            .tenths
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |tenths| {
-                (tenths >= COST_TENTHS).then_some(tenths - COST_TENTHS)
-            });
+        let spent = self.tenths.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |tenths| {
+            (tenths >= COST_TENTHS).then_some(tenths - COST_TENTHS)
+        });
         spent.is_ok()
     }
 }
@@ -89,11 +85,7 @@ mod tests {
         for (name, value, expected_ms) in cases {
             let mut headers = HeaderMap::new();
             headers.insert(name, value.parse().unwrap());
-            assert_eq!(
-                pause_asked(&headers),
-                expected_ms.map(Duration::from_millis),
-                "{name}: {value}"
-            );
+            assert_eq!(pause_asked(&headers), expected_ms.map(Duration::from_millis), "{name}: {value}");
         }
     }
 }

@@ -23,15 +23,8 @@ pub(crate) fn client_config(settings: &UpstreamTls, h2: bool) -> Result<ClientCo
         .map_err(|error| error.to_string())?;
     let verifier = verifier(settings, provider)?;
     // "dangerous" because the verifier is ours: it narrows or, if told to, drops what webpki checks.
-    let mut config = builder
-        .dangerous()
-        .with_custom_certificate_verifier(verifier)
-        .with_no_client_auth();
-    config.alpn_protocols = if h2 {
-        vec![b"h2".to_vec()]
-    } else {
-        vec![b"http/1.1".to_vec()]
-    };
+    let mut config = builder.dangerous().with_custom_certificate_verifier(verifier).with_no_client_auth();
+    config.alpn_protocols = if h2 { vec![b"h2".to_vec()] } else { vec![b"http/1.1".to_vec()] };
     Ok(config)
 }
 
@@ -52,11 +45,7 @@ fn verifier(
     if settings.alt_names.is_empty() {
         return Ok(webpki);
     }
-    let names = settings
-        .alt_names
-        .iter()
-        .map(|name| server_name(name))
-        .collect::<Result<_, _>>()?;
+    let names = settings.alt_names.iter().map(|name| server_name(name)).collect::<Result<_, _>>()?;
     Ok(Arc::new(AltNames { webpki, names }))
 }
 
@@ -64,15 +53,9 @@ fn pem_roots(pem: &str) -> Result<RootCertStore, String> {
     let mut roots = RootCertStore::empty();
     for certificate in CertificateDer::pem_slice_iter(pem.as_bytes()) {
         let certificate = certificate.map_err(|error| format!("CA certificate: {error}"))?;
-        roots
-            .add(certificate)
-            .map_err(|error| format!("CA certificate: {error}"))?;
+        roots.add(certificate).map_err(|error| format!("CA certificate: {error}"))?;
     }
-    if roots.is_empty() {
-        Err("no CA certificate in ca.crt".to_owned())
-    } else {
-        Ok(roots)
-    }
+    if roots.is_empty() { Err("no CA certificate in ca.crt".to_owned()) } else { Ok(roots) }
 }
 
 /// The machine's roots, read once. A machine without any (a bare container) gets Mozilla's list, built in.
@@ -108,13 +91,7 @@ impl ServerCertVerifier for AltNames {
     ) -> Result<ServerCertVerified, Error> {
         let mut last = Error::General("no name to check against".to_owned());
         for name in &self.names {
-            match self.webpki.verify_server_cert(
-                end_entity,
-                intermediates,
-                name,
-                ocsp_response,
-                now,
-            ) {
+            match self.webpki.verify_server_cert(end_entity, intermediates, name, ocsp_response, now) {
                 Ok(verified) => return Ok(verified),
                 Err(error) => last = error,
             }
@@ -128,8 +105,7 @@ impl ServerCertVerifier for AltNames {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        self.webpki
-            .verify_tls12_signature(message, certificate, signature)
+        self.webpki.verify_tls12_signature(message, certificate, signature)
     }
 
     fn verify_tls13_signature(
@@ -138,8 +114,7 @@ impl ServerCertVerifier for AltNames {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        self.webpki
-            .verify_tls13_signature(message, certificate, signature)
+        self.webpki.verify_tls13_signature(message, certificate, signature)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
@@ -186,8 +161,6 @@ impl ServerCertVerifier for Unverified {
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.provider
-            .signature_verification_algorithms
-            .supported_schemes()
+        self.provider.signature_verification_algorithms.supported_schemes()
     }
 }

@@ -63,11 +63,7 @@ pub(super) fn fit(reasoning: &Reasoning, bounds: Bounds<'_>) -> Budget {
         (Some(own), Some(cap)) => Some(own.min(cap)),
         (own, cap) => own.or(cap),
     };
-    let Reasoning {
-        mode,
-        effort,
-        display: _,
-    } = reasoning;
+    let Reasoning { mode, effort, display: _ } = reasoning;
     match (mode, effort) {
         (Some(ReasoningMode::Budget(tokens)), effort) => {
             // Only what does not fit is cut: the client chose the number.
@@ -77,9 +73,8 @@ pub(super) fn fit(reasoning: &Reasoning, bounds: Bounds<'_>) -> Budget {
         (None, Some(effort)) if knows_budgets_only(bounds.model) => {
             let tokens = budget_of_effort(*effort);
             // The answer needs room too: thinking takes at most half of what there is.
-            let most = bound.map_or(tokens, |bound| {
-                (bound / 2).max(MIN_THINKING_TOKENS.min(bound.saturating_sub(1)))
-            });
+            let most = bound
+                .map_or(tokens, |bound| (bound / 2).max(MIN_THINKING_TOKENS.min(bound.saturating_sub(1))));
             budgeted(tokens, most, bound, None)
         }
         (None, Some(effort)) => Budget {
@@ -87,11 +82,9 @@ pub(super) fn fit(reasoning: &Reasoning, bounds: Bounds<'_>) -> Budget {
             mode: Some(ReasoningMode::Adaptive),
             effort: Some(*effort),
         },
-        (mode @ (Some(ReasoningMode::Off | ReasoningMode::Adaptive) | None), effort) => Budget {
-            max_tokens: bound.unwrap_or(DEFAULT_MAX_TOKENS),
-            mode: *mode,
-            effort: *effort,
-        },
+        (mode @ (Some(ReasoningMode::Off | ReasoningMode::Adaptive) | None), effort) => {
+            Budget { max_tokens: bound.unwrap_or(DEFAULT_MAX_TOKENS), mode: *mode, effort: *effort }
+        }
     }
 }
 
@@ -164,28 +157,10 @@ mod tests {
             (NEW,  Some(Adaptive),        Some(Low),     None,         None,         4096,   Some(Adaptive),       Some(Low)),
         ];
         for (model, mode, effort, max_output, cap, max_tokens, fitted, said) in cases {
-            let reasoning = Reasoning {
-                mode,
-                effort,
-                display: None,
-            };
-            let budget = fit(
-                &reasoning,
-                Bounds {
-                    model,
-                    max_output,
-                    cap,
-                },
-            );
-            let expected = Budget {
-                max_tokens,
-                mode: fitted,
-                effort: said,
-            };
-            assert_eq!(
-                budget, expected,
-                "{model} {reasoning:?} {max_output:?} {cap:?}"
-            );
+            let reasoning = Reasoning { mode, effort, display: None };
+            let budget = fit(&reasoning, Bounds { model, max_output, cap });
+            let expected = Budget { max_tokens, mode: fitted, effort: said };
+            assert_eq!(budget, expected, "{model} {reasoning:?} {max_output:?} {cap:?}");
         }
     }
 

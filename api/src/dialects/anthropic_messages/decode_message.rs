@@ -34,14 +34,8 @@ fn parts(
     match fields.text_or_parts(name)? {
         None => Ok(Vec::new()),
         Some(TextOrParts::Text(text)) if text.is_empty() => Ok(Vec::new()),
-        Some(TextOrParts::Text(text)) => Ok(vec![Part {
-            content: Content::Text(text),
-            cache: None,
-            place,
-        }]),
-        Some(TextOrParts::Parts(blocks)) => {
-            blocks.into_iter().map(|block| part(block, read)).collect()
-        }
+        Some(TextOrParts::Text(text)) => Ok(vec![Part { content: Content::Text(text), cache: None, place }]),
+        Some(TextOrParts::Parts(blocks)) => blocks.into_iter().map(|block| part(block, read)).collect(),
     }
 }
 
@@ -51,11 +45,7 @@ fn part(
 ) -> Result<Part, Untranslatable> {
     let kind: String = fields.required("type")?;
     let content = read(&kind, &mut fields)?;
-    let part = Part {
-        content,
-        cache: fields.json("cache_control"),
-        place: fields.place(),
-    };
+    let part = Part { content, cache: fields.json("cache_control"), place: fields.place() };
     fields.ignore(HARMLESS_IN_BLOCK);
     fields.finish()?;
     Ok(part)
@@ -64,9 +54,7 @@ fn part(
 fn block(kind: &str, fields: &mut Fields<'_>) -> Result<Content, Untranslatable> {
     match kind {
         "thinking" => thinking(fields),
-        "redacted_thinking" => Ok(Content::RedactedThinking {
-            data: fields.required("data")?,
-        }),
+        "redacted_thinking" => Ok(Content::RedactedThinking { data: fields.required("data")? }),
         "tool_use" => Ok(Content::ToolCall {
             id: fields.required("id")?,
             name: fields.required("name")?,
@@ -87,20 +75,17 @@ fn plain_block(kind: &str, fields: &mut Fields<'_>) -> Result<Content, Untransla
         "text" => Ok(Content::Text(fields.required("text")?)),
         "image" => Ok(Content::Image(image_source(fields)?)),
         "document" => Ok(Content::Document(document(fields)?)),
-        _ => Err(fields.refuse(
-            "type",
-            &format!("blocks of type `{kind}` cannot be carried here."),
-        )),
+        _ => Err(fields.refuse("type", &format!("blocks of type `{kind}` cannot be carried here."))),
     }
 }
 
 /// One element of a chat message's `thinking_blocks`.
-pub(in crate::dialects) fn thinking_block(fields: Fields<'_>) -> Result<Part, Untranslatable> {
+pub(in crate::dialects) fn thinking_block(mut fields: Fields<'_>) -> Result<Part, Untranslatable> {
+    // A stream numbers its blocks.
+    fields.ignore(&["index"]);
     part(fields, |kind, fields| match kind {
         "thinking" => thinking(fields),
-        "redacted_thinking" => Ok(Content::RedactedThinking {
-            data: fields.required("data")?,
-        }),
+        "redacted_thinking" => Ok(Content::RedactedThinking { data: fields.required("data")? }),
         _ => Err(fields.refuse("type", &format!("`{kind}` is not a kind of thinking."))),
     })
 }
@@ -145,31 +130,20 @@ fn document(block: &mut Fields<'_>) -> Result<Document, Untranslatable> {
         _ => return Err(other_source(&source, &kind)),
     };
     source.finish()?;
-    Ok(Document {
-        source: read,
-        title,
-    })
+    Ok(Document { source: read, title })
 }
 
 fn required_source<'a>(block: &mut Fields<'a>) -> Result<Fields<'a>, Untranslatable> {
-    block
-        .object("source")?
-        .ok_or_else(|| block.refuse("source", "it is missing."))
+    block.object("source")?.ok_or_else(|| block.refuse("source", "it is missing."))
 }
 
 /// Files by id live in the client's workspace at Anthropic.
 fn other_source(source: &Fields<'_>, kind: &str) -> Untranslatable {
-    source.refuse(
-        "type",
-        &format!("a source of type `{kind}` cannot be read by another provider."),
-    )
+    source.refuse("type", &format!("a source of type `{kind}` cannot be read by another provider."))
 }
 
 fn base64(source: &mut Fields<'_>) -> Result<Source, Untranslatable> {
-    Ok(Source::Base64 {
-        media_type: source.required("media_type")?,
-        data: source.required("data")?,
-    })
+    Ok(Source::Base64 { media_type: source.required("media_type")?, data: source.required("data")? })
 }
 
 fn tool_input(block: &mut Fields<'_>) -> Result<String, Untranslatable> {

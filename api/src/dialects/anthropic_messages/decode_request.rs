@@ -2,8 +2,8 @@
 
 use super::decode_message;
 use crate::canonical::{
-    Effort, JsonSchema, OutputFormat, Reasoning, ReasoningMode, Request, Role, Sampling, Tier,
-    Tool, ToolChoice, Turn,
+    Effort, JsonSchema, OutputFormat, Reasoning, ReasoningMode, Request, Role, Sampling, Tier, Tool,
+    ToolChoice, Turn,
 };
 use crate::dialects::fields::Fields;
 use crate::error::Untranslatable;
@@ -16,15 +16,9 @@ const HARMLESS_IN_TOOL: &[&str] = &["eager_input_streaming", "input_examples"];
 
 pub(super) fn decode(body: &[u8]) -> Result<Request, Untranslatable> {
     let mut fields = Fields::of_body(body)?;
-    fields.only(
-        "speed",
-        &[r#""standard""#],
-        "only the standard speed can be asked for.",
-    )?;
+    fields.only("speed", &[r#""standard""#], "only the standard speed can be asked for.")?;
     let (tool_choice, parallel_tool_calls) = tool_choice(&mut fields)?;
-    let mut reasoning = fields
-        .object("thinking")?
-        .map_or(Ok(Reasoning::default()), thinking)?;
+    let mut reasoning = fields.object("thinking")?.map_or(Ok(Reasoning::default()), thinking)?;
     let (effort, format) = output_config(&mut fields)?;
     reasoning.effort = effort;
     let request = Request {
@@ -39,11 +33,7 @@ pub(super) fn decode(body: &[u8]) -> Result<Request, Untranslatable> {
             ..Sampling::default()
         },
         stop: fields.optional("stop_sequences")?.unwrap_or_default(),
-        tools: fields
-            .objects("tools")?
-            .into_iter()
-            .map(tool)
-            .collect::<Result<_, _>>()?,
+        tools: fields.objects("tools")?.into_iter().map(tool).collect::<Result<_, _>>()?,
         tool_choice,
         parallel_tool_calls,
         reasoning,
@@ -61,10 +51,7 @@ fn turns(fields: &mut Fields<'_>) -> Result<Vec<Turn>, Untranslatable> {
     let system = decode_message::content(fields, "system")?;
     let mut turns = Vec::new();
     if !system.is_empty() {
-        turns.push(Turn {
-            role: Role::System,
-            parts: system,
-        });
+        turns.push(Turn { role: Role::System, parts: system });
     }
     for message in fields.objects("messages")? {
         turns.push(decode_message::turn(message)?);
@@ -75,16 +62,11 @@ fn turns(fields: &mut Fields<'_>) -> Result<Vec<Turn>, Untranslatable> {
 fn tool(mut fields: Fields<'_>) -> Result<Tool, Untranslatable> {
     let kind: Option<String> = fields.optional("type")?;
     if let Some(kind) = kind.filter(|kind| kind != "custom") {
-        let why =
-            format!("tools of type `{kind}` run at Anthropic or are known to its models only.");
+        let why = format!("tools of type `{kind}` run at Anthropic or are known to its models only.");
         return Err(fields.refuse("type", &why));
     }
     fields.only("defer_loading", &["false"], "tools cannot be loaded later.")?;
-    fields.only(
-        "allowed_callers",
-        &[r#"["direct"]"#],
-        "tools can be called directly only.",
-    )?;
+    fields.only("allowed_callers", &[r#"["direct"]"#], "tools can be called directly only.")?;
     let tool = Tool {
         name: fields.required("name")?,
         description: fields.optional("description")?,
@@ -98,9 +80,7 @@ fn tool(mut fields: Fields<'_>) -> Result<Tool, Untranslatable> {
 }
 
 /// The choice, and whether tools may be called in parallel, which Anthropic says in the same object.
-fn tool_choice(
-    fields: &mut Fields<'_>,
-) -> Result<(Option<ToolChoice>, Option<bool>), Untranslatable> {
+fn tool_choice(fields: &mut Fields<'_>) -> Result<(Option<ToolChoice>, Option<bool>), Untranslatable> {
     let Some(mut choice) = fields.object("tool_choice")? else {
         return Ok((None, None));
     };
@@ -125,36 +105,27 @@ pub(in crate::dialects) fn thinking(mut fields: Fields<'_>) -> Result<Reasoning,
         "adaptive" => ReasoningMode::Adaptive,
         "enabled" => ReasoningMode::Budget(fields.required("budget_tokens")?),
         _ => {
-            return Err(fields.refuse(
-                "type",
-                &format!("thinking of type `{kind}` cannot be carried."),
-            ));
+            return Err(fields.refuse("type", &format!("thinking of type `{kind}` cannot be carried.")));
         }
     };
     let display = fields.optional("display")?;
     fields.finish()?;
-    Ok(Reasoning {
-        mode: Some(mode),
-        effort: None,
-        display,
-    })
+    Ok(Reasoning { mode: Some(mode), effort: None, display })
 }
 
 /// `output_format` is the beta's place for what is `output_config.format` now.
-fn output_config(
-    fields: &mut Fields<'_>,
-) -> Result<(Option<Effort>, Option<OutputFormat>), Untranslatable> {
+fn output_config(fields: &mut Fields<'_>) -> Result<(Option<Effort>, Option<OutputFormat>), Untranslatable> {
     let old = fields.object("output_format")?;
     let Some(mut config) = fields.object("output_config")? else {
         return Ok((None, old.map(format).transpose()?));
     };
-    let effort =
-        match config.optional::<String>("effort")? {
-            None => None,
-            Some(word) => Some(Effort::named(&word).ok_or_else(|| {
-                config.refuse("effort", &format!("`{word}` is not a known effort."))
-            })?),
-        };
+    let effort = match config.optional::<String>("effort")? {
+        None => None,
+        Some(word) => Some(
+            Effort::named(&word)
+                .ok_or_else(|| config.refuse("effort", &format!("`{word}` is not a known effort.")))?,
+        ),
+    };
     let new = config.object("format")?;
     config.finish()?;
     Ok((effort, new.or(old).map(format).transpose()?))
@@ -163,23 +134,13 @@ fn output_config(
 fn format(mut fields: Fields<'_>) -> Result<OutputFormat, Untranslatable> {
     let kind: String = fields.required("type")?;
     if kind != "json_schema" {
-        return Err(fields.refuse(
-            "type",
-            &format!("`{kind}` is not a format that can be carried."),
-        ));
+        return Err(fields.refuse("type", &format!("`{kind}` is not a format that can be carried.")));
     }
-    let schema = fields
-        .json("schema")
-        .ok_or_else(|| fields.refuse("schema", "it is missing."))?;
+    let schema = fields.json("schema").ok_or_else(|| fields.refuse("schema", "it is missing."))?;
     fields.finish()?;
     // Anthropic promises that the answer matches, so nothing less may be asked for elsewhere.
     let strict = Some(true);
-    Ok(OutputFormat::JsonSchema(JsonSchema {
-        name: None,
-        description: None,
-        schema,
-        strict,
-    }))
+    Ok(OutputFormat::JsonSchema(JsonSchema { name: None, description: None, schema, strict }))
 }
 
 fn user(fields: &mut Fields<'_>) -> Result<Option<String>, Untranslatable> {
@@ -194,8 +155,6 @@ fn tier(fields: &mut Fields<'_>) -> Result<Option<Tier>, Untranslatable> {
         None => Ok(None),
         Some("auto") => Ok(Some(Tier::Auto)),
         Some("standard_only") => Ok(Some(Tier::Standard)),
-        Some(other) => {
-            Err(fields.refuse("service_tier", &format!("`{other}` is not a known tier.")))
-        }
+        Some(other) => Err(fields.refuse("service_tier", &format!("`{other}` is not a known tier."))),
     }
 }

@@ -66,17 +66,9 @@ pub(super) enum Block<'a> {
 #[derive(Serialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub(super) enum WireSource<'a> {
-    Base64 {
-        media_type: &'a str,
-        data: &'a str,
-    },
-    Url {
-        url: &'a str,
-    },
-    Text {
-        media_type: &'static str,
-        data: &'a str,
-    },
+    Base64 { media_type: &'a str, data: &'a str },
+    Url { url: &'a str },
+    Text { media_type: &'static str, data: &'a str },
 }
 
 /// Splits off the system turns, wherever they stand, and joins neighbours of one role.
@@ -97,17 +89,12 @@ pub(super) fn conversation(turns: &[Turn]) -> Result<Conversation<'_>, Untransla
             // A turn of which nothing is left would be refused.
             _ if blocks.is_empty() => {}
             Some(last) if last.role == role => last.content.append(&mut blocks),
-            Some(_) | None => messages.push(Message {
-                role,
-                content: blocks,
-            }),
+            Some(_) | None => messages.push(Message { role, content: blocks }),
         }
     }
     for message in &mut messages {
         // Results must come before whatever else the user says; the sort is stable.
-        message
-            .content
-            .sort_by_key(|block| !matches!(block, Block::ToolResult { .. }));
+        message.content.sort_by_key(|block| !matches!(block, Block::ToolResult { .. }));
     }
     for block in &system {
         if !matches!(block, Block::Text { .. }) {
@@ -123,16 +110,12 @@ fn not_text(turns: &[Turn]) -> Untranslatable {
     let mut parts = system.flat_map(|turn| &turn.parts);
     let part = parts.find(|part| !matches!(part.content, Content::Text(_)));
     let place = part.map_or_else(String::new, |part| part.place.0.clone());
-    let message =
-        format!("`{place}` cannot be translated for this model: a system prompt is text only.");
+    let message = format!("`{place}` cannot be translated for this model: a system prompt is text only.");
     Untranslatable::at(place, message)
 }
 
 fn blocks(parts: &[Part]) -> Result<Vec<Block<'_>>, Untranslatable> {
-    parts
-        .iter()
-        .filter_map(|part| block(part).transpose())
-        .collect()
+    parts.iter().filter_map(|part| block(part).transpose()).collect()
 }
 
 /// None for what Anthropic refuses and nobody misses: empty text, and thinking that no Claude signed.
@@ -140,54 +123,24 @@ fn block(part: &Part) -> Result<Option<Block<'_>>, Untranslatable> {
     let cache_control = part.cache.as_ref();
     Ok(Some(match &part.content {
         Content::Text(text) if text.is_empty() => return Ok(None),
-        Content::Text(text) => Block::Text {
-            text,
-            cache_control,
-        },
-        Content::Image(image) => Block::Image {
-            source: source(image),
-            cache_control,
-        },
-        Content::Document(Document {
-            source: document,
-            title,
-        }) => Block::Document {
-            source: source(document),
-            title: title.as_deref(),
-            cache_control,
-        },
-        Content::Thinking {
-            signature: None, ..
-        } => return Ok(None),
-        Content::Thinking {
-            text,
-            signature: Some(signature),
-        } => Block::Thinking {
-            thinking: text,
-            signature,
-        },
+        Content::Text(text) => Block::Text { text, cache_control },
+        Content::Image(image) => Block::Image { source: source(image), cache_control },
+        Content::Document(Document { source: document, title }) => {
+            Block::Document { source: source(document), title: title.as_deref(), cache_control }
+        }
+        Content::Thinking { signature: None, .. } => return Ok(None),
+        Content::Thinking { text, signature: Some(signature) } => {
+            Block::Thinking { thinking: text, signature }
+        }
         Content::RedactedThinking { data } => Block::RedactedThinking { data },
-        Content::ToolCall {
-            id,
-            name,
-            arguments,
-        } => {
+        Content::ToolCall { id, name, arguments } => {
             let input = serde_json::from_str(arguments).map_err(|error| {
                 let message = format!("The arguments of tool call `{id}` are not JSON: {error}.");
                 Untranslatable::at(part.place.0.clone(), message)
             })?;
-            Block::ToolUse {
-                id,
-                name,
-                input,
-                cache_control,
-            }
+            Block::ToolUse { id, name, input, cache_control }
         }
-        Content::ToolResult {
-            call_id,
-            parts,
-            is_error,
-        } => Block::ToolResult {
+        Content::ToolResult { call_id, parts, is_error } => Block::ToolResult {
             tool_use_id: call_id,
             content: blocks(parts)?,
             is_error: *is_error,
@@ -200,9 +153,6 @@ fn source(source: &Source) -> WireSource<'_> {
     match source {
         Source::Base64 { media_type, data } => WireSource::Base64 { media_type, data },
         Source::Url(url) => WireSource::Url { url },
-        Source::Text(data) => WireSource::Text {
-            media_type: "text/plain",
-            data,
-        },
+        Source::Text(data) => WireSource::Text { media_type: "text/plain", data },
     }
 }

@@ -109,15 +109,8 @@ struct Metadata<'a> {
     user_id: &'a str,
 }
 
-pub(super) fn encode(
-    request: &Request,
-    target: &EncodeTarget<'_>,
-) -> Result<Vec<u8>, Untranslatable> {
-    let bounds = Bounds {
-        model: target.model,
-        max_output: request.max_output,
-        cap: target.output_cap,
-    };
+pub(super) fn encode(request: &Request, target: &EncodeTarget<'_>) -> Result<Vec<u8>, Untranslatable> {
+    let bounds = Bounds { model: target.model, max_output: request.max_output, cap: target.output_cap };
     let budget = budget::fit(&request.reasoning, bounds);
     let sampling = sampling(&request.sampling, &budget)?;
     let conversation = encode_message::conversation(&request.turns)?;
@@ -149,61 +142,35 @@ pub(super) fn encode(
 
 /// What Anthropic takes of the client's wishes.
 fn sampling(wish: &Sampling, budget: &Budget) -> Result<Sampling, Untranslatable> {
-    let Sampling {
-        temperature,
-        top_p,
-        top_k,
-        frequency_penalty,
-        presence_penalty,
-        seed: _,
-    } = wish;
+    let Sampling { temperature, top_p, top_k, frequency_penalty, presence_penalty, seed: _ } = wish;
     if let Some(temperature) = temperature.filter(|temperature| *temperature > 1.0) {
         let message = format!("`temperature` is {temperature}, but this model takes 0 to 1.");
         return Err(Untranslatable::at("temperature", message));
     }
-    for (name, penalty) in [
-        ("frequency_penalty", frequency_penalty),
-        ("presence_penalty", presence_penalty),
-    ] {
+    for (name, penalty) in [("frequency_penalty", frequency_penalty), ("presence_penalty", presence_penalty)]
+    {
         if penalty.is_some_and(|penalty| penalty != 0.0) {
-            let message =
-                format!("`{name}` cannot be translated for this model: it has no penalties.");
+            let message = format!("`{name}` cannot be translated for this model: it has no penalties.");
             return Err(Untranslatable::at(name, message));
         }
     }
     if budget.thinks() {
         let top_p = top_p.filter(|top_p| *top_p >= MIN_TOP_P_WHILE_THINKING);
-        return Ok(Sampling {
-            top_p,
-            ..Sampling::default()
-        });
+        return Ok(Sampling { top_p, ..Sampling::default() });
     }
     // 1 is what absence means, and current models refuse both together.
     let top_p = top_p.filter(|top_p| temperature.is_none() || *top_p < 1.0);
-    Ok(Sampling {
-        temperature: *temperature,
-        top_p,
-        top_k: *top_k,
-        ..Sampling::default()
-    })
+    Ok(Sampling { temperature: *temperature, top_p, top_k: *top_k, ..Sampling::default() })
 }
 
 fn tool(tool: &Tool) -> WireTool<'_> {
-    let Tool {
-        name,
-        description,
-        schema,
-        strict,
-        cache,
-    } = tool;
+    let Tool { name, description, schema, strict, cache } = tool;
     WireTool {
         name,
         description: description.as_deref(),
         input_schema: match schema {
             Some(schema) => Schema::Given(schema),
-            None => Schema::Empty(
-                serde_json::from_str(NO_PARAMETERS).expect("the constant above is JSON"),
-            ),
+            None => Schema::Empty(serde_json::from_str(NO_PARAMETERS).expect("the constant above is JSON")),
         },
         strict: *strict,
         cache_control: cache.as_ref(),
@@ -218,49 +185,32 @@ fn tool_choice(request: &Request) -> Option<WireChoice<'_>> {
         None | Some(ToolChoice::Auto) => ("auto", None),
         // It has no such member, and needs none.
         Some(ToolChoice::None) => {
-            return Some(WireChoice {
-                r#type: "none",
-                name: None,
-                disable_parallel_tool_use: false,
-            });
+            return Some(WireChoice { r#type: "none", name: None, disable_parallel_tool_use: false });
         }
         Some(ToolChoice::Required) => ("any", None),
         Some(ToolChoice::Named(name)) => ("tool", Some(name.as_str())),
     };
     let (r#type, name) = choice;
-    Some(WireChoice {
-        r#type,
-        name,
-        disable_parallel_tool_use: one_at_a_time,
-    })
+    Some(WireChoice { r#type, name, disable_parallel_tool_use: one_at_a_time })
 }
 
 fn thinking<'a>(budget: &Budget, reasoning: &'a Reasoning) -> Option<Thinking<'a>> {
     let (r#type, budget_tokens) = match budget.mode? {
         ReasoningMode::Off => {
-            return Some(Thinking {
-                r#type: "disabled",
-                budget_tokens: None,
-                display: None,
-            });
+            return Some(Thinking { r#type: "disabled", budget_tokens: None, display: None });
         }
         ReasoningMode::Adaptive => ("adaptive", None),
         ReasoningMode::Budget(tokens) => ("enabled", Some(tokens)),
     };
-    Some(Thinking {
-        r#type,
-        budget_tokens,
-        display: reasoning.display.as_deref(),
-    })
+    Some(Thinking { r#type, budget_tokens, display: reasoning.display.as_deref() })
 }
 
 fn format(format: Option<&OutputFormat>) -> Result<Option<Format<'_>>, Untranslatable> {
     match format {
         None => Ok(None),
-        Some(OutputFormat::JsonSchema(schema)) => Ok(Some(Format {
-            r#type: "json_schema",
-            schema: &schema.schema,
-        })),
+        Some(OutputFormat::JsonSchema(schema)) => {
+            Ok(Some(Format { r#type: "json_schema", schema: &schema.schema }))
+        }
         Some(OutputFormat::JsonObject) => Err(Untranslatable::at(
             "response_format",
             "`response_format` of type `json_object` cannot be translated for this model: it takes a schema; use `json_schema`.",

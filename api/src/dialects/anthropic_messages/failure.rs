@@ -25,26 +25,16 @@ pub(super) struct Written<'a> {
 
 impl<'a> Written<'a> {
     pub(super) const fn new(message: &'a str, kind: ErrorKind) -> Self {
-        Self {
-            r#type: word(kind),
-            message,
-        }
+        Self { r#type: word(kind), message }
     }
 }
 
 /// What the `error` member says; anything unreadable is passed on as it came.
 pub(super) fn read(error: &str) -> Event {
     let read: Option<Read<'_>> = serde_json::from_str(error).ok();
-    let kind = read
-        .as_ref()
-        .map_or(ErrorKind::Upstream, |read| kind(&read.r#type));
-    let message = read
-        .map(|read| read.message.0.into_owned())
-        .filter(|text| !text.is_empty());
-    Event::Failed {
-        message: message.unwrap_or_else(|| error.to_owned()),
-        kind,
-    }
+    let kind = read.as_ref().map_or(ErrorKind::Upstream, |read| kind(&read.r#type));
+    let message = read.map(|read| read.message.0.into_owned()).filter(|text| !text.is_empty());
+    Event::Failed { message: message.unwrap_or_else(|| error.to_owned()), kind }
 }
 
 fn kind(word: &str) -> ErrorKind {

@@ -56,4 +56,3 @@ fn stop_reason(word: &str) -> StopReason {
         _ => StopReason::EndTurn,
     }
 }
-pub(crate) use CODEC as DIALECT;

@@ -7,9 +7,8 @@ use crate::dialects::said;
 use crate::error::Malformed;
 
 pub(super) fn decode(body: &[u8]) -> Result<Reply, Malformed> {
-    let message: MessageRead<'_> = serde_json::from_slice(body).map_err(|error| {
-        Malformed::new(format!("The upstream's answer is not a message: {error}."))
-    })?;
+    let message: MessageRead<'_> = serde_json::from_slice(body)
+        .map_err(|error| Malformed::new(format!("The upstream's answer is not a message: {error}.")))?;
     let Some(content) = message.content else {
         let message = "The upstream's answer is not a message: it has no content.";
         return Err(Malformed::at("content", message));
@@ -20,9 +19,7 @@ pub(super) fn decode(body: &[u8]) -> Result<Reply, Malformed> {
         created_s: 0,
         blocks: content.into_iter().filter_map(block).collect(),
         stop: Stop {
-            reason: message
-                .stop_reason
-                .map_or(StopReason::EndTurn, |word| stop_reason(&word)),
+            reason: message.stop_reason.map_or(StopReason::EndTurn, |word| stop_reason(&word)),
             sequence: said(message.stop_sequence),
         },
         usage: message.usage.as_ref().map(Usage::from),
@@ -41,10 +38,7 @@ fn block(read: BlockRead<'_>) -> Option<Block> {
         "tool_use" => Some(Block::ToolCall {
             id: said(read.id).unwrap_or_default(),
             name: said(read.name).unwrap_or_default(),
-            arguments: read
-                .input
-                .map_or("{}", serde_json::value::RawValue::get)
-                .to_owned(),
+            arguments: read.input.map_or("{}", serde_json::value::RawValue::get).to_owned(),
         }),
         _ => None,
     }
@@ -67,19 +61,12 @@ pub(super) fn encode(reply: &Reply) -> Vec<u8> {
 fn written(block: &Block) -> BlockWritten<'_> {
     match block {
         Block::Text(text) => BlockWritten::Text { text },
-        Block::Thinking { text, signature } => BlockWritten::Thinking {
-            thinking: text,
-            signature: signature.as_deref().unwrap_or_default(),
-        },
+        Block::Thinking { text, signature } => {
+            BlockWritten::Thinking { thinking: text, signature: signature.as_deref().unwrap_or_default() }
+        }
         Block::RedactedThinking { data } => BlockWritten::RedactedThinking { data },
-        Block::ToolCall {
-            id,
-            name,
-            arguments,
-        } => BlockWritten::ToolUse {
-            id,
-            name,
-            input: Input::of(arguments),
-        },
+        Block::ToolCall { id, name, arguments } => {
+            BlockWritten::ToolUse { id, name, input: Input::of(arguments) }
+        }
     }
 }

@@ -64,22 +64,11 @@ struct Delta<'a> {
 }
 
 impl EventDecoder for Decoder {
-    fn decode(
-        &mut self,
-        event: Option<&str>,
-        data: &[u8],
-        out: &mut Vec<Event>,
-    ) -> Result<(), Malformed> {
+    fn decode(&mut self, event: Option<&str>, data: &[u8], out: &mut Vec<Event>) -> Result<(), Malformed> {
         let read: Read<'_> = serde_json::from_slice(data).map_err(|error| {
-            Malformed::new(format!(
-                "The upstream's stream holds no messages event: {error}."
-            ))
+            Malformed::new(format!("The upstream's stream holds no messages event: {error}."))
         })?;
-        let kind = if read.r#type.is_empty() {
-            event.unwrap_or_default()
-        } else {
-            &*read.r#type
-        };
+        let kind = if read.r#type.is_empty() { event.unwrap_or_default() } else { &*read.r#type };
         let block = read.index.0.unwrap_or(0);
         match kind {
             "message_start" => self.start(read.message, out),
@@ -127,12 +116,7 @@ impl Decoder {
                 let index = self.tools_started;
                 self.tools_started += 1;
                 let input = read.input.map_or("{}", RawValue::get).to_owned();
-                self.open_tool = Some(OpenTool {
-                    block,
-                    index,
-                    input,
-                    argued: false,
-                });
+                self.open_tool = Some(OpenTool { block, index, input, argued: false });
                 out.push(Event::ToolCallStarted {
                     index,
                     id: said(read.id).unwrap_or_default(),
@@ -153,10 +137,7 @@ impl Decoder {
             && let Some(text) = said(delta.partial_json)
         {
             tool.argued = true;
-            out.push(Event::ToolCallArguments {
-                index: tool.index,
-                text,
-            });
+            out.push(Event::ToolCallArguments { index: tool.index, text });
         }
     }
 
@@ -165,19 +146,11 @@ impl Decoder {
         if let Some(tool) = self.open_tool.take_if(|tool| tool.block == block)
             && !tool.argued
         {
-            out.push(Event::ToolCallArguments {
-                index: tool.index,
-                text: tool.input,
-            });
+            out.push(Event::ToolCallArguments { index: tool.index, text: tool.input });
         }
     }
 
-    fn settle(
-        &mut self,
-        delta: Option<Delta<'_>>,
-        usage: Option<&UsageRead>,
-        out: &mut Vec<Event>,
-    ) {
+    fn settle(&mut self, delta: Option<Delta<'_>>, usage: Option<&UsageRead>, out: &mut Vec<Event>) {
         if let Some(usage) = usage {
             self.usage.update(usage);
             out.push(Event::Usage(Usage::from(&self.usage)));
@@ -185,10 +158,7 @@ impl Decoder {
         let Some(delta) = delta else { return };
         if let Some(word) = said(delta.stop_reason) {
             let sequence = said(delta.stop_sequence);
-            out.push(Event::Stopped(Stop {
-                reason: stop_reason(&word),
-                sequence,
-            }));
+            out.push(Event::Stopped(Stop { reason: stop_reason(&word), sequence }));
         }
     }
 }

@@ -45,28 +45,13 @@ enum Open {
 #[derive(Serialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 enum Written<'a> {
-    MessageStart {
-        message: MessageWritten<'a>,
-    },
-    ContentBlockStart {
-        index: u32,
-        content_block: BlockWritten<'a>,
-    },
-    ContentBlockDelta {
-        index: u32,
-        delta: Delta<'a>,
-    },
-    ContentBlockStop {
-        index: u32,
-    },
-    MessageDelta {
-        delta: Stopped<'a>,
-        usage: UsageWritten,
-    },
+    MessageStart { message: MessageWritten<'a> },
+    ContentBlockStart { index: u32, content_block: BlockWritten<'a> },
+    ContentBlockDelta { index: u32, delta: Delta<'a> },
+    ContentBlockStop { index: u32 },
+    MessageDelta { delta: Stopped<'a>, usage: UsageWritten },
     MessageStop {},
-    Error {
-        error: failure::Written<'a>,
-    },
+    Error { error: failure::Written<'a> },
 }
 
 impl Written<'_> {
@@ -105,12 +90,7 @@ struct Stopped<'a> {
 impl EventEncoder for Encoder {
     fn encode(&mut self, event: &Event, out: &mut Vec<u8>) {
         match event {
-            Event::Started {
-                id,
-                model,
-                usage,
-                created_s: _,
-            } => {
+            Event::Started { id, model, usage, created_s: _ } => {
                 self.usage = usage.unwrap_or_default();
                 self.start(id, model, out);
             }
@@ -189,15 +169,8 @@ impl Encoder {
             }
             Event::ToolCallStarted { index, id, name } => {
                 self.tools = ToolsAsked::Some;
-                let call = Open::Call {
-                    index: *index,
-                    balance: Balance::default(),
-                };
-                let block = BlockWritten::ToolUse {
-                    id,
-                    name,
-                    input: Input::Empty {},
-                };
+                let call = Open::Call { index: *index, balance: Balance::default() };
+                let block = BlockWritten::ToolUse { id, name, input: Input::Empty {} };
                 self.open(call, block, out);
             }
             Event::ToolCallArguments { index, text } => self.arguments(*index, text, out),
@@ -213,8 +186,7 @@ impl Encoder {
     fn must_wait(&self, event: &Event) -> bool {
         match (&self.open, event) {
             (Open::Call { index, balance }, event) => {
-                let own =
-                    matches!(event, Event::ToolCallArguments { index: of, .. } if of == index);
+                let own = matches!(event, Event::ToolCallArguments { index: of, .. } if of == index);
                 !own && (!balance.is_whole() || !self.held.is_empty())
             }
             (Open::Nothing | Open::Text | Open::Thinking, _) => false,
@@ -250,37 +222,18 @@ impl Encoder {
 
     fn open_thinking(&mut self, out: &mut Vec<u8>) {
         if !matches!(self.open, Open::Thinking) {
-            self.open(
-                Open::Thinking,
-                BlockWritten::Thinking {
-                    thinking: "",
-                    signature: "",
-                },
-                out,
-            );
+            self.open(Open::Thinking, BlockWritten::Thinking { thinking: "", signature: "" }, out);
         }
     }
 
     fn open(&mut self, open: Open, content_block: BlockWritten<'_>, out: &mut Vec<u8>) {
         self.close(out);
         self.open = open;
-        write(
-            &Written::ContentBlockStart {
-                index: self.index,
-                content_block,
-            },
-            out,
-        );
+        write(&Written::ContentBlockStart { index: self.index, content_block }, out);
     }
 
     fn delta(&self, delta: Delta<'_>, out: &mut Vec<u8>) {
-        write(
-            &Written::ContentBlockDelta {
-                index: self.index,
-                delta,
-            },
-            out,
-        );
+        write(&Written::ContentBlockDelta { index: self.index, delta }, out);
     }
 
     fn close(&mut self, out: &mut Vec<u8>) {
@@ -303,10 +256,7 @@ impl Encoder {
             self.close(out);
         }
         let reason = stop.reason.or_tool_use(self.tools);
-        self.stop = Some(Stop {
-            reason,
-            sequence: stop.sequence.clone(),
-        });
+        self.stop = Some(Stop { reason, sequence: stop.sequence.clone() });
     }
 
     /// Says why the message ended and what it cost, once: when both are known, or nothing more can come.
@@ -315,17 +265,8 @@ impl Encoder {
             return;
         };
         self.settled = true;
-        let delta = Stopped {
-            stop_reason: stop_word(stop.reason),
-            stop_sequence: stop.sequence.as_deref(),
-        };
-        write(
-            &Written::MessageDelta {
-                delta,
-                usage: UsageWritten::from(self.usage),
-            },
-            out,
-        );
+        let delta = Stopped { stop_reason: stop_word(stop.reason), stop_sequence: stop.sequence.as_deref() };
+        write(&Written::MessageDelta { delta, usage: UsageWritten::from(self.usage) }, out);
     }
 }
 

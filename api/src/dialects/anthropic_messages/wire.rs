@@ -67,14 +67,8 @@ impl UsageRead {
     pub(super) fn update(&mut self, newer: &Self) {
         let pairs = [
             (&mut self.input_tokens, newer.input_tokens),
-            (
-                &mut self.cache_read_input_tokens,
-                newer.cache_read_input_tokens,
-            ),
-            (
-                &mut self.cache_creation_input_tokens,
-                newer.cache_creation_input_tokens,
-            ),
+            (&mut self.cache_read_input_tokens, newer.cache_read_input_tokens),
+            (&mut self.cache_creation_input_tokens, newer.cache_creation_input_tokens),
             (&mut self.output_tokens, newer.output_tokens),
         ];
         for (old, new) in pairs {
@@ -92,9 +86,7 @@ impl From<&UsageRead> for Usage {
         let cached_input = read.cache_read_input_tokens.0.unwrap_or(0);
         let cache_creation_input = read.cache_creation_input_tokens.0.unwrap_or(0);
         let uncached = read.input_tokens.0.unwrap_or(0);
-        let input = uncached
-            .saturating_add(cached_input)
-            .saturating_add(cache_creation_input);
+        let input = uncached.saturating_add(cached_input).saturating_add(cache_creation_input);
         let output = read.output_tokens.0.unwrap_or(0);
         let details = read.output_tokens_details.unwrap_or_default();
         Self {
@@ -126,24 +118,14 @@ struct OutputDetailsWritten {
 
 impl From<Usage> for UsageWritten {
     fn from(usage: Usage) -> Self {
-        let Usage {
-            input,
-            cached_input,
-            cache_creation_input,
-            output,
-            reasoning,
-            total: _,
-        } = usage;
+        let Usage { input, cached_input, cache_creation_input, output, reasoning, total: _ } = usage;
         Self {
-            input_tokens: input
-                .saturating_sub(cached_input)
-                .saturating_sub(cache_creation_input),
+            input_tokens: input.saturating_sub(cached_input).saturating_sub(cache_creation_input),
             cache_creation_input_tokens: cache_creation_input,
             cache_read_input_tokens: cached_input,
             output_tokens: output,
-            output_tokens_details: (reasoning > 0).then_some(OutputDetailsWritten {
-                thinking_tokens: reasoning,
-            }),
+            output_tokens_details: (reasoning > 0)
+                .then_some(OutputDetailsWritten { thinking_tokens: reasoning }),
         }
     }
 }
@@ -164,21 +146,10 @@ pub(super) struct MessageWritten<'a> {
 #[derive(Serialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub(super) enum BlockWritten<'a> {
-    Text {
-        text: &'a str,
-    },
-    Thinking {
-        thinking: &'a str,
-        signature: &'a str,
-    },
-    RedactedThinking {
-        data: &'a str,
-    },
-    ToolUse {
-        id: &'a str,
-        name: &'a str,
-        input: Input<'a>,
-    },
+    Text { text: &'a str },
+    Thinking { thinking: &'a str, signature: &'a str },
+    RedactedThinking { data: &'a str },
+    ToolUse { id: &'a str, name: &'a str, input: Input<'a> },
 }
 
 /// A tool's input, which must be an object.
@@ -201,9 +172,7 @@ impl<'a> Input<'a> {
         }
         match serde_json::from_str::<&RawValue>(arguments) {
             Ok(input) if arguments.starts_with('{') => Self::Given(input),
-            Ok(_) | Err(_) => Self::Broken {
-                raw_arguments: arguments,
-            },
+            Ok(_) | Err(_) => Self::Broken { raw_arguments: arguments },
         }
     }
 }

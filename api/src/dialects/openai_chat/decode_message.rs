@@ -5,13 +5,8 @@ use crate::dialects::fields::{Fields, TextOrParts};
 use crate::error::Untranslatable;
 
 /// What clients echo from answers they got, and names of participants, which the API calls optional.
-const HARMLESS_IN_MESSAGE: &[&str] = &[
-    "annotations",
-    "name",
-    "provider_specific_fields",
-    "reasoning",
-    "reasoning_details",
-];
+const HARMLESS_IN_MESSAGE: &[&str] =
+    &["annotations", "name", "provider_specific_fields", "reasoning", "reasoning_details"];
 
 /// Hints inside parts that the API calls optional.
 const HARMLESS_IN_PART: &[&str] = &["annotations", "prompt_cache_breakpoint"];
@@ -29,10 +24,7 @@ fn turn(mut message: Fields<'_>) -> Result<Turn, Untranslatable> {
         "assistant" => (Role::Assistant, assistant(&mut message)?),
         "tool" => (Role::User, vec![tool_result(&mut message)?]),
         _ => {
-            return Err(message.refuse(
-                "role",
-                &format!("`{role}` is not a role that can be carried."),
-            ));
+            return Err(message.refuse("role", &format!("`{role}` is not a role that can be carried.")));
         }
     };
     message.ignore(HARMLESS_IN_MESSAGE);
@@ -64,19 +56,10 @@ fn thinking(message: &mut Fields<'_>) -> Result<Vec<Part>, Untranslatable> {
     let blocks = message.objects("thinking_blocks")?;
     if blocks.is_empty() {
         let text = text.filter(|text| !text.is_empty());
-        let content = text.map(|text| Content::Thinking {
-            text,
-            signature: None,
-        });
-        return Ok(content
-            .map(|content| plain(content, message.place()))
-            .into_iter()
-            .collect());
+        let content = text.map(|text| Content::Thinking { text, signature: None });
+        return Ok(content.map(|content| plain(content, message.place())).into_iter().collect());
     }
-    blocks
-        .into_iter()
-        .map(crate::dialects::anthropic_messages::thinking_block)
-        .collect()
+    blocks.into_iter().map(crate::dialects::anthropic_messages::thinking_block).collect()
 }
 
 fn content(message: &mut Fields<'_>) -> Result<Vec<Part>, Untranslatable> {
@@ -98,17 +81,10 @@ fn part(mut fields: Fields<'_>) -> Result<Part, Untranslatable> {
         "file" => Content::Document(file(&mut fields)?),
         "input_audio" => return Err(fields.refuse("input_audio", "audio cannot be carried.")),
         _ => {
-            return Err(fields.refuse(
-                "type",
-                &format!("parts of type `{kind}` cannot be carried."),
-            ));
+            return Err(fields.refuse("type", &format!("parts of type `{kind}` cannot be carried.")));
         }
     };
-    let part = Part {
-        content,
-        cache: fields.json("cache_control"),
-        place: fields.place(),
-    };
+    let part = Part { content, cache: fields.json("cache_control"), place: fields.place() };
     fields.ignore(HARMLESS_IN_PART);
     fields.finish()?;
     Ok(part)
@@ -116,9 +92,7 @@ fn part(mut fields: Fields<'_>) -> Result<Part, Untranslatable> {
 
 /// `detail` is a hint by the API's own words.
 fn image(part: &mut Fields<'_>) -> Result<Source, Untranslatable> {
-    let mut image = part
-        .object("image_url")?
-        .ok_or_else(|| part.refuse("image_url", "it is missing."))?;
+    let mut image = part.object("image_url")?.ok_or_else(|| part.refuse("image_url", "it is missing."))?;
     let url: String = image.required("url")?;
     image.ignore(&["detail"]);
     let source = match data_url(&url) {
@@ -132,14 +106,8 @@ fn image(part: &mut Fields<'_>) -> Result<Source, Untranslatable> {
 
 /// Files by id live in the client's account at OpenAI, where no other provider can read them.
 fn file(part: &mut Fields<'_>) -> Result<Document, Untranslatable> {
-    let mut file = part
-        .object("file")?
-        .ok_or_else(|| part.refuse("file", "it is missing."))?;
-    file.only(
-        "file_id",
-        &[],
-        "a file stored at one provider cannot be read by another; send `file_data`.",
-    )?;
+    let mut file = part.object("file")?.ok_or_else(|| part.refuse("file", "it is missing."))?;
+    file.only("file_id", &[], "a file stored at one provider cannot be read by another; send `file_data`.")?;
     let data: String = file.required("file_data")?;
     let title = file.optional("filename")?;
     match data_url(&data) {
@@ -147,10 +115,7 @@ fn file(part: &mut Fields<'_>) -> Result<Document, Untranslatable> {
             file.finish()?;
             Ok(Document { source, title })
         }
-        _ => Err(file.refuse(
-            "file_data",
-            "it must be a base64 data URL of type application/pdf.",
-        )),
+        _ => Err(file.refuse("file_data", "it must be a base64 data URL of type application/pdf.")),
     }
 }
 
@@ -162,14 +127,8 @@ fn is_pdf(source: &Source) -> bool {
 fn data_url(url: &str) -> Option<Source> {
     let (head, data) = url.strip_prefix("data:")?.split_once(',')?;
     let head = head.strip_suffix(";base64")?;
-    let media_type = head
-        .split(';')
-        .next()
-        .filter(|media_type| !media_type.is_empty())?;
-    Some(Source::Base64 {
-        media_type: media_type.to_owned(),
-        data: data.to_owned(),
-    })
+    let media_type = head.split(';').next().filter(|media_type| !media_type.is_empty())?;
+    Some(Source::Base64 { media_type: media_type.to_owned(), data: data.to_owned() })
 }
 
 fn tool_call(mut call: Fields<'_>) -> Result<Part, Untranslatable> {
@@ -177,43 +136,25 @@ fn tool_call(mut call: Fields<'_>) -> Result<Part, Untranslatable> {
     let id = call.required("id")?;
     let kind: Option<String> = call.optional("type")?;
     if let Some(kind) = kind.filter(|kind| kind != "function") {
-        return Err(call.refuse(
-            "type",
-            &format!("calls of type `{kind}` cannot be carried."),
-        ));
+        return Err(call.refuse("type", &format!("calls of type `{kind}` cannot be carried.")));
     }
     let cache = call.json("cache_control");
-    let mut function = call
-        .object("function")?
-        .ok_or_else(|| call.refuse("function", "it is missing."))?;
+    let mut function = call.object("function")?.ok_or_else(|| call.refuse("function", "it is missing."))?;
     // `index` is left over where a client kept a stream's delta.
     call.ignore(&["index"]);
     call.finish()?;
     let name = function.required("name")?;
     let arguments: String = function.required("arguments")?;
-    let arguments = if arguments.trim().is_empty() {
-        "{}".to_owned()
-    } else {
-        arguments
-    };
+    let arguments = if arguments.trim().is_empty() { "{}".to_owned() } else { arguments };
     if !is_json_object(&arguments) {
         return Err(function.refuse("arguments", "it must be the text of one JSON object."));
     }
     function.finish()?;
-    Ok(Part {
-        content: Content::ToolCall {
-            id,
-            name,
-            arguments,
-        },
-        cache,
-        place,
-    })
+    Ok(Part { content: Content::ToolCall { id, name, arguments }, cache, place })
 }
 
 fn is_json_object(text: &str) -> bool {
-    text.trim_start().starts_with('{')
-        && serde_json::from_str::<serde::de::IgnoredAny>(text).is_ok()
+    text.trim_start().starts_with('{') && serde_json::from_str::<serde::de::IgnoredAny>(text).is_ok()
 }
 
 fn tool_result(message: &mut Fields<'_>) -> Result<Part, Untranslatable> {
@@ -226,9 +167,5 @@ fn tool_result(message: &mut Fields<'_>) -> Result<Part, Untranslatable> {
 }
 
 fn plain(content: Content, place: Place) -> Part {
-    Part {
-        content,
-        cache: None,
-        place,
-    }
+    Part { content, cache: None, place }
 }

@@ -2,8 +2,7 @@
 
 use super::decode_message;
 use crate::canonical::{
-    Effort, JsonSchema, OutputFormat, Reasoning, ReasoningMode, Request, Sampling, Tier, Tool,
-    ToolChoice,
+    Effort, JsonSchema, OutputFormat, Reasoning, ReasoningMode, Request, Sampling, Tier, Tool, ToolChoice,
 };
 use crate::dialects::fields::Fields;
 use crate::error::Untranslatable;
@@ -35,11 +34,7 @@ pub(super) fn decode(body: &[u8]) -> Result<Request, Untranslatable> {
         max_output: max_output(&mut fields)?,
         sampling: sampling(&mut fields)?,
         stop: stop(&mut fields)?,
-        tools: fields
-            .objects("tools")?
-            .into_iter()
-            .map(tool)
-            .collect::<Result<_, _>>()?,
+        tools: fields.objects("tools")?.into_iter().map(tool).collect::<Result<_, _>>()?,
         tool_choice: tool_choice(&mut fields)?,
         parallel_tool_calls: fields.optional("parallel_tool_calls")?,
         reasoning: reasoning(&mut fields)?,
@@ -55,16 +50,8 @@ pub(super) fn decode(body: &[u8]) -> Result<Request, Untranslatable> {
 /// Fields whose harmless values say what is so anyway.
 fn refuse_what_nobody_carries(fields: &mut Fields<'_>) -> Result<(), Untranslatable> {
     fields.only("n", &["1"], "only one answer can be asked for.")?;
-    fields.only(
-        "logprobs",
-        &["false"],
-        "log probabilities are not available.",
-    )?;
-    fields.only(
-        "top_logprobs",
-        &["0"],
-        "log probabilities are not available.",
-    )?;
+    fields.only("logprobs", &["false"], "log probabilities are not available.")?;
+    fields.only("top_logprobs", &["0"], "log probabilities are not available.")?;
     fields.only("logit_bias", &["{}"], "tokens cannot be biased.")?;
     if let Some(modalities) = fields.optional::<Vec<String>>("modalities")?
         && modalities.iter().any(|modality| modality != "text")
@@ -108,15 +95,13 @@ fn stop(fields: &mut Fields<'_>) -> Result<Vec<String>, Untranslatable> {
 fn tool(mut fields: Fields<'_>) -> Result<Tool, Untranslatable> {
     let kind: String = fields.required("type")?;
     if kind != "function" {
-        return Err(fields.refuse(
-            "type",
-            &format!("only tools of type `function` can be carried, not `{kind}`."),
-        ));
+        return Err(
+            fields.refuse("type", &format!("only tools of type `function` can be carried, not `{kind}`."))
+        );
     }
     let cache = fields.json("cache_control");
-    let mut function = fields
-        .object("function")?
-        .ok_or_else(|| fields.refuse("function", "it is missing."))?;
+    let mut function =
+        fields.object("function")?.ok_or_else(|| fields.refuse("function", "it is missing."))?;
     fields.finish()?;
     let tool = Tool {
         name: function.required("name")?,
@@ -156,24 +141,21 @@ fn named_tool(mut choice: Fields<'_>) -> Result<ToolChoice, Untranslatable> {
             function.finish()?;
             Ok(ToolChoice::Named(name))
         }
-        Some(_) | None => Err(choice.refuse(
-            "type",
-            &format!("`{kind}` is not a choice that can be carried."),
-        )),
+        Some(_) | None => {
+            Err(choice.refuse("type", &format!("`{kind}` is not a choice that can be carried.")))
+        }
     }
 }
 
 /// `thinking` is Anthropic's own field, which unified clients send along.
 fn reasoning(fields: &mut Fields<'_>) -> Result<Reasoning, Untranslatable> {
-    let effort = match fields.optional::<String>("reasoning_effort")? {
-        None => None,
-        Some(word) => Some(Effort::named(&word).ok_or_else(|| {
-            fields.refuse(
-                "reasoning_effort",
-                &format!("`{word}` is not a known effort."),
-            )
-        })?),
-    };
+    let effort =
+        match fields.optional::<String>("reasoning_effort")? {
+            None => None,
+            Some(word) => Some(Effort::named(&word).ok_or_else(|| {
+                fields.refuse("reasoning_effort", &format!("`{word}` is not a known effort."))
+            })?),
+        };
     let mut reasoning = match fields.object("thinking")? {
         Some(thinking) => crate::dialects::anthropic_messages::thinking(thinking)?,
         None => Reasoning::default(),
@@ -201,19 +183,14 @@ fn format(fields: &mut Fields<'_>) -> Result<Option<OutputFormat>, Untranslatabl
             let read = JsonSchema {
                 name: schema.optional("name")?,
                 description: schema.optional("description")?,
-                schema: schema
-                    .json("schema")
-                    .ok_or_else(|| schema.refuse("schema", "it is missing."))?,
+                schema: schema.json("schema").ok_or_else(|| schema.refuse("schema", "it is missing."))?,
                 strict: schema.optional("strict")?,
             };
             schema.finish()?;
             Some(OutputFormat::JsonSchema(read))
         }
         _ => {
-            return Err(format.refuse(
-                "type",
-                &format!("`{kind}` is not a format that can be carried."),
-            ));
+            return Err(format.refuse("type", &format!("`{kind}` is not a format that can be carried.")));
         }
     };
     format.finish()?;
@@ -226,8 +203,7 @@ fn tier(fields: &mut Fields<'_>) -> Result<Option<Tier>, Untranslatable> {
         Some("auto") => Ok(Some(Tier::Auto)),
         Some("default") => Ok(Some(Tier::Standard)),
         Some(other) => {
-            let why =
-                format!("it knows no counterpart of `{other}`, which has a price of its own.");
+            let why = format!("it knows no counterpart of `{other}`, which has a price of its own.");
             Err(fields.refuse("service_tier", &why))
         }
     }

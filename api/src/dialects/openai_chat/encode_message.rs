@@ -123,8 +123,7 @@ pub(super) fn messages(turns: &[Turn]) -> Result<Vec<Message<'_>>, Untranslatabl
     for turn in turns {
         match turn.role {
             Role::System => {
-                messages
-                    .extend(body(parts(&turn.parts)?).map(|content| Message::System { content }));
+                messages.extend(body(parts(&turn.parts)?).map(|content| Message::System { content }));
             }
             Role::User => user(&turn.parts, &mut messages)?,
             Role::Assistant => messages.extend(assistant(&turn.parts)?),
@@ -136,34 +135,21 @@ pub(super) fn messages(turns: &[Turn]) -> Result<Vec<Message<'_>>, Untranslatabl
 fn user<'a>(turn: &'a [Part], messages: &mut Vec<Message<'a>>) -> Result<(), Untranslatable> {
     let mut rest = Vec::new();
     for part in turn {
-        if let Content::ToolResult {
-            call_id,
-            parts: result,
-            is_error,
-        } = &part.content
-        {
-            let (mut texts, files): (Vec<_>, Vec<_>) = parts(result)?
-                .into_iter()
-                .partition(|part| matches!(part, WirePart::Text { .. }));
+        if let Content::ToolResult { call_id, parts: result, is_error } = &part.content {
+            let (mut texts, files): (Vec<_>, Vec<_>) =
+                parts(result)?.into_iter().partition(|part| matches!(part, WirePart::Text { .. }));
             if !files.is_empty() {
-                rest.push(WirePart::Text {
-                    text: Said::ResultOf(call_id),
-                });
+                rest.push(WirePart::Text { text: Said::ResultOf(call_id) });
                 rest.extend(files);
                 if texts.is_empty() {
-                    texts.push(WirePart::Text {
-                        text: Said::Text(SEE_NEXT_MESSAGE),
-                    });
+                    texts.push(WirePart::Text { text: Said::Text(SEE_NEXT_MESSAGE) });
                 }
             }
             if *is_error {
                 say_it_failed(&mut texts);
             }
             let content = body(texts).unwrap_or(Body::Text(Said::Text("")));
-            messages.push(Message::Tool {
-                tool_call_id: call_id,
-                content,
-            });
+            messages.push(Message::Tool { tool_call_id: call_id, content });
         } else {
             rest.extend(wire_part(part)?);
         }
@@ -180,9 +166,7 @@ fn say_it_failed(texts: &mut Vec<WirePart<'_>>) {
             }
         }
         Some(WirePart::ImageUrl { .. } | WirePart::File { .. }) | None => {
-            texts.push(WirePart::Text {
-                text: Said::Failure("the tool gave no reason."),
-            });
+            texts.push(WirePart::Text { text: Said::Failure("the tool gave no reason.") });
         }
     }
 }
@@ -190,18 +174,9 @@ fn say_it_failed(texts: &mut Vec<WirePart<'_>>) {
 fn assistant(turn: &[Part]) -> Result<Option<Message<'_>>, Untranslatable> {
     let mut tool_calls = Vec::new();
     for part in turn {
-        if let Content::ToolCall {
-            id,
-            name,
-            arguments,
-        } = &part.content
-        {
+        if let Content::ToolCall { id, name, arguments } = &part.content {
             let function = Function { name, arguments };
-            tool_calls.push(Call {
-                id,
-                r#type: "function",
-                function,
-            });
+            tool_calls.push(Call { id, r#type: "function", function });
         }
     }
     let said = parts(turn)?;
@@ -210,10 +185,7 @@ fn assistant(turn: &[Part]) -> Result<Option<Message<'_>>, Untranslatable> {
     }
     let content = body(said);
     let silent = content.is_none() && tool_calls.is_empty();
-    Ok((!silent).then_some(Message::Assistant {
-        content,
-        tool_calls,
-    }))
+    Ok((!silent).then_some(Message::Assistant { content, tool_calls }))
 }
 
 fn is_file(part: &Part) -> bool {
@@ -222,21 +194,14 @@ fn is_file(part: &Part) -> bool {
 
 /// What of the parts is said in content; calls and results have their own places.
 fn parts(parts: &[Part]) -> Result<Vec<WirePart<'_>>, Untranslatable> {
-    parts
-        .iter()
-        .filter_map(|part| wire_part(part).transpose())
-        .collect()
+    parts.iter().filter_map(|part| wire_part(part).transpose()).collect()
 }
 
 fn wire_part(part: &Part) -> Result<Option<WirePart<'_>>, Untranslatable> {
     Ok(Some(match &part.content {
         Content::Text(text) if text.is_empty() => return Ok(None),
-        Content::Text(text) => WirePart::Text {
-            text: Said::Text(text),
-        },
-        Content::Image(image) => WirePart::ImageUrl {
-            image_url: ImageUrl { url: url(image) },
-        },
+        Content::Text(text) => WirePart::Text { text: Said::Text(text) },
+        Content::Image(image) => WirePart::ImageUrl { image_url: ImageUrl { url: url(image) } },
         Content::Document(document) => wire_document(document, part)?,
         Content::Thinking { .. }
         | Content::RedactedThinking { .. }
@@ -247,13 +212,8 @@ fn wire_part(part: &Part) -> Result<Option<WirePart<'_>>, Untranslatable> {
 
 fn wire_document<'a>(document: &'a Document, part: &Part) -> Result<WirePart<'a>, Untranslatable> {
     match &document.source {
-        Source::Url(_) => Err(refuse(
-            part,
-            "files must be sent with their data, not by URL.",
-        )),
-        Source::Text(text) => Ok(WirePart::Text {
-            text: Said::Text(text),
-        }),
+        Source::Url(_) => Err(refuse(part, "files must be sent with their data, not by URL.")),
+        Source::Text(text) => Ok(WirePart::Text { text: Said::Text(text) }),
         Source::Base64 { .. } => Ok(WirePart::File {
             file: File {
                 filename: document.title.as_deref().unwrap_or(DEFAULT_FILE_NAME),
@@ -280,8 +240,5 @@ fn body(mut parts: Vec<WirePart<'_>>) -> Option<Body<'_>> {
 
 fn refuse(part: &Part, why: &str) -> Untranslatable {
     let place = &part.place.0;
-    Untranslatable::at(
-        place.clone(),
-        format!("`{place}` cannot be translated for this model: {why}"),
-    )
+    Untranslatable::at(place.clone(), format!("`{place}` cannot be translated for this model: {why}"))
 }

@@ -80,10 +80,7 @@ struct Function<'a> {
 #[serde(untagged)]
 enum WireChoice<'a> {
     Word(&'static str),
-    Named {
-        r#type: &'static str,
-        function: Named<'a>,
-    },
+    Named { r#type: &'static str, function: Named<'a> },
 }
 
 #[derive(Serialize)]
@@ -108,10 +105,7 @@ struct Described<'a> {
     strict: Option<bool>,
 }
 
-pub(super) fn encode(
-    request: &Request,
-    target: &EncodeTarget<'_>,
-) -> Result<Vec<u8>, Untranslatable> {
+pub(super) fn encode(request: &Request, target: &EncodeTarget<'_>) -> Result<Vec<u8>, Untranslatable> {
     let sampling = &request.sampling;
     if sampling.top_k.is_some() {
         let message = "`top_k` cannot be translated for this model: its API has no such field.";
@@ -124,9 +118,7 @@ pub(super) fn encode(
         max_completion_tokens: max_output(request.max_output, target.output_cap),
         stream: request.stream.then_some(true),
         // The gateway bills by it; whether the client sees it is decided when the answer is written.
-        stream_options: request.stream.then_some(StreamOptions {
-            include_usage: true,
-        }),
+        stream_options: request.stream.then_some(StreamOptions { include_usage: true }),
         temperature: sampling.temperature,
         top_p: sampling.top_p,
         frequency_penalty: sampling.frequency_penalty,
@@ -139,10 +131,7 @@ pub(super) fn encode(
         parallel_tool_calls: request.parallel_tool_calls.filter(|_| has_tools),
         reasoning_effort: effort(&request.reasoning).map(Effort::word),
         response_format: request.format.as_ref().map(format),
-        user: request
-            .user
-            .as_deref()
-            .filter(|user| user.len() <= MAX_USER_BYTES),
+        user: request.user.as_deref().filter(|user| user.len() <= MAX_USER_BYTES),
         service_tier: request.tier.map(|tier| match tier {
             Tier::Auto => "auto",
             Tier::Standard => "default",
@@ -159,13 +148,7 @@ fn max_output(own: Option<u64>, cap: Option<u64>) -> Option<u64> {
 }
 
 fn tool(tool: &Tool) -> WireTool<'_> {
-    let Tool {
-        name,
-        description,
-        schema,
-        strict,
-        cache: _,
-    } = tool;
+    let Tool { name, description, schema, strict, cache: _ } = tool;
     WireTool {
         r#type: "function",
         function: Function {
@@ -182,10 +165,7 @@ fn tool_choice(choice: &ToolChoice) -> WireChoice<'_> {
         ToolChoice::Auto => WireChoice::Word("auto"),
         ToolChoice::None => WireChoice::Word("none"),
         ToolChoice::Required => WireChoice::Word("required"),
-        ToolChoice::Named(name) => WireChoice::Named {
-            r#type: "function",
-            function: Named { name },
-        },
+        ToolChoice::Named(name) => WireChoice::Named { r#type: "function", function: Named { name } },
     }
 }
 

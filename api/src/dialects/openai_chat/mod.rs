@@ -6,7 +6,7 @@
 //! | field | where | meaning |
 //! | --- | --- | --- |
 //! | `reasoning_content` (read also as `reasoning`) | message, delta | the thinking's text |
-//! | `thinking_blocks` | message, delta | `{type: thinking, thinking, signature}` or `{type: redacted_thinking, data}`; in a stream each element is a whole block, sent once when its signature is known. Send them back in the assistant's message as they are |
+//! | `thinking_blocks` | message, delta | `{type: thinking, thinking, signature}` or `{type: redacted_thinking, data}`; in a stream each element is a whole block with its `index`, sent once when its signature is known. Send them back in the assistant's message as they are |
 //! | `thinking` | request | Anthropic's `thinking`, in place of or beside `reasoning_effort` |
 //! | `top_k` | request | as in Anthropic's API |
 //! | `cache_control` | content parts, tools, tool calls and messages | Anthropic's cache mark |
@@ -63,4 +63,3 @@ fn effort_of_budget(tokens: u64) -> Effort {
     }
 }
 
-pub(crate) use CODEC as DIALECT;

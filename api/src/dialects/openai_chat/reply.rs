@@ -10,31 +10,21 @@ use crate::error::Malformed;
 
 pub(super) fn decode(body: &[u8]) -> Result<Reply, Malformed> {
     let answer: Answer<'_> = serde_json::from_slice(body).map_err(|error| {
-        Malformed::new(format!(
-            "The upstream's answer is not a chat completion: {error}."
-        ))
+        Malformed::new(format!("The upstream's answer is not a chat completion: {error}."))
     })?;
     let choice = answer.choices.into_iter().flatten().next();
-    let Some((message, finish)) = choice.and_then(|c| c.message.map(|m| (m, c.finish_reason)))
-    else {
-        let message =
-            "The upstream's answer is not a chat completion: it has no choice with a message.";
+    let Some((message, finish)) = choice.and_then(|c| c.message.map(|m| (m, c.finish_reason))) else {
+        let message = "The upstream's answer is not a chat completion: it has no choice with a message.";
         return Err(Malformed::at("choices", message));
     };
-    let refused = message
-        .refusal
-        .as_ref()
-        .is_some_and(|refusal| !refusal.is_empty());
+    let refused = message.refusal.as_ref().is_some_and(|refusal| !refusal.is_empty());
     let blocks = blocks(message);
     let reason = finish.map_or(StopReason::EndTurn, |finish| stop_reason(&finish));
     Ok(Reply {
         id: answer.id.0.into_owned(),
         model: answer.model.0.into_owned(),
         created_s: answer.created.0.unwrap_or(0),
-        stop: Stop {
-            reason: settled(reason, refused, &blocks),
-            sequence: None,
-        },
+        stop: Stop { reason: settled(reason, refused, &blocks), sequence: None },
         blocks,
         usage: answer.usage.map(Usage::from),
     })
@@ -45,35 +35,19 @@ fn settled(reason: StopReason, refused: bool, blocks: &[Block]) -> StopReason {
     if refused && reason == StopReason::EndTurn {
         return StopReason::Refusal;
     }
-    let asked = blocks
-        .iter()
-        .any(|block| matches!(block, Block::ToolCall { .. }));
-    reason.or_tool_use(if asked {
-        ToolsAsked::Some
-    } else {
-        ToolsAsked::None
-    })
+    let asked = blocks.iter().any(|block| matches!(block, Block::ToolCall { .. }));
+    reason.or_tool_use(if asked { ToolsAsked::Some } else { ToolsAsked::None })
 }
 
 fn blocks(message: Said<'_>) -> Vec<Block> {
     let bare = said(message.reasoning_content).or(said(message.reasoning));
-    let signed = message
-        .thinking_blocks
-        .into_iter()
-        .flatten()
-        .filter_map(thinking);
+    let signed = message.thinking_blocks.into_iter().flatten().filter_map(thinking);
     let mut blocks: Vec<Block> = signed.collect();
     // The blocks repeat the bare text, unless none of them is readable.
-    if !blocks
-        .iter()
-        .any(|block| matches!(block, Block::Thinking { .. }))
-    {
-        blocks.extend(bare.map(|text| Block::Thinking {
-            text,
-            signature: None,
-        }));
+    if !blocks.iter().any(|block| matches!(block, Block::Thinking { .. })) {
+        blocks.extend(bare.map(|text| Block::Thinking { text, signature: None }));
     }
-    blocks.extend(said(message.content).map(Block::Text));
+    blocks.extend(said(message.content.map(|content| content.0)).map(Block::Text));
     blocks.extend(said(message.refusal).map(Block::Text));
     let calls = message.tool_calls.into_iter().flatten().enumerate();
     blocks.extend(calls.map(|(index, call)| tool_call(index, call)));
@@ -85,18 +59,13 @@ fn thinking(block: ThinkingRead<'_>) -> Option<Block> {
         return Some(Block::RedactedThinking { data });
     }
     let signature = said(block.signature);
-    let text = block
-        .thinking
-        .map(|text| text.0.into_owned())
-        .unwrap_or_default();
+    let text = block.thinking.map(|text| text.0.into_owned()).unwrap_or_default();
     (!text.is_empty() || signature.is_some()).then_some(Block::Thinking { text, signature })
 }
 
 fn tool_call(index: usize, call: CallRead<'_>) -> Block {
-    let (name, arguments) = call
-        .function
-        .map(|function| (function.name, function.arguments))
-        .unwrap_or_default();
+    let (name, arguments) =
+        call.function.map(|function| (function.name, function.arguments)).unwrap_or_default();
     Block::ToolCall {
         id: said(call.id).unwrap_or_else(|| nameless_call(index)),
         name: said(name).unwrap_or_default(),
@@ -184,34 +153,18 @@ fn message(blocks: &[Block]) -> Message<'_> {
         match block {
             Block::Text(text) => message.content.get_or_insert_default().push_str(text),
             Block::Thinking { text, signature } => {
-                message
-                    .reasoning_content
-                    .get_or_insert_default()
-                    .push_str(text);
+                message.reasoning_content.get_or_insert_default().push_str(text);
                 if let Some(signature) = signature {
-                    let written = ThinkingWritten::Thinking {
-                        thinking: text,
-                        signature,
-                    };
+                    let written = ThinkingWritten::Thinking { index: None, thinking: text, signature };
                     message.thinking_blocks.push(written);
                 }
             }
             Block::RedactedThinking { data } => {
-                message
-                    .thinking_blocks
-                    .push(ThinkingWritten::RedactedThinking { data });
+                message.thinking_blocks.push(ThinkingWritten::RedactedThinking { index: None, data });
             }
-            Block::ToolCall {
-                id,
-                name,
-                arguments,
-            } => {
+            Block::ToolCall { id, name, arguments } => {
                 let function = Function { name, arguments };
-                message.tool_calls.push(Call {
-                    id,
-                    r#type: "function",
-                    function,
-                });
+                message.tool_calls.push(Call { id, r#type: "function", function });
             }
         }
     }

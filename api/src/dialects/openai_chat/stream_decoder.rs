@@ -49,21 +49,14 @@ struct Failure<'a> {
 }
 
 impl EventDecoder for Decoder {
-    fn decode(
-        &mut self,
-        _event: Option<&str>,
-        data: &[u8],
-        out: &mut Vec<Event>,
-    ) -> Result<(), Malformed> {
+    fn decode(&mut self, _event: Option<&str>, data: &[u8], out: &mut Vec<Event>) -> Result<(), Malformed> {
         let data = data.trim_ascii();
         if data == b"[DONE]" {
             out.push(Event::Ended);
             return Ok(());
         }
         let chunk: Answer<'_> = serde_json::from_slice(data).map_err(|error| {
-            Malformed::new(format!(
-                "The upstream's stream holds no chat completion chunk: {error}."
-            ))
+            Malformed::new(format!("The upstream's stream holds no chat completion chunk: {error}."))
         })?;
         if let Some(error) = chunk.error {
             out.push(failure(error.get()));
@@ -106,10 +99,7 @@ impl Decoder {
                 reason = reason.or_tool_use(ToolsAsked::Some);
             }
             self.phase = Phase::Stopped;
-            out.push(Event::Stopped(Stop {
-                reason,
-                sequence: None,
-            }));
+            out.push(Event::Stopped(Stop { reason, sequence: None }));
         }
     }
 
@@ -121,7 +111,11 @@ impl Decoder {
         for block in delta.thinking_blocks.into_iter().flatten() {
             self.thinking_block(block, out);
         }
-        out.extend(said(delta.content).map(Event::Text));
+        if let Some(text) = said(delta.content.map(|content| content.0)) {
+            // The answer has begun, so the thinking before it will not be signed any more.
+            self.thinking = false;
+            out.push(Event::Text(text));
+        }
         if let Some(refusal) = said(delta.refusal) {
             self.phase = Phase::Refused;
             out.push(Event::Text(refusal));
@@ -150,18 +144,13 @@ impl Decoder {
             let same = id.as_ref().is_none_or(|id| *id == call.id);
             call.upstream_index == upstream_index && same
         });
-        let (name, arguments) = read
-            .function
-            .map(|function| (function.name, function.arguments))
-            .unwrap_or_default();
+        let (name, arguments) =
+            read.function.map(|function| (function.name, function.arguments)).unwrap_or_default();
         let index = known.unwrap_or(self.calls.len());
         if known.is_none() {
             let id = id.unwrap_or_else(|| nameless_call(index));
             let name = said(name).unwrap_or_default();
-            self.calls.push(Call {
-                upstream_index,
-                id: id.clone(),
-            });
+            self.calls.push(Call { upstream_index, id: id.clone() });
             out.push(Event::ToolCallStarted { index, id, name });
         }
         let text = said(arguments);
@@ -171,10 +160,7 @@ impl Decoder {
 
 fn failure(error: &str) -> Event {
     let Ok(failure) = serde_json::from_str::<Failure<'_>>(error) else {
-        return Event::Failed {
-            message: error.to_owned(),
-            kind: ErrorKind::Upstream,
-        };
+        return Event::Failed { message: error.to_owned(), kind: ErrorKind::Upstream };
     };
     let kind = match (&*failure.r#type, &*failure.code) {
         ("insufficient_quota", _) | (_, "insufficient_quota") => ErrorKind::QuotaExhausted,
@@ -187,10 +173,6 @@ fn failure(error: &str) -> Event {
         _ => ErrorKind::Upstream,
     };
     let message = failure.message.0.into_owned();
-    let message = if message.is_empty() {
-        error.to_owned()
-    } else {
-        message
-    };
+    let message = if message.is_empty() { error.to_owned() } else { message };
     Event::Failed { message, kind }
 }

@@ -20,6 +20,8 @@ pub(super) struct Encoder {
     stopped: bool,
     /// Thinking since the last signature: a signed block is sent whole.
     thinking: String,
+    /// How many thinking blocks were sent.
+    blocks: usize,
 }
 
 #[derive(Serialize)]
@@ -96,88 +98,58 @@ struct Function<'a> {
 
 impl<'a> Call<'a> {
     const fn begun(index: usize, id: &'a str, name: &'a str) -> Self {
-        let function = Function {
-            name: Some(name),
-            arguments: "",
-        };
-        Self {
-            index,
-            id: Some(id),
-            r#type: Some("function"),
-            function,
-        }
+        let function = Function { name: Some(name), arguments: "" };
+        Self { index, id: Some(id), r#type: Some("function"), function }
     }
 
     const fn continued(index: usize, arguments: &'a str) -> Self {
-        let function = Function {
-            name: None,
-            arguments,
-        };
-        Self {
-            index,
-            id: None,
-            r#type: None,
-            function,
-        }
+        let function = Function { name: None, arguments };
+        Self { index, id: None, r#type: None, function }
     }
 }
 
 impl<'a> Delta<'a> {
     fn text(text: &'a str) -> Self {
-        Self {
-            content: Some(text),
-            ..Self::default()
-        }
+        Self { content: Some(text), ..Self::default() }
     }
 
     fn reasoning(text: &'a str) -> Self {
-        Self {
-            reasoning_content: Some(text),
-            ..Self::default()
-        }
+        Self { reasoning_content: Some(text), ..Self::default() }
     }
 
     fn block(block: ThinkingWritten<'a>) -> Self {
-        Self {
-            thinking_blocks: Some([block]),
-            ..Self::default()
-        }
+        Self { thinking_blocks: Some([block]), ..Self::default() }
     }
 
     fn call(call: Call<'a>) -> Self {
-        Self {
-            tool_calls: Some([call]),
-            ..Self::default()
-        }
+        Self { tool_calls: Some([call]), ..Self::default() }
     }
 }
 
 impl EventEncoder for Encoder {
     fn encode(&mut self, event: &Event, out: &mut Vec<u8>) {
         match event {
-            Event::Started {
-                id,
-                model,
-                created_s,
-                usage,
-            } => {
+            Event::Started { id, model, created_s, usage } => {
                 id.clone_into(&mut self.id);
                 model.clone_into(&mut self.model);
                 self.created_s = *created_s;
                 self.usage = *usage;
                 self.start(out);
             }
-            Event::Text(text) => self.delta(Delta::text(text), out),
+            Event::Text(text) => {
+                // The answer has begun, so the thinking before it will not be signed any more.
+                self.thinking.clear();
+                self.delta(Delta::text(text), out);
+            }
             Event::Thinking(text) => {
                 self.thinking.push_str(text);
                 self.delta(Delta::reasoning(text), out);
             }
             Event::Signature(signature) => self.sign(signature, out),
             Event::RedactedThinking { data } => {
-                self.delta(
-                    Delta::block(ThinkingWritten::RedactedThinking { data }),
-                    out,
-                );
+                let index = Some(self.next_block());
+                let block = ThinkingWritten::RedactedThinking { index, data };
+                self.delta(Delta::block(block), out);
             }
             Event::ToolCallStarted { index, id, name } => {
                 self.delta(Delta::call(Call::begun(*index, id, name)), out);
@@ -204,6 +176,7 @@ impl Encoder {
             started: false,
             stopped: false,
             thinking: String::new(),
+            blocks: 0,
         }
     }
 
@@ -211,31 +184,26 @@ impl Encoder {
     fn start(&mut self, out: &mut Vec<u8>) {
         if !self.started {
             self.started = true;
-            let delta = Delta {
-                role: Some("assistant"),
-                content: Some(""),
-                ..Delta::default()
-            };
+            let delta = Delta { role: Some("assistant"), content: Some(""), ..Delta::default() };
             self.delta(delta, out);
         }
     }
 
+    fn next_block(&mut self) -> usize {
+        self.blocks += 1;
+        self.blocks - 1
+    }
+
     fn sign(&mut self, signature: &str, out: &mut Vec<u8>) {
         let thinking = std::mem::take(&mut self.thinking);
-        let block = ThinkingWritten::Thinking {
-            thinking: &thinking,
-            signature,
-        };
+        let block =
+            ThinkingWritten::Thinking { index: Some(self.next_block()), thinking: &thinking, signature };
         self.delta(Delta::block(block), out);
     }
 
     fn delta(&mut self, delta: Delta<'_>, out: &mut Vec<u8>) {
         self.start(out);
-        let choices = [Choice {
-            index: 0,
-            delta,
-            finish_reason: None,
-        }];
+        let choices = [Choice { index: 0, delta, finish_reason: None }];
         self.chunk(&choices, self.not_yet(), out);
     }
 
@@ -246,11 +214,7 @@ impl Encoder {
         self.start(out);
         self.stopped = true;
         let finish_reason = Some(finish_reason(stop.reason));
-        let choices = [Choice {
-            index: 0,
-            delta: Delta::default(),
-            finish_reason,
-        }];
+        let choices = [Choice { index: 0, delta: Delta::default(), finish_reason }];
         self.chunk(&choices, self.not_yet(), out);
     }
 
@@ -265,11 +229,7 @@ impl Encoder {
     }
 
     const fn not_yet(&self) -> ShownUsage {
-        if self.options.show_usage {
-            ShownUsage::NotYet
-        } else {
-            ShownUsage::Hidden
-        }
+        if self.options.show_usage { ShownUsage::NotYet } else { ShownUsage::Hidden }
     }
 
     fn chunk(&self, choices: &[Choice<'_>], usage: ShownUsage, out: &mut Vec<u8>) {

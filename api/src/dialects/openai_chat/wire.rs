@@ -1,5 +1,9 @@
 //! What chat completions look like on the wire, whole and streamed: the parts that both share.
 
+use std::borrow::Cow;
+use std::fmt;
+
+use serde::de::{Deserializer, SeqAccess, Visitor};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
@@ -39,7 +43,7 @@ pub(super) struct Choice<'a> {
 #[derive(Deserialize)]
 pub(super) struct Said<'a> {
     #[serde(borrow)]
-    pub(super) content: Option<Text<'a>>,
+    pub(super) content: Option<Spoken<'a>>,
     #[serde(borrow)]
     pub(super) refusal: Option<Text<'a>>,
     #[serde(borrow)]
@@ -50,6 +54,48 @@ pub(super) struct Said<'a> {
     pub(super) thinking_blocks: Option<Vec<ThinkingRead<'a>>>,
     #[serde(borrow)]
     pub(super) tool_calls: Option<Vec<CallRead<'a>>>,
+}
+
+/// Content: text, or the texts of a list of parts, as Mistral's reasoning models send it.
+pub(super) struct Spoken<'a>(pub(super) Text<'a>);
+
+impl<'de: 'a, 'a> Deserialize<'de> for Spoken<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct TextOrParts;
+
+        impl<'de> Visitor<'de> for TextOrParts {
+            type Value = Cow<'de, str>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("text or a list of parts")
+            }
+
+            fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Self::Value, E> {
+                Ok(Cow::Borrowed(text))
+            }
+
+            fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
+                Ok(Cow::Owned(text.to_owned()))
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut parts: A) -> Result<Self::Value, A::Error> {
+                let mut whole = String::new();
+                while let Some(part) = parts.next_element::<PartRead<'de>>()? {
+                    whole.push_str(&part.text);
+                }
+                Ok(Cow::Owned(whole))
+            }
+        }
+
+        let text = deserializer.deserialize_any(TextOrParts)?;
+        Ok(Self(Text(text)))
+    }
+}
+
+#[derive(Deserialize)]
+struct PartRead<'a> {
+    #[serde(borrow, default)]
+    text: Text<'a>,
 }
 
 #[derive(Deserialize)]
@@ -147,14 +193,7 @@ struct CompletionDetailsWritten {
 
 impl From<Usage> for UsageWritten {
     fn from(usage: Usage) -> Self {
-        let Usage {
-            input,
-            cached_input,
-            cache_creation_input,
-            output,
-            reasoning,
-            total,
-        } = usage;
+        let Usage { input, cached_input, cache_creation_input, output, reasoning, total } = usage;
         Self {
             prompt_tokens: input,
             completion_tokens: output,
@@ -163,22 +202,24 @@ impl From<Usage> for UsageWritten {
                 cached_tokens: cached_input,
                 cache_write_tokens: cache_creation_input,
             },
-            completion_tokens_details: CompletionDetailsWritten {
-                reasoning_tokens: reasoning,
-            },
+            completion_tokens_details: CompletionDetailsWritten { reasoning_tokens: reasoning },
         }
     }
 }
 
-/// One element of `thinking_blocks`.
+/// One element of `thinking_blocks`. In a stream it has an index: OpenAI's own client joins lists by it and fails without.
 #[derive(Serialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub(super) enum ThinkingWritten<'a> {
     Thinking {
+        #[serde(skip_serializing_if = "Option::is_none")]
+        index: Option<usize>,
         thinking: &'a str,
         signature: &'a str,
     },
     RedactedThinking {
+        #[serde(skip_serializing_if = "Option::is_none")]
+        index: Option<usize>,
         data: &'a str,
     },
 }

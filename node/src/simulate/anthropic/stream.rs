@@ -23,11 +23,7 @@ pub(super) fn events(asked: &Asked<'_>, answer: &Answer, usage: &Usage) -> Event
         "usage": usage_json(usage, usage.output, usage.reasoning),
     });
     frames.event("message_delta", &delta.to_string(), Weight::Nothing);
-    frames.event(
-        "message_stop",
-        r#"{"type":"message_stop"}"#,
-        Weight::Nothing,
-    );
+    frames.event("message_stop", r#"{"type":"message_stop"}"#, Weight::Nothing);
     let error = json!({
         "type": "error",
         "error": {"type": "overloaded_error", "message": "simulated failure in the stream"},
@@ -36,35 +32,17 @@ pub(super) fn events(asked: &Asked<'_>, answer: &Answer, usage: &Usage) -> Event
 }
 
 fn stream_block(frames: &mut Frames, index: usize, part: &Part, chunk_tokens: usize) {
-    let (begin, kind, key, tokens, weight): (Value, _, _, &[String], fn(u64) -> Weight) = match part
-    {
+    let (begin, kind, key, tokens, weight): (Value, _, _, &[String], fn(u64) -> Weight) = match part {
         Part::Reasoning(tokens) => {
             let begin = json!({"type": "thinking", "thinking": "", "signature": ""});
-            (
-                begin,
-                "thinking_delta",
-                "thinking",
-                tokens,
-                Weight::Reasoning,
-            )
+            (begin, "thinking_delta", "thinking", tokens, Weight::Reasoning)
         }
-        Part::Text(tokens) => (
-            json!({"type": "text", "text": ""}),
-            "text_delta",
-            "text",
-            tokens,
-            Weight::Output,
-        ),
+        Part::Text(tokens) => {
+            (json!({"type": "text", "text": ""}), "text_delta", "text", tokens, Weight::Output)
+        }
         Part::Call(call) => {
-            let begin =
-                json!({"type": "tool_use", "id": call_id(call), "name": call.name, "input": {}});
-            (
-                begin,
-                "input_json_delta",
-                "partial_json",
-                &call.arguments,
-                Weight::Output,
-            )
+            let begin = json!({"type": "tool_use", "id": call_id(call), "name": call.name, "input": {}});
+            (begin, "input_json_delta", "partial_json", &call.arguments, Weight::Output)
         }
     };
     let name_weight = match part {
@@ -87,12 +65,7 @@ fn stream_block(frames: &mut Frames, index: usize, part: &Part, chunk_tokens: us
         delta(kind, key, &text, weight(count));
     }
     if let Part::Reasoning(tokens) = part {
-        delta(
-            "signature_delta",
-            "signature",
-            &signature(&tokens.concat()),
-            Weight::Nothing,
-        );
+        delta("signature_delta", "signature", &signature(&tokens.concat()), Weight::Nothing);
     }
     let stop = format!(r#"{{"type":"content_block_stop","index":{index}}}"#);
     frames.event("content_block_stop", &stop, Weight::Nothing);

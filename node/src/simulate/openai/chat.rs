@@ -17,15 +17,10 @@ pub(crate) fn reply(asked: &Asked<'_>) -> Result<Reply, ApiError> {
     let ask = read(asked)?;
     let choices = super::read_choices(asked.body)?;
     let streamed = flag(asked.body, "stream")?;
-    let answers: Vec<Answer> = (0..choices)
-        .map(|choice| answer(&ask, asked.voice, mix(asked.fingerprint, choice)))
-        .collect();
+    let answers: Vec<Answer> =
+        (0..choices).map(|choice| answer(&ask, asked.voice, mix(asked.fingerprint, choice))).collect();
     let usage = super::usage_of(asked, &ask.prompt, &answers);
-    let form = if streamed {
-        stream(asked, &answers, &usage)
-    } else {
-        whole(asked, &answers, &usage)
-    };
+    let form = if streamed { stream(asked, &answers, &usage) } else { whole(asked, &answers, &usage) };
     Ok(Reply { usage, form })
 }
 
@@ -48,19 +43,13 @@ fn read(asked: &Asked<'_>) -> Result<Ask, ApiError> {
 }
 
 fn read_message(ask: &mut Ask, message: &Value) -> Result<(), ApiError> {
-    let role = message["role"]
-        .as_str()
-        .ok_or_else(|| ApiError::field("messages", "a role in each message"))?;
+    let role =
+        message["role"].as_str().ok_or_else(|| ApiError::field("messages", "a role in each message"))?;
     ask.prompt.fixed(MESSAGE_TOKENS);
     let content = content::read(&mut ask.prompt, &message["content"])?;
-    for call in message["tool_calls"]
-        .as_array()
-        .map_or(&[][..], Vec::as_slice)
-    {
-        ask.prompt
-            .text(call["function"]["name"].as_str().unwrap_or_default());
-        ask.prompt
-            .text(call["function"]["arguments"].as_str().unwrap_or_default());
+    for call in message["tool_calls"].as_array().map_or(&[][..], Vec::as_slice) {
+        ask.prompt.text(call["function"]["name"].as_str().unwrap_or_default());
+        ask.prompt.text(call["function"]["arguments"].as_str().unwrap_or_default());
     }
     ask.after_tool = role == "tool";
     if role == "user" {

@@ -18,10 +18,7 @@ pub(crate) fn reply(asked: &Asked<'_>) -> Result<Reply, ApiError> {
     let choices = super::read_choices(body)?;
     let count = prompts.len() as u64 * choices;
     if count > MOST_ANSWERS {
-        return Err(ApiError::field(
-            "prompt",
-            "at most 2048 answers, n for each prompt",
-        ));
+        return Err(ApiError::field("prompt", "at most 2048 answers, n for each prompt"));
     }
     let mut ask = Ask::new(asked.model);
     for prompt in &prompts {
@@ -32,9 +29,8 @@ pub(crate) fn reply(asked: &Asked<'_>) -> Result<Reply, ApiError> {
     }
     ask.output_cap = optional_count(body, "max_tokens")?;
     ask.stops = strings(body, "stop")?;
-    let answers: Vec<Answer> = (0..count)
-        .map(|choice| answer(&ask, asked.voice, mix(asked.fingerprint, choice)))
-        .collect();
+    let answers: Vec<Answer> =
+        (0..count).map(|choice| answer(&ask, asked.voice, mix(asked.fingerprint, choice))).collect();
     let usage = super::usage_of(asked, &ask.prompt, &answers);
     let form = if flag(body, "stream")? {
         let usage = super::asks_usage(body).then(|| super::usage_json(&usage));
@@ -97,11 +93,7 @@ fn stream(asked: &Asked<'_>, answers: &[Answer], usage: Option<&Value>) -> Form 
     let mut frames = Frames::default();
     let mut head = envelope(asked).to_string();
     head.pop();
-    let tail = if usage.is_some() {
-        r#","usage":null}"#
-    } else {
-        "}"
-    };
+    let tail = if usage.is_some() { r#","usage":null}"# } else { "}" };
     let chunk = |index: usize, text: &str, finish: &str| {
         format!(
             r#"{head},"choices":[{{"text":{},"index":{index},"logprobs":null,"finish_reason":{finish}}}]{tail}"#,
@@ -121,10 +113,7 @@ fn stream(asked: &Asked<'_>, answers: &[Answer], usage: Option<&Value>) -> Form 
         frames.data(&chunk(index, "", &finish), Weight::Nothing);
     }
     if let Some(usage) = usage {
-        frames.data(
-            &format!(r#"{head},"choices":[],"usage":{usage}}}"#),
-            Weight::Nothing,
-        );
+        frames.data(&format!(r#"{head},"choices":[],"usage":{usage}}}"#), Weight::Nothing);
     }
     frames.data("[DONE]", Weight::Nothing);
     Form::Events(frames.finish(super::stream_error()))

@@ -25,10 +25,7 @@ pub(crate) fn reply(asked: &Asked<'_>) -> Result<Reply, ApiError> {
     let render: fn(&[f32]) -> Value = match body["encoding_format"].as_str() {
         None | Some("float") => |vector| json!(vector),
         Some("base64") => |vector| {
-            let bytes: Vec<u8> = vector
-                .iter()
-                .flat_map(|number| number.to_le_bytes())
-                .collect();
+            let bytes: Vec<u8> = vector.iter().flat_map(|number| number.to_le_bytes()).collect();
             Value::String(base64(&bytes))
         },
         Some(_) => return Err(ApiError::field("encoding_format", "float or base64")),
@@ -43,10 +40,7 @@ pub(crate) fn reply(asked: &Asked<'_>) -> Result<Reply, ApiError> {
             json!({"object": "embedding", "index": index, "embedding": render(&vector)})
         })
         .collect();
-    let usage = Usage {
-        input: inputs.iter().map(|input| input.tokens).sum(),
-        ..Usage::default()
-    };
+    let usage = Usage { input: inputs.iter().map(|input| input.tokens).sum(), ..Usage::default() };
     let whole = json!({
         "object": "list",
         "data": data,
@@ -63,21 +57,15 @@ struct Input {
 }
 
 fn inputs(input: &Value) -> Result<Vec<Input>, ApiError> {
-    let wrong = || {
-        ApiError::field(
-            "input",
-            "a string, tokens, or a list of at most 2048 of either",
-        )
-    };
+    let wrong = || ApiError::field("input", "a string, tokens, or a list of at most 2048 of either");
     let single = || one(input).map(|input| vec![input]).ok_or_else(wrong);
     match input.as_array() {
         // A list of numbers is one input, given as tokens.
         None => single(),
         Some(items) if items.iter().all(Value::is_u64) && !items.is_empty() => single(),
-        Some(items) if (1..=MOST_INPUTS).contains(&items.len()) => items
-            .iter()
-            .map(|item| one(item).ok_or_else(wrong))
-            .collect(),
+        Some(items) if (1..=MOST_INPUTS).contains(&items.len()) => {
+            items.iter().map(|item| one(item).ok_or_else(wrong)).collect()
+        }
         Some(_) => Err(wrong()),
     }
 }
@@ -91,10 +79,7 @@ fn one(input: &Value) -> Option<Input> {
         }
     };
     let fingerprint = fingerprint(input.to_string().as_bytes());
-    Some(Input {
-        tokens,
-        fingerprint,
-    })
+    Some(Input { tokens, fingerprint })
 }
 
 fn unit_vector(seed: u64, dimensions: u64) -> Vec<f32> {
@@ -106,11 +91,7 @@ fn unit_vector(seed: u64, dimensions: u64) -> Vec<f32> {
             f32::from(i16::from_le_bytes([low | 1, high]))
         })
         .collect();
-    let length = vector
-        .iter()
-        .map(|number| number * number)
-        .sum::<f32>()
-        .sqrt();
+    let length = vector.iter().map(|number| number * number).sum::<f32>().sqrt();
     for number in &mut vector {
         *number /= length;
     }

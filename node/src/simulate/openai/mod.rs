@@ -47,13 +47,9 @@ fn read_tools(ask: &mut Ask, body: &Value, at: &str) -> Result<(), ApiError> {
     };
     for tool in tools.iter().filter(|tool| tool["type"] == "function") {
         let function = tool.pointer(at).unwrap_or(&Value::Null);
-        let name = function["name"]
-            .as_str()
-            .ok_or_else(|| ApiError::field("tools", "a name for each function"))?;
-        ask.tools.push(Tool {
-            name: name.to_owned(),
-            schema: function["parameters"].clone(),
-        });
+        let name =
+            function["name"].as_str().ok_or_else(|| ApiError::field("tools", "a name for each function"))?;
+        ask.tools.push(Tool { name: name.to_owned(), schema: function["parameters"].clone() });
     }
     ask.prompt.text(&body["tools"].to_string());
     ask.choice = match &body["tool_choice"] {
@@ -63,17 +59,11 @@ fn read_tools(ask: &mut Ask, body: &Value, at: &str) -> Result<(), ApiError> {
             "none" => ToolChoice::Never,
             "required" => ToolChoice::Any,
             _ => {
-                return Err(ApiError::field(
-                    "tool_choice",
-                    "auto, none, required or a function",
-                ));
+                return Err(ApiError::field("tool_choice", "auto, none, required or a function"));
             }
         },
         choice @ (Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_)) => {
-            match choice
-                .pointer(at)
-                .and_then(|function| function["name"].as_str())
-            {
+            match choice.pointer(at).and_then(|function| function["name"].as_str()) {
                 Some(name) => ToolChoice::Named(name.to_owned()),
                 None => ToolChoice::Auto,
             }
@@ -82,10 +72,7 @@ fn read_tools(ask: &mut Ask, body: &Value, at: &str) -> Result<(), ApiError> {
     if let ToolChoice::Named(name) = &ask.choice
         && !ask.tools.iter().any(|tool| tool.name == *name)
     {
-        return Err(ApiError::field(
-            "tool_choice",
-            "the name of one of the tools",
-        ));
+        return Err(ApiError::field("tool_choice", "the name of one of the tools"));
     }
     if body["parallel_tool_calls"] == false {
         ask.parallel = Parallel::Forbidden;
@@ -102,10 +89,7 @@ fn read_format(format: &Value, at: &str) -> Result<Option<Value>, ApiError> {
             Some(schema) => Ok(Some(schema.clone())),
             None => Err(ApiError::field("response_format", "a schema")),
         },
-        Some(_) => Err(ApiError::field(
-            "response_format",
-            "text, json_object or json_schema",
-        )),
+        Some(_) => Err(ApiError::field("response_format", "text, json_object or json_schema")),
     }
 }
 

@@ -27,9 +27,7 @@ pub(crate) fn reply(asked: &Asked<'_>) -> Result<Reply, ApiError> {
 pub(super) fn response(asked: &Asked<'_>, answer: &Answer, usage: &Usage) -> Value {
     let mut response = begun(asked);
     let items = answer.parts.iter().enumerate();
-    response["output"] = items
-        .map(|(index, part)| item(asked, index, part, status(answer)))
-        .collect();
+    response["output"] = items.map(|(index, part)| item(asked, index, part, status(answer))).collect();
     response["status"] = status(answer).into();
     if answer.finish == Finish::Length {
         response["incomplete_details"] = json!({"reason": "max_output_tokens"});
@@ -153,8 +151,7 @@ fn read_item(ask: &mut Ask, item: &Value) -> Result<(), ApiError> {
         }
         Some("function_call") => {
             ask.prompt.text(item["name"].as_str().unwrap_or_default());
-            ask.prompt
-                .text(item["arguments"].as_str().unwrap_or_default());
+            ask.prompt.text(item["arguments"].as_str().unwrap_or_default());
         }
         Some("function_call_output") => {
             ask.after_tool = true;

@@ -9,23 +9,10 @@ use super::responses::{begun, item, response, status, text_part};
 
 pub(super) fn events(asked: &Asked<'_>, answer: &Answer, usage: &Usage) -> Events {
     let mut out = Numbered::default();
-    out.push(
-        "response.created",
-        json!({"response": begun(asked)}),
-        Weight::Nothing,
-    );
-    out.push(
-        "response.in_progress",
-        json!({"response": begun(asked)}),
-        Weight::Nothing,
-    );
+    out.push("response.created", json!({"response": begun(asked)}), Weight::Nothing);
+    out.push("response.in_progress", json!({"response": begun(asked)}), Weight::Nothing);
     for (index, part) in answer.parts.iter().enumerate() {
-        let stream = Item {
-            asked,
-            index,
-            part,
-            status: status(answer),
-        };
+        let stream = Item { asked, index, part, status: status(answer) };
         stream.write(&mut out);
     }
     let end = match answer.finish {
@@ -120,11 +107,7 @@ impl Item<'_> {
     fn arguments(&self, out: &mut Numbered, id: &Value, call: &Call) {
         for (text, count) in chunks(&call.arguments, self.asked.voice.chunk_tokens) {
             let event = json!({"item_id": id, "output_index": self.index, "delta": text});
-            out.push(
-                "response.function_call_arguments.delta",
-                event,
-                Weight::Output(count),
-            );
+            out.push("response.function_call_arguments.delta", event, Weight::Output(count));
         }
         let event = json!({
             "item_id": id,
@@ -132,10 +115,6 @@ impl Item<'_> {
             "name": call.name,
             "arguments": call.arguments.concat(),
         });
-        out.push(
-            "response.function_call_arguments.done",
-            event,
-            Weight::Nothing,
-        );
+        out.push("response.function_call_arguments.done", event, Weight::Nothing);
     }
 }

@@ -10,7 +10,7 @@ use super::{Action, Break, Chance, How, Manner, Refusal, Script, Step};
 /// More chunks, tokens, or requests than any test needs.
 const MOST: u64 = 1_000_000_000;
 /// Longer than any client waits.
-const LONGEST: Duration = Duration::from_secs(24 * 3600);
+const LONGEST: Duration = Duration::from_hours(24);
 
 /// A script that can't be played, and why.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,11 +21,7 @@ pub(crate) struct BadScript {
 
 impl fmt::Display for BadScript {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "bad failure script at {:?}: expected {}",
-            self.item, self.expected
-        )
+        write!(f, "bad failure script at {:?}: expected {}", self.item, self.expected)
     }
 }
 
@@ -41,10 +37,7 @@ impl FromStr for Script {
         }
         for item in text.split(',') {
             let item = item.trim();
-            read(item, &mut script).map_err(|expected| BadScript {
-                item: item.to_owned(),
-                expected,
-            })?;
+            read(item, &mut script).map_err(|expected| BadScript { item: item.to_owned(), expected })?;
         }
         Ok(script)
     }
@@ -53,9 +46,7 @@ impl FromStr for Script {
 /// A number with a unit: `250ms`, `1.5s`, `2m`.
 pub(crate) fn duration(text: &str) -> Result<Duration, &'static str> {
     const EXPECTED: &str = "a duration such as 250ms, 1.5s or 2m";
-    let split = text
-        .find(|c: char| c.is_ascii_alphabetic())
-        .ok_or(EXPECTED)?;
+    let split = text.find(|c: char| c.is_ascii_alphabetic()).ok_or(EXPECTED)?;
     let (number, unit) = text.split_at(split);
     let scale = match unit {
         "us" => 1e-6,
@@ -84,10 +75,7 @@ fn read(item: &str, script: &mut Script) -> Result<(), &'static str> {
     match chance {
         None => script.steps.push(Step { action, times }),
         Some(_) if times.is_some() => return Err("a probability or a count, not both"),
-        Some(probability) => script.chances.push(Chance {
-            action,
-            probability,
-        }),
+        Some(probability) => script.chances.push(Chance { action, probability }),
     }
     Ok(())
 }
@@ -119,10 +107,7 @@ fn read_action(item: &str) -> Result<(Action, Option<f64>), &'static str> {
     let action = match (name, how(name)) {
         (_, Some(how)) => {
             let chunks = words.next().ok_or("a number of chunks, as in reset@5")?;
-            Action::Break(Break {
-                how,
-                after_chunks: number(chunks)?,
-            })
+            Action::Break(Break { how, after_chunks: number(chunks)? })
         }
         ("ok", None) => Action::Answer,
         ("drop", None) => Action::Drop,
@@ -154,15 +139,9 @@ fn how(name: &str) -> Option<How> {
 }
 
 fn refusal(name: &str, options: &str) -> Result<Refusal, &'static str> {
-    let mut refusal = Refusal {
-        status: status(name)?,
-        code: None,
-        headers: Vec::new(),
-    };
+    let mut refusal = Refusal { status: status(name)?, code: None, headers: Vec::new() };
     for option in options.split(':').filter(|option| !option.is_empty()) {
-        let (name, value) = option
-            .split_once('=')
-            .ok_or("an option such as :retry-after=1")?;
+        let (name, value) = option.split_once('=').ok_or("an option such as :retry-after=1")?;
         if name == "code" {
             refusal.code = Some(value.to_owned());
             continue;
