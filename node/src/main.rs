@@ -24,10 +24,6 @@ use clap::Parser;
 
 use settings::{Cli, Command};
 
-/// A request makes some dozens of small allocations that end on the thread that made them: what this one is made for.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 fn main() -> ExitCode {
     match Cli::parse().command {
         Command::Run(settings) => commands::run::run(&settings),

@@ -95,13 +95,8 @@ impl Node {
         });
         let (drain, draining) = watch::channel(false);
         let token = settings.admin_token.clone().filter(|_| !settings.admin.ip().is_loopback());
-        let shown = Admin {
-            gateway: Arc::clone(&gateway),
-            prometheus,
-            gauges,
-            draining: draining.clone(),
-            token,
-        };
+        let shown =
+            Admin { gateway: Arc::clone(&gateway), prometheus, gauges, draining: draining.clone(), token };
         open_admin(admin_door, shown)?;
         open_doors(settings, door, Lobby::new(gateway, workers.clone(), tasks.spawner(), draining))?;
         Ok(Self { tasks, workers, telemetry, drain, _watcher: watcher, _background: background })
@@ -109,7 +104,10 @@ impl Node {
 
     /// Running answers finish, up to `limit`; nothing new is accepted. What is cut off is settled all the same.
     async fn drain(self, limit: Duration) {
-        tracing::info!(limit_s = limit.as_secs(), "draining: running answers finish, nothing new is accepted");
+        tracing::info!(
+            limit_s = limit.as_secs(),
+            "draining: running answers finish, nothing new is accepted"
+        );
         let _everybody_hears = self.drain.send(true);
         if tokio::time::timeout(limit, self.tasks.ended()).await.is_err() {
             tracing::warn!("the time for draining is over; what still runs is cut off");

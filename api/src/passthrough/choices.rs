@@ -88,7 +88,7 @@ impl Watch for WatchChoices {
         }
         self.started |= chunk.choices.started;
         self.finished |= chunk.choices.finished;
-        let bears_usage = chunk.usage.is_some();
+        let bears_usage = chunk.bears_usage();
         let fate = match self.usage_chunk {
             UsageChunk::Hidden if bears_usage && chunk.choices.is_empty_list && !chunk.error.0 => Fate::Hide,
             UsageChunk::Hidden | UsageChunk::Shown => Fate::Pass,
@@ -150,6 +150,10 @@ pub(super) struct Chunk<'a> {
 }
 
 impl Chunk<'_> {
+    pub(super) fn bears_usage(&self) -> bool {
+        self.usage.is_some()
+    }
+
     pub(super) fn note(&self, seen: &mut Seen) {
         seen.answered_by(&self.model);
         seen.count(self.choices.output_bytes);

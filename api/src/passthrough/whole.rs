@@ -5,6 +5,7 @@ use serde::de::DeserializeOwned;
 use serde_json::error::Category;
 
 use super::choices::Chunk;
+use super::ends;
 use super::responses::Response;
 use super::tokens::AnthropicTokens;
 use crate::borrowed::{Text, TextBytes};
@@ -16,6 +17,7 @@ use crate::wire::Wire;
 /// that is cut short is an error.
 pub(crate) fn note(wire: Wire, body: &[u8], seen: &mut Seen) -> Result<(), Malformed> {
     let read = match wire {
+        Wire::ChatCompletions | Wire::Completions | Wire::Embeddings if ends::note(body, seen) => Ok(()),
         Wire::ChatCompletions | Wire::Completions | Wire::Embeddings => {
             serde_json::from_slice::<Chunk<'_>>(body).map(|answer| answer.note(seen))
         }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::response::Parts;
-use http::{HeaderMap, HeaderName, Request, Response, header};
+use http::{HeaderMap, HeaderName, Request, Response, StatusCode, header};
 use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming as IncomingBody;
 use tollgate_api::exchange::{Mode, Replies, Reply as Reading};
@@ -35,7 +35,8 @@ const ERROR_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The answer of the upstream that took the request.
 pub(crate) struct Reply {
-    pub(crate) head: Parts,
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
     pub(crate) reading: Reading,
     pub(crate) content: Content,
     /// When the whole exchange has to be over.
@@ -230,7 +231,9 @@ impl Attempt<'_> {
     }
 
     fn reply(&self, head: Parts, reading: Reading, content: Content) -> Reply {
-        Reply { head, reading, content, deadline: self.deadline, idle: self.plan.rule.stream_idle_timeout }
+        let Parts { status, headers, .. } = head;
+        let idle = self.plan.rule.stream_idle_timeout;
+        Reply { status, headers, reading, content, deadline: self.deadline, idle }
     }
 
     /// The upstream said no: keep its words, in the client's dialect, and what they mean for its health.

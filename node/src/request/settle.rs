@@ -26,7 +26,7 @@ pub(crate) struct Settling {
 /// Hands the answer to the client; the settlement follows it.
 pub(crate) fn when_done(
     gateway: &Gateway,
-    metered: Metered,
+    mut metered: Metered,
     hold: Hold,
     trail: &mut Trail,
 ) -> Response<ReplyBody> {
@@ -34,12 +34,14 @@ pub(crate) fn when_done(
         Mode::Pass => true,
         Mode::Collect | Mode::Stream => false,
     };
-    let status = metered.reply.head.status;
-    let headers = answer_headers(&metered.reply.head.headers, keeps_length);
+    let status = metered.reply.status;
+    // Not kept for the length of the answer: each value holds on to the buffer that it was read into.
+    let upstream = std::mem::take(&mut metered.reply.headers);
+    let headers = answer_headers(&upstream, keeps_length);
+    drop(upstream);
     trail.status = status;
     let mut settling = Settling { books: Arc::clone(&gateway.books), hold: Some(hold), trail: trail.take() };
 
-    let mut metered = metered;
     let body = match std::mem::replace(&mut metered.reply.content, Content::Whole(Vec::new())) {
         Content::Whole(ready) => {
             settling.trail.end = End::Whole;

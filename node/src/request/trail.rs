@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
+use hyper::body::Body as _;
 use tollgate_api::endpoint::Dialect;
 use tollgate_crds::Rule;
 use tollgate_ratelimit::{Certainty, Usage};
@@ -73,9 +74,9 @@ pub(crate) struct Trail {
     /// Index of the candidate that was tried last.
     pub(crate) candidate: usize,
     pub(crate) attempts: u32,
-    pub(crate) upstream_request_id: Option<HeaderValue>,
+    pub(crate) upstream_request_id: Option<Box<str>>,
     /// How often the client's SDK tried before (`x-stainless-retry-count`).
-    pub(crate) client_retry: Option<HeaderValue>,
+    pub(crate) client_retry: Option<Box<str>>,
     pub(crate) streamed: bool,
     pub(crate) status: StatusCode,
     pub(crate) end: End,
@@ -95,7 +96,7 @@ impl Trail {
         trail.request_id = new_request_id();
         trail.method = head.method().clone();
         head.uri().path().clone_into(&mut trail.path);
-        trail.client_retry = head.headers().get("x-stainless-retry-count").cloned();
+        trail.client_retry = text(head.headers().get("x-stainless-retry-count"));
         trail
     }
 
@@ -133,7 +134,7 @@ impl Trail {
     pub(crate) fn upstream_answered<B>(&mut self, response: &Response<B>) {
         let headers: &HeaderMap = response.headers();
         let id = headers.get(OPENAI_REQUEST_ID).or_else(|| headers.get(ANTHROPIC_REQUEST_ID));
-        self.upstream_request_id = id.cloned();
+        self.upstream_request_id = text(id);
     }
 
     /// The answer was a no.
@@ -150,6 +151,7 @@ impl Trail {
     /// Puts the request's id on the answer, under our name and under the dialect's.
     pub(crate) fn label(mut self, mut response: Response<ReplyBody>) -> Response<ReplyBody> {
         self.status = response.status();
+        self.reply_bytes = response.body().size_hint().exact().unwrap_or(0);
         if self.end == End::ClientGone {
             self.end = End::Whole; // An answer made here is on its way.
         }
@@ -207,6 +209,11 @@ impl Drop for Trail {
             telemetry.record(self);
         }
     }
+}
+
+/// A copy: a header's own value would keep the whole buffer that it was read into.
+fn text(value: Option<&HeaderValue>) -> Option<Box<str>> {
+    value?.to_str().ok().map(Box::from)
 }
 
 fn new_request_id() -> String {

@@ -148,10 +148,8 @@ impl Serialize for Line<'_> {
                 line.serialize_entry("attempts", &trail.attempts)?;
             }
         }
-        let upstream_id = trail.upstream_request_id.as_ref().and_then(|value| value.to_str().ok());
-        optional(&mut line, "upstream_request_id", upstream_id)?;
-        let retry = trail.client_retry.as_ref().and_then(|value| value.to_str().ok());
-        optional(&mut line, "client_retry", retry)?;
+        optional(&mut line, "upstream_request_id", trail.upstream_request_id.as_ref())?;
+        optional(&mut line, "client_retry", trail.client_retry.as_ref())?;
         if let Some((usage, certainty)) = trail.usage {
             tokens(&mut line, usage, certainty)?;
         }

@@ -62,4 +62,3 @@ fn effort_of_budget(tokens: u64) -> Effort {
         _ => Effort::High,
     }
 }
-
