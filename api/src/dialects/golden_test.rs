@@ -65,7 +65,7 @@ fn check_stream(case: &Path, client: &Codec, upstream: &Codec) {
         return;
     };
     let asks = read(&case.join("client.json")).is_some_and(|body| body.contains("include_usage"));
-    let mut encoder = (client.encoder)(&EncoderOptions { show_usage: asks });
+    let mut encoder = (client.encoder)(&EncoderOptions { show_usage: asks, created_s: 0 });
     let mut decoder = (upstream.decoder)();
     let (mut events, mut out) = (Vec::new(), Vec::new());
     for event in stream.split_terminator("\n\n") {

@@ -93,6 +93,8 @@ pub(crate) struct EncodeTarget<'a> {
 pub(crate) struct EncoderOptions {
     /// The client asked for the usage chunk. Formats that always show usage ignore it.
     pub(crate) show_usage: bool,
+    /// When the answer is made, for dialects that say so, unless the upstream's own time is known.
+    pub(crate) created_s: u64,
 }
 
 /// Reads an upstream's stream.

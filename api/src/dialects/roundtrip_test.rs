@@ -54,7 +54,7 @@ fn streams_come_back() {
 
 /// Writes the events as one format's stream and reads that again.
 fn through(codec: &Codec, events: &[Event]) -> Vec<Event> {
-    let mut encoder = (codec.encoder)(&EncoderOptions { show_usage: true });
+    let mut encoder = (codec.encoder)(&EncoderOptions { show_usage: true, created_s: 0 });
     let mut text = Vec::new();
     for event in events {
         encoder.encode(event, &mut text);

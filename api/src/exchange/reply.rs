@@ -23,6 +23,7 @@ pub struct Replies {
     client: Wire,
     upstream: Wire,
     asks_usage: bool,
+    now_s: u64,
 }
 
 /// What becomes of an answer.
@@ -54,7 +55,13 @@ enum Body {
 
 impl Replies {
     pub(super) fn new(client: Wire, upstream: Wire, asks_usage: bool) -> Self {
-        Self { client, upstream, asks_usage }
+        Self { client, upstream, asks_usage, now_s: 0 }
+    }
+
+    /// The time that goes into answers which carry one, where the upstream sends none: seconds since 1970.
+    #[must_use]
+    pub fn at(self, now_s: u64) -> Self {
+        Self { now_s, ..self }
     }
 
     /// A successful answer begins. `streaming`: its content type is text/event-stream.
@@ -82,7 +89,7 @@ impl Replies {
         if self.client == self.upstream {
             return Some(Body::Stream(PassStream::new(self.watch(self.client)?)));
         }
-        let options = EncoderOptions { show_usage: self.asks_usage };
+        let options = EncoderOptions { show_usage: self.asks_usage, created_s: self.now_s };
         Some(Body::Translate(Box::new(TranslatedStream::new(self.upstream, self.client, options)?)))
     }
 
@@ -198,7 +205,10 @@ impl Replies {
         let (Some(from), Some(to)) = (self.upstream.codec(), self.client.codec()) else {
             return Err(Malformed::new("the upstream answered in a format that can't be translated"));
         };
-        let reply = (from.decode_reply)(body)?;
+        let mut reply = (from.decode_reply)(body)?;
+        if reply.created_s == 0 {
+            reply.created_s = self.now_s;
+        }
         whole::note(self.upstream, body, seen)?;
         Ok(Bytes::from((to.encode_reply)(&reply)))
     }

@@ -143,6 +143,26 @@ fn whole_answers_are_collected() {
 }
 
 #[test]
+fn chats_are_dated_where_the_upstream_sends_no_time() {
+    let replies = Replies::new(Wire::ChatCompletions, Wire::Messages, false).at(1_700_000_000);
+    let start = r#"event: message_start
+data: {"type":"message_start","message":{"id":"m","type":"message","role":"assistant","model":"c","content":[],"usage":{"input_tokens":1,"output_tokens":1}}}
+
+"#;
+    let whole = r#"{"id":"m","type":"message","role":"assistant","model":"c","content":[{"type":"text","text":"Hi"}],"stop_reason":"end_turn","usage":{"input_tokens":1,"output_tokens":1}}"#;
+    for (streaming, answer) in [(true, start), (false, whole)] {
+        let mut reply = replies.begin(streaming);
+        let mut out = Vec::new();
+        reply.feed(Bytes::from(answer), &mut out).unwrap();
+        if !streaming {
+            reply.finish(&mut out).unwrap();
+        }
+        let text = String::from_utf8(out.concat()).unwrap();
+        assert!(text.contains(r#""created":1700000000"#), "{text}");
+    }
+}
+
+#[test]
 fn translated_requests() {
     let edits = BodyEdits::new(vec![("user".to_owned(), "\"u\"".to_owned())], Vec::new()).unwrap();
     let prepared = |endpoint, schema, body: &'static str| {

@@ -17,6 +17,7 @@ use super::refusal::{Refusal, SHOULD_RETRY};
 use super::route::Plan;
 use super::trail::Trail;
 use super::translate;
+use crate::clock;
 use crate::gateway::Gateway;
 use crate::upstream::choice::{self, Standing};
 use crate::upstream::retry::pause_asked;
@@ -168,10 +169,14 @@ impl Attempt<'_> {
             None => return Err(self.timed_out(endpoint)),
         };
         trail.upstream_answered(&response);
-        if response.status().is_success() {
+        let status = response.status();
+        if status.is_success() {
             self.read(response, endpoint, &prepared.replies).await
-        } else {
+        } else if status.is_client_error() || status.is_server_error() {
             Err(self.refused(response, endpoint, &prepared.replies, trail).await)
+        } else {
+            // A client that followed it would go around the gateway.
+            Err(self.broken(endpoint, &format!("it answered {status}; redirects are not followed")))
         }
     }
 
@@ -183,6 +188,7 @@ impl Attempt<'_> {
         replies: &Replies,
     ) -> Result<Reply, Failed> {
         let (head, mut body) = response.into_parts();
+        let replies = replies.clone().at(clock::unix_ms() / 1_000);
         let mut reading = replies.begin(is_event_stream(&head.headers));
         let content = match reading.mode() {
             Mode::Pass => Content::Flowing(Vec::new(), body),
@@ -339,7 +345,9 @@ fn is_event_stream(headers: &HeaderMap) -> bool {
 fn error_headers(headers: &HeaderMap) -> HeaderMap {
     let mut kept = HeaderMap::new();
     for (name, value) in headers {
-        if is_told_to_clients(name) && *name != header::CONTENT_TYPE && *name != header::CONTENT_LENGTH {
+        let of_the_body =
+            [header::CONTENT_TYPE, header::CONTENT_LENGTH, header::CONTENT_ENCODING].contains(name);
+        if is_told_to_clients(name) && !of_the_body && *name != header::LOCATION {
             kept.append(name.clone(), value.clone());
         }
     }

@@ -132,7 +132,9 @@ impl EventEncoder for Encoder {
             Event::Started { id, model, created_s, usage } => {
                 id.clone_into(&mut self.id);
                 model.clone_into(&mut self.model);
-                self.created_s = *created_s;
+                if *created_s > 0 {
+                    self.created_s = *created_s;
+                }
                 self.usage = *usage;
                 self.start(out);
             }
@@ -168,10 +170,10 @@ impl EventEncoder for Encoder {
 impl Encoder {
     pub(super) fn new(options: EncoderOptions) -> Self {
         Self {
-            options,
             id: String::new(),
             model: String::new(),
-            created_s: 0,
+            created_s: options.created_s,
+            options,
             usage: None,
             started: false,
             stopped: false,
