@@ -27,6 +27,8 @@ use crate::upstream::{Endpoint, Upstream};
 const MOST_ATTEMPTS: u32 = 4;
 /// Before the only backend is tried a second time; drawn between half of this and all of it.
 const SECOND_TRY_PAUSE: Duration = Duration::from_millis(200);
+/// A backend that says 429 and not for how long is left alone for this long while others can serve.
+const UNASKED_PAUSE: Duration = Duration::from_secs(1);
 /// An answer that must be whole before it can be translated.
 const COLLECT_LIMIT: usize = 64 * 1024 * 1024;
 /// An upstream's error message.
@@ -94,10 +96,11 @@ pub(crate) async fn first_byte(
         let Some(index) = other.or(second_try.then_some(trail.candidate)) else {
             break;
         };
-        if attempt > 0 && !gateway.retries.spend() {
-            break;
-        }
         if other.is_none() {
+            // Going on to another backend burdens nobody twice and is not paid for; this does.
+            if !gateway.retries.spend() {
+                break;
+            }
             pause().await;
         }
         tried[index] = true;
@@ -254,7 +257,7 @@ impl Attempt<'_> {
         let status = response.status();
         let again = match status.as_u16() {
             429 => {
-                let pause = pause_asked(response.headers()).unwrap_or_default();
+                let pause = pause_asked(response.headers()).unwrap_or(UNASKED_PAUSE);
                 endpoint.breaker.rest(now_ms, u64::try_from(pause.as_millis()).unwrap_or(u64::MAX));
                 Again::Elsewhere
             }

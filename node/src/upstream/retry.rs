@@ -1,5 +1,5 @@
-//! The retry budget: retries may be a share of the requests of late, never a multiple, so that a struggling upstream is
-//! not finished off by its own clients. And how long an upstream asked to wait.
+//! The retry budget: second tries at the same backend may be a share of the requests of late, never a multiple, so that a
+//! struggling upstream is not finished off by its own clients. And how long an upstream asked to wait.
 
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;

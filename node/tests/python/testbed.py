@@ -1,15 +1,15 @@
 """What the client tests stand on: the gateway, its admin API, the simulated provider, and a runner for cases.
 
-The test command starts all three and passes their URLs:
+The test command starts all three and passes their URLs, and which cases to run:
 
     TEST_GATEWAY, TEST_ADMIN    the gateway, http://127.0.0.1:PORT each
     TEST_SIMULATOR              the provider that all its backends lead to
+    TEST_CASES                  words: only cases whose names contain one of them
 
 A case is a function of a client script, marked with `@case`. Cases run one after the other, since they set the
 simulator's script for all. Every case starts with a simulator that has forgotten everything.
 """
 
-import inspect
 import json
 import os
 import re
@@ -19,8 +19,10 @@ import traceback
 
 import httpx
 
+from expect import Stopwatch, equal, eventually, raises  # noqa: F401 (for the scripts, which need all of these)
+from ledger import ledger, ledger_since
+
 GATEWAY = os.environ["TEST_GATEWAY"]
-ADMIN = os.environ["TEST_ADMIN"]
 SIMULATOR = os.environ["TEST_SIMULATOR"]
 
 # What the client holds, and what the gateway's backends hold. The first must never be seen upstream.
@@ -66,9 +68,12 @@ def run_cases():
         try:
             one()
             print(f"ok      {one.__name__} ({time.monotonic() - begun:.2f} s)", flush=True)
-        except Exception:  # noqa: BLE001 (whatever it is, the other cases are still worth running)
+        except Exception as error:  # noqa: BLE001 (whatever it is, the other cases are still worth running)
             failed.append(one.__name__)
-            print(f"FAILED  {one.__name__}\n{traceback.format_exc()}", flush=True)
+            print(f"FAILED  {one.__name__}: {type(error).__name__}: {error}", flush=True)
+            for frame in traceback.extract_tb(error.__traceback__):
+                if os.path.dirname(frame.filename) == os.path.dirname(__file__) and frame.name != "run_cases":
+                    print(f"        {os.path.basename(frame.filename)}:{frame.lineno}: {frame.line}", flush=True)
     print(f"{len(chosen) - len(failed)} of {len(chosen)} cases passed in {time.monotonic() - started:.1f} s", flush=True)
     if not chosen:
         sys.exit(f"no case is named like {wanted}")
@@ -184,22 +189,42 @@ def tokens(text):
 # ---- The gateway
 
 
-def ledger():
-    """The gateway's ledger, rows summed by model."""
-    sums = {}
-    for row in http.get(f"{ADMIN}/v1/ledger").json()["rows"]:
-        of_model = sums.setdefault(row["model"], {"requests": 0, "estimated_requests": 0})
-        flat = {**row["usage"], "requests": row["requests"], "estimated_requests": row["estimated_requests"]}
-        flat |= {f"estimated_{name}": count for name, count in row["estimated_usage"].items()}
-        for name, count in flat.items():
-            of_model[name] = of_model.get(name, 0) + count
-    return sums
+def ledger_agrees(before, model):
+    """What was booked for a model since `before` is what the simulator counted since its reset, to the token."""
+    truth = stats_of(model)
+    equal(truth["answered"], truth["requests"], "answered by the provider")
+    expected = {
+        "requests": truth["requests"],
+        "estimated_requests": 0,
+        "input": truth["input_tokens"],
+        "cached_input": truth["cached_tokens"],
+        "cache_creation_input": truth["cache_written_tokens"],
+        "output": truth["output_tokens"],
+        "reasoning": truth["reasoning_tokens"],
+        "total": truth["input_tokens"] + truth["output_tokens"],
+    }
+
+    def booked():
+        found = ledger_since(before, model)
+        return {name: found.get(name, 0) for name in expected}
+
+    eventually(lambda: booked() == expected, lambda: f"{model}: booked {booked()}, the provider counted {expected}")
 
 
-def ledger_since(before, model):
-    """What was booked for a model since `before`, an older ledger()."""
-    now, old = ledger().get(model, {}), before.get(model, {})
-    return {name: count - old.get(name, 0) for name, count in now.items()}
+def cancelled_and_booked(before, model, read):
+    """A client left a stream after `read` tokens: the upstream was told, and an estimate of what passed is booked.
+
+    The estimate is a token a chunk at least, so not below what the client read. Where bytes say more it takes 4 of them
+    for a token; the simulator's have 10 at most, so the estimate is at most 2.5 times what the simulator produced.
+    """
+    eventually(lambda: stats()["cancelled"] == 1, lambda: f"the upstream call is not cancelled: {stats()}")
+    produced = stats()
+    equal(produced["open_streams"], 0, "open streams")
+    assert read <= produced["output_tokens"] < 100, f"cancelled late: {produced}"
+    booked = eventually(lambda: ledger_since(before, model), "nothing is booked")
+    equal((booked["requests"], booked["estimated_requests"]), (1, 1), "requests and estimated ones")
+    assert read <= booked["estimated_output"] <= 2.5 * produced["output_tokens"] + 1, (booked, produced)
+    assert booked["estimated_input"] > 0, booked
 
 
 def events(text):
@@ -215,43 +240,3 @@ def events(text):
         if "data" in fields:
             found.append((fields.get("event", [None])[0], "\n".join(fields["data"])))
     return found
-
-
-# ---- Expectations
-
-
-def eventually(question, what, within_s=5.0):
-    """Waits until `question()` is true: for counts that are booked right after the client has its answer."""
-    deadline = time.monotonic() + within_s
-    while True:
-        answer = question()
-        if answer:
-            return answer
-        assert time.monotonic() < deadline, f"not within {within_s} s: {what()if callable(what) else what}"
-        time.sleep(0.02)
-
-
-def equal(got, expected, what):
-    """Asserts equality and says what differs."""
-    assert got == expected, f"{what}: expected {expected!r}, got {got!r}"
-
-
-def raises(kinds, function):
-    """Calls `function` and gives back the exception of one of `kinds` that it must raise."""
-    try:
-        result = function()
-    except kinds as error:
-        return error
-    names = getattr(kinds, "__name__", kinds)
-    raise AssertionError(f"{inspect.getsource(function).strip()}: expected {names}, but it returned {result!r}")
-
-
-class Stopwatch:
-    """How long a block took, in seconds."""
-
-    def __enter__(self):
-        self.begun = time.monotonic()
-        return self
-
-    def __exit__(self, *_):
-        self.s = time.monotonic() - self.begun

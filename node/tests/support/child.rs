@@ -9,7 +9,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 /// A server that has not said where it listens by then never will.
-const START_TIMEOUT: Duration = Duration::from_secs(60);
+const START_TIMEOUT: Duration = Duration::from_mins(1);
 /// Of a server's output, shown when a test fails.
 const SHOWN_LINES: usize = 60;
 
@@ -40,20 +40,13 @@ impl Server {
             let (sender, output) = (sender.clone(), Arc::clone(&output));
             thread::spawn(move || {
                 for line in BufReader::new(stream).lines().map_while(Result::ok) {
-                    output
-                        .lock()
-                        .expect("nobody panics holding it")
-                        .push(line.clone());
+                    output.lock().expect("nobody panics holding it").push(line.clone());
                     let _not_waited_for_any_more = sender.send(line);
                 }
             });
         }
         drop(sender); // So that its end is noticed.
-        let mut server = Self {
-            child,
-            output,
-            urls: Vec::new(),
-        };
+        let mut server = Self { child, output, urls: Vec::new() };
         server.urls = server.wait_for(announcements, &lines);
         server
     }
@@ -73,8 +66,7 @@ impl Server {
         let deadline = Instant::now() + START_TIMEOUT;
         let mut found = vec![None; announcements.len()];
         while found.iter().any(Option::is_none) {
-            let line = match lines.recv_timeout(deadline.saturating_duration_since(Instant::now()))
-            {
+            let line = match lines.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
                 Ok(line) => line,
                 Err(RecvTimeoutError::Timeout) => {
                     panic!("not ready within {START_TIMEOUT:?}:\n{}", self.last_words())
@@ -104,14 +96,8 @@ impl Drop for Server {
 pub(crate) fn gateway(file: &Path) -> Server {
     let mut command = Command::new(env!("CARGO_BIN_EXE_tollgate"));
     command
-        .args([
-            "run",
-            "--listen",
-            "127.0.0.1:0",
-            "--admin",
-            "127.0.0.1:0",
-            "-f",
-        ])
+        .args(["run", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0"])
+        .args(["--access-log", "off", "-f"])
         .arg(file);
     Server::start(&mut command, &["clients on ", "admin on "])
 }

@@ -29,24 +29,13 @@ pub(crate) enum Key<'a> {
 
 impl Manifest {
     pub(crate) fn new() -> Self {
-        Self {
-            resources: GATEWAY.to_owned(),
-            rules: String::new(),
-        }
+        Self { resources: GATEWAY.to_owned(), rules: String::new() }
     }
 
     /// A backend with its service and its key.
     pub(crate) fn backend(mut self, backend: &Backend<'_>) -> Self {
-        let Backend {
-            name,
-            schema,
-            url,
-            key,
-        } = backend;
-        let (host, port) = url
-            .trim_start_matches("http://")
-            .rsplit_once(':')
-            .expect("a URL with a port");
+        let Backend { name, schema, url, key } = backend;
+        let (host, port) = url.trim_start_matches("http://").rsplit_once(':').expect("a URL with a port");
         let (kind, field, key) = match key {
             Key::Bearer(key) => ("APIKey", "apiKey", key),
             Key::Anthropic(key) => ("AnthropicAPIKey", "anthropicAPIKey", key),

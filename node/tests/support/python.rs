@@ -20,7 +20,7 @@ use std::{env, io, thread};
 /// The installer that prepares the others.
 const UV: &str = "uv==0.13.9";
 /// An installation over a slow line.
-const INSTALL_TIMEOUT: Duration = Duration::from_secs(900);
+const INSTALL_TIMEOUT: Duration = Duration::from_mins(15);
 /// How often a running child is asked whether it has ended.
 const POLL: Duration = Duration::from_millis(20);
 
@@ -49,31 +49,20 @@ impl Venv {
         })?;
         let venv = made(&place(name, &requirements)?, |folder| {
             let mut install = Command::new(uv.join("bin/uv"));
-            install
-                .args(["pip", "install", "--python"])
-                .arg(python(folder))
-                .arg("-r")
-                .arg(&file);
+            install.args(["pip", "install", "--python"]).arg(python(folder)).arg("-r").arg(&file);
             run(&mut install)
         })?;
-        Ok(Self {
-            python: python(&venv),
-        })
+        Ok(Self { python: python(&venv) })
     }
 
     /// The interpreter with a script of `tests/python`, not started yet.
     pub(crate) fn command(&self, script: &str) -> Command {
         let mut command = Command::new(&self.python);
-        command
-            .arg(scripts().join(script))
-            .env("PYTHONDONTWRITEBYTECODE", "1")
-            .env("PYTHONUNBUFFERED", "1");
+        command.arg(scripts().join(script)).env("PYTHONDONTWRITEBYTECODE", "1").env("PYTHONUNBUFFERED", "1");
         // Settings of the user's own for these clients would change what is tested.
         for (name, _) in env::vars_os() {
             let text = name.to_string_lossy();
-            if ["OPENAI_", "ANTHROPIC_"]
-                .iter()
-                .any(|prefix| text.starts_with(prefix))
+            if ["OPENAI_", "ANTHROPIC_"].iter().any(|prefix| text.starts_with(prefix))
                 || text.to_lowercase().ends_with("_proxy")
             {
                 command.env_remove(&name);
@@ -86,13 +75,10 @@ impl Venv {
     pub(crate) fn run(&self, script: &Script<'_>) -> Result<String, String> {
         let mut command = self.command(script.name);
         command.envs(script.environment.iter().copied());
-        let output = finish(&mut command, script.timeout)
-            .map_err(|error| format!("{}: {error}", script.name))?;
-        let text = format!(
-            "{}{}",
-            String::from_utf8_lossy(&output.stdout),
-            String::from_utf8_lossy(&output.stderr)
-        );
+        let output =
+            finish(&mut command, script.timeout).map_err(|error| format!("{}: {error}", script.name))?;
+        let text =
+            format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
         if output.status.success() {
             Ok(text)
         } else {
@@ -118,17 +104,11 @@ fn place(name: &str, requirements: &str) -> Result<PathBuf, String> {
 }
 
 fn cache() -> Result<PathBuf, String> {
-    let folder = |name: &str| {
-        env::var_os(name)
-            .filter(|value| !value.is_empty())
-            .map(PathBuf::from)
-    };
+    let folder = |name: &str| env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
     folder("TOLLGATE_TEST_CACHE")
         .or_else(|| folder("XDG_CACHE_HOME"))
         .or_else(|| Some(folder("HOME")?.join(".cache")))
-        .ok_or_else(|| {
-            "no cache folder: none of TOLLGATE_TEST_CACHE, XDG_CACHE_HOME, HOME is set".to_owned()
-        })
+        .ok_or_else(|| "no cache folder: none of TOLLGATE_TEST_CACHE, XDG_CACHE_HOME, HOME is set".to_owned())
 }
 
 /// Makes the environment in `folder` unless it is complete, one maker at a time.
@@ -156,21 +136,14 @@ fn run(command: &mut Command) -> Result<(), String> {
     if output.status.success() {
         return Ok(());
     }
-    let text = format!(
-        "{}{}",
-        String::from_utf8_lossy(&output.stdout),
-        String::from_utf8_lossy(&output.stderr)
-    );
+    let text =
+        format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     Err(format!("{command:?} failed: {}", text.trim()))
 }
 
 /// Runs a command to its end and gives back what it wrote; over its time it is ended.
 fn finish(command: &mut Command, timeout: Duration) -> io::Result<Output> {
-    let mut child = command
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()?;
+    let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
     let readers = [
         reader(child.stdout.take().expect("it is piped")),
         reader(child.stderr.take().expect("it is piped")),
@@ -191,11 +164,7 @@ fn finish(command: &mut Command, timeout: Duration) -> io::Result<Output> {
     if late {
         stderr.extend_from_slice(format!("\nended: it took longer than {timeout:?}\n").as_bytes());
     }
-    Ok(Output {
-        status,
-        stdout,
-        stderr,
-    })
+    Ok(Output { status, stdout, stderr })
 }
 
 fn reader(mut stream: impl io::Read + Send + 'static) -> thread::JoinHandle<Vec<u8>> {

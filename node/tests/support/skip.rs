@@ -7,12 +7,12 @@ const SKIPS: &str = "TOLLGATE_TEST_SKIPS";
 
 /// Says on standard error, past the test harness's capture, that `test` did not run, why, and what it needs.
 pub(crate) fn skip(test: &str, reason: &str) {
-    let text = format!(
-        "\nSKIPPED: {test}: {reason}\n         to run it: python3 (3.10 or newer) with its venv module, and PyPI or an index like it\n"
+    let notice = format!(
+        "\nSKIPPED: {test}: {reason}\n         to run it: python3 (3.11 or newer) with its venv module, and PyPI or an index like it\n"
     );
     assert!(
         std::env::var(SKIPS).as_deref() != Ok("deny"),
-        "{text}{SKIPS}=deny: nothing may be skipped here"
+        "{notice}{SKIPS}=deny: nothing may be skipped here"
     );
-    let _nobody_reads = std::io::stderr().write_all(text.as_bytes());
+    let _nobody_reads = std::io::stderr().write_all(notice.as_bytes());
 }
