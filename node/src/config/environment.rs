@@ -241,3 +241,77 @@ fn secret(name: &str, (kind, field, variable): (&str, &str, &str)) -> String {
          ---\napiVersion: aigateway.envoyproxy.io/v1beta1\nkind: BackendSecurityPolicy\nmetadata: {{name: {name}}}\nspec:\n  targetRefs: [{{group: aigateway.envoyproxy.io, kind: AIServiceBackend, name: {name}}}]\n  type: {kind}\n  {field}: {{secretRef: {{name: {name}}}}}\n"
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn made(variables: &[(&str, &str)]) -> Result<Made, String> {
+        let lookup = |name: &str| {
+            variables.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned())
+        };
+        manifests(&lookup, SocketAddr::from(([127, 0, 0, 1], 9)))
+    }
+
+    #[test]
+    fn manifests_compile_without_a_problem_and_name_the_right_addresses() {
+        let openai = [
+            ("OPENAI_API_KEY", "sk"),
+            ("OPENAI_BASE_URL", "http://[::1]:8080/openai/v1/"),
+            ("OPENAI_ORG_ID", "org"),
+        ];
+        let anthropic = [("ANTHROPIC_API_KEY", "sk"), ("ANTHROPIC_BASE_URL", "http://localhost:11434")];
+        let azure = [
+            ("AZURE_OPENAI_ENDPOINT", "https://acme.openai.azure.com/"),
+            ("AZURE_OPENAI_API_KEY", "k"),
+            ("OPENAI_API_VERSION", "2026-03-01"),
+        ];
+        let all = [openai.as_slice(), &anthropic, &azure].concat();
+        #[rustfmt::skip]
+        let cases: [(&[(&str, &str)], &[&str], &str, &str); 5] = [
+            (&[],        &[],                                      "nobody",       "demo"),
+            (&openai,    &["openai"],                              "gpt-5",        "openai"),
+            (&anthropic, &["anthropic"],                           "gpt-5",        "anthropic"),
+            (&azure,     &["azure-openai"],                        "my-deployment", "azure-openai"),
+            (&all,       &["openai", "azure-openai", "anthropic"], "claude-x",     "anthropic"),
+        ];
+        for (variables, providers, model, backend) in cases {
+            let made = made(variables).unwrap();
+            assert_eq!(made.providers, providers);
+            let lookup = |name: &str| {
+                variables.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned())
+            };
+            let (loaded, problems) = tollgate_crds::parse("environment", &made.manifest, &lookup);
+            assert_eq!(problems, [], "{}", made.manifest);
+            let (snapshot, problems) = tollgate_crds::compile(&loaded);
+            assert_eq!(problems, [], "{}", made.manifest);
+            let find = |model: &str| snapshot.routes.find("localhost", None, model, &headers(model)).cloned();
+            assert_eq!(find(DEMO_MODEL).unwrap().candidates[0].backend.name.name, "demo");
+            let found = find(model).map(|rule| rule.candidates[0].backend.name.name.clone());
+            assert_eq!(found.as_deref(), Some(backend).filter(|_| !variables.is_empty()), "{model}");
+        }
+    }
+
+    fn headers(model: &str) -> http::HeaderMap {
+        [(crate::request::accept::MODEL_HEADER, model.parse().unwrap())].into_iter().collect()
+    }
+
+    #[test]
+    fn half_set_or_wrong_variables_are_told() {
+        let cases: [(&[(&str, &str)], &str); 3] = [
+            (&[("AZURE_OPENAI_API_KEY", "k")], "not set: AZURE_OPENAI_ENDPOINT, OPENAI_API_VERSION"),
+            (
+                &[("OPENAI_API_KEY", "k"), ("OPENAI_BASE_URL", "localhost:80")],
+                "OPENAI_BASE_URL: expected an http://",
+            ),
+            (
+                &[("ANTHROPIC_API_KEY", "k"), ("ANTHROPIC_BASE_URL", "ftp://x")],
+                "ANTHROPIC_BASE_URL: expected an http://",
+            ),
+        ];
+        for (variables, expected) in cases {
+            let reason = made(variables).unwrap_err();
+            assert!(reason.contains(expected), "{reason}");
+        }
+    }
+}

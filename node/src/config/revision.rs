@@ -163,3 +163,7 @@ fn rejected(problems: &[Problem]) -> BTreeSet<String> {
 fn key(one: &Loaded) -> String {
     format!("{} {}", one.kind, one.name)
 }
+
+#[cfg(test)]
+#[path = "revision_test.rs"]
+mod tests;
