@@ -17,6 +17,7 @@ mod tasks;
 mod telemetry;
 mod upstream;
 mod wiring;
+mod workers;
 
 use std::process::ExitCode;
 

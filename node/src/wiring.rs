@@ -17,7 +17,7 @@ use tollgate_ratelimit::Wallet;
 use crate::admin::{self, Admin};
 use crate::config::{Config, Keeper, Source, Watcher, environment};
 use crate::gateway::Gateway;
-use crate::listen::{self, Lobby, Workers};
+use crate::listen::{self, Lobby};
 use crate::quota::Books;
 use crate::request::accept::Limits;
 use crate::settings::Run;
@@ -27,6 +27,7 @@ use crate::telemetry::metrics::Metrics;
 use crate::telemetry::{AccessLog, Sink, Telemetry};
 use crate::upstream::Upstreams;
 use crate::upstream::retry::RetryBudget;
+use crate::workers::Workers;
 
 /// Runs a node until it is told to stop.
 pub(crate) fn run(settings: &Run) -> Result<(), String> {

@@ -6,7 +6,6 @@
 
 mod connection;
 mod tls;
-mod workers;
 
 use std::collections::BTreeMap;
 use std::io;
@@ -20,9 +19,9 @@ use tokio::sync::{Semaphore, watch};
 use crate::config::Active;
 use crate::gateway::Gateway;
 use crate::tasks::Spawner;
+use crate::workers::Workers;
 
 use tls::Certificates;
-pub(crate) use workers::{Workers, index as worker_index};
 
 /// Open client connections; more wait to be accepted.
 const MOST_CONNECTIONS: usize = 16_384;

@@ -8,7 +8,7 @@ use tollgate_crds::Candidate;
 
 use super::accept::{Accepted, MODEL_HEADER};
 use super::refusal::Refusal;
-use crate::upstream::credentials;
+use crate::upstream::credentials::{self, NoCredential};
 
 /// One attempt, ready to be sent.
 pub(crate) struct Prepared {
@@ -69,7 +69,10 @@ pub(crate) fn prepare(
     for (name, value) in &candidate.headers.set {
         headers.insert(name.clone(), value.clone());
     }
-    credentials::inject(backend, &accepted.headers, &mut headers)?;
+    credentials::inject(backend, &accepted.headers, &mut headers).map_err(|reason| match reason {
+        NoCredential::NotSent(header) => Refusal::MissingCredential { header },
+        NoCredential::Unfit => Refusal::NoBackend { route: backend.name.to_string() },
+    })?;
     Ok(Prepared { path: upstream.path, headers, body: upstream.body, replies: upstream.replies })
 }
 

@@ -4,8 +4,6 @@
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 use tollgate_crds::{Backend, CredentialKind};
 
-use crate::request::refusal::Refusal;
-
 /// Headers in which clients send keys, for us or for a provider.
 const CREDENTIALS: [HeaderName; 6] = [
     header::AUTHORIZATION,
@@ -23,8 +21,21 @@ pub(crate) fn is_credential(name: &HeaderName) -> bool {
     CREDENTIALS.contains(name) || name.as_str().starts_with(OVERRIDE_PREFIX)
 }
 
+/// Why a request can't be given a credential.
+#[derive(Debug)]
+pub(crate) enum NoCredential {
+    /// The policy wants the client's own key, and the client sent none in this header.
+    NotSent(HeaderName),
+    /// The key can't stand in a header.
+    Unfit,
+}
+
 /// Puts the backend's credential into `headers`, in the place where its provider looks for it.
-pub(crate) fn inject(backend: &Backend, client: &HeaderMap, headers: &mut HeaderMap) -> Result<(), Refusal> {
+pub(crate) fn inject(
+    backend: &Backend,
+    client: &HeaderMap,
+    headers: &mut HeaderMap,
+) -> Result<(), NoCredential> {
     let Some(credential) = &backend.credential else {
         return Ok(());
     };
@@ -37,7 +48,7 @@ pub(crate) fn inject(backend: &Backend, client: &HeaderMap, headers: &mut Header
                 Some(key) => key.to_owned(),
                 None if own.fall_back => credential.key.expose().to_owned(),
                 None => {
-                    return Err(Refusal::MissingCredential { header: own.header.clone() });
+                    return Err(NoCredential::NotSent(own.header.clone()));
                 }
             }
         }
@@ -47,8 +58,7 @@ pub(crate) fn inject(backend: &Backend, client: &HeaderMap, headers: &mut Header
         CredentialKind::AzureApiKey => (HeaderName::from_static("api-key"), key),
         CredentialKind::AnthropicApiKey => (HeaderName::from_static("x-api-key"), key),
     };
-    let mut value =
-        HeaderValue::try_from(text).map_err(|_| Refusal::NoBackend { route: backend.name.to_string() })?;
+    let mut value = HeaderValue::try_from(text).map_err(|_| NoCredential::Unfit)?;
     value.set_sensitive(true);
     headers.insert(name, value);
     Ok(())

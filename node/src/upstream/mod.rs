@@ -24,7 +24,7 @@ use hyper_util::client::legacy::Client;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use tollgate_crds::{self as crds, Backend, ResourceName, Snapshot};
 
-use crate::listen::worker_index;
+use crate::workers;
 use body::SegmentsBody;
 use breaker::{Breaker, Health};
 use connect::{Connector, Reach};
@@ -128,7 +128,7 @@ fn resolve(
     Ok(Upstream { endpoints, turn: AtomicUsize::new(0) })
 }
 
-fn clients(reach: &Reach, workers: usize) -> Result<PerWorker, String> {
+fn clients(reach: &Reach, count: usize) -> Result<PerWorker, String> {
     let connector = Connector::new(reach)?;
     let mut builder = Client::builder(TokioExecutor::new());
     builder.pool_timer(TokioTimer::new());
@@ -137,7 +137,7 @@ fn clients(reach: &Reach, workers: usize) -> Result<PerWorker, String> {
     builder.pool_max_idle_per_host(MOST_IDLE);
     builder.http2_only(reach.h2);
     builder.http2_adaptive_window(true);
-    Ok((0..workers.max(1)).map(|_| builder.build(connector.clone())).collect())
+    Ok((0..count.max(1)).map(|_| builder.build(connector.clone())).collect())
 }
 
 fn authority(endpoint: &crds::Endpoint) -> Result<Authority, String> {
@@ -184,7 +184,7 @@ impl Upstream {
 impl Endpoint {
     /// This worker's pool.
     pub(crate) fn client(&self) -> &HttpClient {
-        &self.clients[worker_index().min(self.clients.len() - 1)]
+        &self.clients[workers::index().min(self.clients.len() - 1)]
     }
 
     /// The URI of `path` (with its query) at this endpoint.

@@ -57,7 +57,7 @@ impl Workers {
     }
 
     /// The worker whose turn it is.
-    pub(super) fn next(&self) -> &Handle {
+    pub(crate) fn next(&self) -> &Handle {
         let turn = self.turn.fetch_add(1, Ordering::Relaxed);
         &self.handles[turn % self.handles.len()]
     }
