@@ -22,7 +22,10 @@ pub(crate) struct Cli {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Runs a node.
+    /// Runs a node
+    ///
+    /// With nothing given: clients on 127.0.0.1:1975, admin on 127.0.0.1:1064, routes made from OPENAI_API_KEY,
+    /// ANTHROPIC_API_KEY and AZURE_OPENAI_API_KEY where set, and a built-in demo model, tollgate-demo.
     Run(Box<Run>),
     /// Checks manifests and prints every problem; exits 1 if there is one.
     Validate(Validate),
@@ -32,8 +35,7 @@ pub(crate) enum Command {
     SimulateProvider(Box<simulate::Options>),
 }
 
-/// With nothing given: clients on 127.0.0.1:1975, admin on 127.0.0.1:1064, routes made from OPENAI_API_KEY,
-/// ANTHROPIC_API_KEY and AZURE_OPENAI_API_KEY where set, and a built-in demo model, `tollgate-demo`.
+/// Arguments of `tollgate run`.
 #[derive(Debug, Args)]
 pub(crate) struct Run {
     /// Manifests: files, or folders of .yaml, .yml and .json files. Watched: an edit takes effect by itself.
@@ -70,7 +72,7 @@ pub(crate) struct Run {
     drain_timeout: u64,
 }
 
-/// Checks manifests.
+/// Arguments of `tollgate validate`.
 #[derive(Debug, Args)]
 pub(crate) struct Validate {
     /// Manifests: files, or folders of .yaml, .yml and .json files.
