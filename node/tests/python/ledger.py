@@ -1,0 +1,25 @@
+"""The gateway's ledger, as its admin API shows it."""
+
+import os
+
+import httpx
+
+ADMIN = os.environ["TEST_ADMIN"]
+
+
+def ledger():
+    """The ledger as it is now: rows summed by model, each a flat dictionary of counts."""
+    sums = {}
+    for row in httpx.get(f"{ADMIN}/v1/ledger", trust_env=False).json()["rows"]:
+        of_model = sums.setdefault(row["model"], {"requests": 0, "estimated_requests": 0})
+        flat = {**row["usage"], "requests": row["requests"], "estimated_requests": row["estimated_requests"]}
+        flat |= {f"estimated_{name}": count for name, count in row["estimated_usage"].items()}
+        for name, count in flat.items():
+            of_model[name] = of_model.get(name, 0) + count
+    return sums
+
+
+def ledger_since(before, model):
+    """What was booked for a model since `before`, an older ledger()."""
+    now, old = ledger().get(model, {}), before.get(model, {})
+    return {name: count - old.get(name, 0) for name, count in now.items()}
