@@ -6,6 +6,8 @@ use http_body_util::Full;
 use serde_json::{Value, json};
 use tollgate_crds::{Problem, Severity};
 
+use crate::upstream::choice::Readiness;
+
 use super::{Admin, Answer};
 
 pub(super) fn text(text: &'static str) -> Answer {
@@ -43,7 +45,10 @@ pub(super) fn status(admin: &Admin) -> Answer {
     let config = admin.gateway.config.latest();
     let now_ms = admin.gateway.elapsed_ms();
     let backends = config.snapshot.backends.iter().map(|backend| {
-        let usable = config.upstreams.get(&backend.name).is_some_and(|upstream| upstream.usable(now_ms));
+        let usable = config
+            .upstreams
+            .get(&backend.name)
+            .is_some_and(|upstream| upstream.readiness(now_ms) == Readiness::Ready);
         json!({"name": backend.name.to_string(), "usable": usable})
     });
     let backends: Vec<Value> = backends.collect();

@@ -19,7 +19,7 @@ use super::trail::Trail;
 use super::translate;
 use crate::clock;
 use crate::gateway::Gateway;
-use crate::upstream::choice::{self, Standing};
+use crate::upstream::choice::{self, Readiness, Standing};
 use crate::upstream::retry::pause_asked;
 use crate::upstream::{Endpoint, Upstream};
 
@@ -122,10 +122,15 @@ fn choose(gateway: &Gateway, plan: &Plan, tried: &[bool]) -> Option<usize> {
     let standing = plan.rule.candidates.iter().zip(tried).map(|(candidate, tried)| Standing {
         priority: candidate.priority,
         weight: candidate.weight,
-        usable: plan.config.upstream(candidate).is_some_and(|upstream| upstream.usable(now_ms)),
+        readiness: readiness(plan, candidate, now_ms),
         tried: *tried,
     });
     choice::next(standing, rand::random())
+}
+
+fn readiness(plan: &Plan, candidate: &Candidate, now_ms: u64) -> Readiness {
+    let upstream = plan.config.upstream(candidate);
+    upstream.map_or(Readiness::Broken, |upstream| upstream.readiness(now_ms))
 }
 
 async fn pause() {

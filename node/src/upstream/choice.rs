@@ -1,25 +1,36 @@
 //! Which candidate is next? Pure: health and chance are arguments.
 //!
-//! The lowest priority number that still has an untried, usable candidate is chosen from, by weight. A candidate of
-//! weight 0 gets nothing (Gateway API's meaning). If nothing is usable and nothing was tried yet, health is ignored:
-//! better a try than a certain no.
+//! The lowest priority number that still has an untried, ready candidate is chosen from, by weight. A candidate of
+//! weight 0 gets nothing (Gateway API's meaning). Where none is ready, one that asked for a rest is disturbed, and
+//! before anything was tried, even one that is broken: better a try than a certain no.
+
+/// Whether a candidate should be called now. The later, the worse.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Readiness {
+    /// It is healthy, or due for a probe.
+    Ready,
+    /// It asked to be left alone.
+    Resting,
+    /// It failed again and again.
+    Broken,
+}
 
 /// What choosing needs to know of a candidate.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Standing {
     pub(crate) priority: u32,
     pub(crate) weight: u32,
-    pub(crate) usable: bool,
+    pub(crate) readiness: Readiness,
     pub(crate) tried: bool,
 }
 
 /// The next candidate's index. `draw` is uniform in 0..2^32.
 pub(crate) fn next(candidates: impl Iterator<Item = Standing> + Clone, draw: u32) -> Option<usize> {
-    let fresh = pick(candidates.clone(), draw, |one| !one.tried && one.usable);
-    fresh.or_else(|| {
-        let untouched = candidates.clone().all(|one| !one.tried);
-        untouched.then(|| pick(candidates, draw, |one| !one.tried)).flatten()
-    })
+    let is = |readiness| move |one: &Standing| !one.tried && one.readiness == readiness;
+    let untouched = candidates.clone().all(|one| !one.tried);
+    let ready = pick(candidates.clone(), draw, is(Readiness::Ready));
+    let found = ready.or_else(|| pick(candidates.clone(), draw, is(Readiness::Resting)));
+    found.or_else(|| untouched.then(|| pick(candidates, draw, is(Readiness::Broken))).flatten())
 }
 
 fn pick(
@@ -47,27 +58,32 @@ fn pick(
 mod tests {
     use super::*;
 
-    const fn standing(priority: u32, weight: u32, usable: bool, tried: bool) -> Standing {
-        Standing { priority, weight, usable, tried }
+    const fn standing(priority: u32, weight: u32, readiness: Readiness, tried: bool) -> Standing {
+        Standing { priority, weight, readiness, tried }
     }
 
     #[test]
     fn priority_first_then_weight_then_whatever_is_left() {
-        const A: Standing = standing(0, 3, true, false);
-        const B: Standing = standing(0, 1, true, false);
-        const BROKEN: Standing = standing(0, 3, false, false);
-        const TRIED: Standing = standing(0, 3, true, true);
-        const NEVER: Standing = standing(0, 0, true, false);
-        const LATER: Standing = standing(1, 1, true, false);
-        let cases: [(&[Standing], u32, Option<usize>, &str); 10] = [
+        use Readiness::{Broken, Ready, Resting};
+        const A: Standing = standing(0, 3, Ready, false);
+        const B: Standing = standing(0, 1, Ready, false);
+        const BROKEN: Standing = standing(0, 3, Broken, false);
+        const RESTING: Standing = standing(0, 3, Resting, false);
+        const TRIED: Standing = standing(0, 3, Ready, true);
+        const NEVER: Standing = standing(0, 0, Ready, false);
+        const LATER: Standing = standing(1, 1, Ready, false);
+        let cases: [(&[Standing], u32, Option<usize>, &str); 13] = [
             (&[A, B], 0, Some(0), "the low part of the draw is the first's"),
             (&[A, B], u32::MAX, Some(1), "the high part the second's"),
             (&[A, B], u32::MAX / 4 * 3 - 1, Some(0), "three of four go to weight 3"),
             (&[LATER, B], 0, Some(1), "the lower number first, wherever it stands"),
             (&[BROKEN, LATER], 0, Some(1), "a broken one is passed over"),
+            (&[RESTING, LATER], 0, Some(1), "so is one that rests"),
             (&[TRIED, LATER], 0, Some(1), "a tried one too"),
             (&[BROKEN], 0, Some(0), "the only one is tried even when broken"),
             (&[TRIED, BROKEN], 0, None, "but not after another was tried"),
+            (&[TRIED, RESTING], 0, Some(1), "one that rests is disturbed when nobody else is left"),
+            (&[BROKEN, RESTING], 0, Some(1), "and rather than one that is broken"),
             (&[NEVER], 0, None, "weight 0 gets nothing"),
             (&[], 0, None, "nothing to choose from"),
         ];
@@ -78,7 +94,8 @@ mod tests {
 
     #[test]
     fn weights_split_traffic() {
-        let candidates = [standing(0, 3, true, false), standing(0, 1, true, false)];
+        let ready = |weight| standing(0, weight, Readiness::Ready, false);
+        let candidates = [ready(3), ready(1)];
         let mut counts = [0_u32; 2];
         for step in 0..4_000_u32 {
             counts[next(candidates.into_iter(), step * (u32::MAX / 4_000)).unwrap()] += 1;

@@ -27,6 +27,7 @@ use tollgate_crds::{self as crds, Backend, ResourceName, Snapshot};
 use crate::workers;
 use body::SegmentsBody;
 use breaker::{Breaker, Health};
+use choice::Readiness;
 use connect::{Connector, Reach};
 
 /// How long an idle connection is kept for the next request; below what common load balancers allow (60 s).
@@ -159,12 +160,14 @@ impl Upstream {
         })
     }
 
-    /// Whether any endpoint would be tried now, without taking a probe.
-    pub(crate) fn usable(&self, now_ms: u64) -> bool {
-        self.endpoints.iter().any(|endpoint| match endpoint.breaker.check(now_ms) {
-            Health::Closed | Health::HalfOpen => true,
-            Health::Open | Health::Resting => false,
-        })
+    /// The best that any of its endpoints is, without taking a probe.
+    pub(crate) fn readiness(&self, now_ms: u64) -> Readiness {
+        let each = self.endpoints.iter().map(|endpoint| match endpoint.breaker.check(now_ms) {
+            Health::Closed | Health::HalfOpen => Readiness::Ready,
+            Health::Resting => Readiness::Resting,
+            Health::Open => Readiness::Broken,
+        });
+        each.min().unwrap_or(Readiness::Broken)
     }
 
     /// The endpoint whose turn it is, whatever its health: better a try than a certain no.
