@@ -1,0 +1,84 @@
+//! SIGTERM: what runs finishes, nothing new begins, and it ends in time.
+
+#[expect(dead_code, reason = "no test file uses all of it")]
+mod rust;
+
+use std::time::{Duration, Instant};
+
+use tokio::net::TcpStream;
+
+use rust::gateway::Settings;
+use rust::manifest::{GATEWAY, openai, route, rule};
+use rust::{Ask, Gateway, Simulator, until};
+
+async fn bed(arguments: &[&str]) -> (Gateway, Simulator) {
+    let simulator = Simulator::start(&[]).await;
+    let manifest = GATEWAY.to_owned()
+        + &openai("one", &simulator.address())
+        + &route("all", "", &rule("gpt", "{name: one}", ""));
+    let gateway = Gateway::with(Settings { manifest: &manifest, arguments, ..Settings::default() }).await;
+    (gateway, simulator)
+}
+
+#[tokio::test]
+async fn running_answers_finish_and_nothing_new_begins() {
+    let (mut gateway, simulator) = bed(&[]).await;
+    assert_eq!(gateway.admin.send(&Ask::get("/readyz")).await.status, 200);
+    let idle = TcpStream::connect(gateway.client.address).await.unwrap();
+    let slow = Ask::chat("gpt").streamed().simulate("tokens=150,slow=20ms");
+    let mut flowing = gateway.client.open(&slow).await;
+    flowing.piece().await.unwrap().unwrap();
+
+    gateway.process.terminate();
+    let told = Instant::now();
+    let not_ready = until("readiness to go", async || {
+        let ready = gateway.admin.send(&Ask::get("/readyz")).await;
+        (ready.status == 503).then_some(ready)
+    })
+    .await;
+    assert!(not_ready.text().contains("draining"), "{not_ready:?}");
+    until("new connections to be refused", async || {
+        TcpStream::connect(gateway.client.address).await.is_err().then_some(())
+    })
+    .await;
+    assert_eq!(gateway.admin.send(&Ask::get("/healthz")).await.status, 200);
+    assert_eq!(gateway.shown("/v1/status").await["draining"], true);
+    assert_eq!(simulator.model("gpt").await["open_streams"], 1, "while the stream still runs");
+
+    let answer = flowing.rest().await;
+    assert!(!answer.cut && answer.text().ends_with("data: [DONE]\n\n"), "{answer:?}");
+    let status = gateway.process.ended().await;
+    assert_eq!(status.code(), Some(0), "{}", gateway.process.output());
+    assert!(told.elapsed() < Duration::from_secs(20), "an idle connection holds nobody up");
+    drop(idle);
+    let line = gateway.logged_where(|line| line["original_model"] == "gpt").await;
+    assert_eq!((&line["end"], &line["output_tokens"]), (&"whole".into(), &150.into()), "{line}");
+}
+
+#[tokio::test]
+async fn what_does_not_finish_is_cut_off() {
+    let (mut gateway, _simulator) = bed(&["--drain-timeout", "1"]).await;
+    let mut flowing = gateway.client.open(&Ask::chat("gpt").streamed().simulate("stall@3")).await;
+    flowing.piece().await.unwrap().unwrap();
+    gateway.process.terminate();
+    let told = Instant::now();
+    let answer = flowing.rest().await;
+    assert!(answer.cut && !answer.text().contains("[DONE]"), "{answer:?}");
+    let status = gateway.process.ended().await;
+    let took = told.elapsed();
+    assert!((Duration::from_millis(900)..Duration::from_secs(5)).contains(&took), "{took:?}");
+    assert_eq!(status.code(), Some(0), "{}", gateway.process.output());
+    let line = gateway.logged_where(|line| line["original_model"] == "gpt").await;
+    assert_eq!(line["usage"], "estimated", "what passed is not forgotten: {line}");
+}
+
+#[tokio::test]
+async fn a_second_start_on_a_used_address_says_so() {
+    let (gateway, _simulator) = bed(&[]).await;
+    let address = gateway.client.address.to_string();
+    let file = gateway.file();
+    let arguments = ["run", "--listen", &address, "--admin", "127.0.0.1:0", "-f", file.to_str().unwrap()];
+    let (code, output) = rust::Process::run(&arguments, &[]).await;
+    assert_eq!(code, 1);
+    assert!(output.contains(&format!("--listen {address}")), "{output}");
+}
