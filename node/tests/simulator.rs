@@ -32,33 +32,20 @@ fn exchange(address: &str, head: &str, body: &str) -> String {
     )
     .expect("the simulator reads");
     let mut answer = String::new();
-    stream
-        .read_to_string(&mut answer)
-        .expect("the simulator answers");
+    stream.read_to_string(&mut answer).expect("the simulator answers");
     answer
 }
 
 #[test]
 fn listens_answers_and_counts() {
     let mut running = Running(
-        simulator(&[
-            "--listen",
-            "127.0.0.1:0",
-            "--tokens",
-            "7",
-            "--fail",
-            "ok*1,503",
-        ])
-        .spawn()
-        .unwrap(),
+        simulator(&["--listen", "127.0.0.1:0", "--tokens", "7", "--fail", "ok*1,503"]).spawn().unwrap(),
     );
     let mut line = String::new();
     let stdout = running.0.stdout.take().unwrap();
     BufReader::new(stdout).read_line(&mut line).unwrap();
     let listening = "simulate-provider listening on http://";
-    let rest = line
-        .strip_prefix(listening)
-        .unwrap_or_else(|| panic!("got {line:?}"));
+    let rest = line.strip_prefix(listening).unwrap_or_else(|| panic!("got {line:?}"));
     let address = rest.split_whitespace().next().unwrap();
 
     let chat = r#"{"model":"m","messages":[{"role":"user","content":"hi"}]}"#;
@@ -76,8 +63,5 @@ fn refuses_a_bad_script_and_says_why() {
     let output = simulator(&["--fail", "429*2,teapot"]).output().unwrap();
     assert!(!output.status.success());
     let message = String::from_utf8(output.stderr).unwrap();
-    assert!(
-        message.contains("teapot") && message.contains("expected"),
-        "{message}"
-    );
+    assert!(message.contains("teapot") && message.contains("expected"), "{message}");
 }

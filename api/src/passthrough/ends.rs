@@ -14,8 +14,8 @@ use super::choices::Chunk;
 use crate::borrowed::Text;
 use crate::seen::Seen;
 
-/// Shorter bodies are read whole: two looks would cost more.
-const LONG: usize = 4 * 1024;
+/// Shorter bodies are read whole: there is little in between.
+const LONG: usize = 256;
 /// A usage with all its details is a few hundred bytes; whatever stands behind it is short too.
 const LONGEST_TAIL: usize = 8 * 1024;
 

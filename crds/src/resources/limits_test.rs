@@ -107,7 +107,6 @@ fn routes() {
 }
 
 #[test]
-#[expect(clippy::too_many_lines, reason = "one table of one kind")]
 fn mutations_and_backends() {
     let to = json!({"group": "gateway.envoyproxy.io", "kind": "Backend", "name": "b"});
     let with = |name: &str, value: Value| {
@@ -182,7 +181,6 @@ fn mutations_and_backends() {
 }
 
 #[test]
-#[expect(clippy::too_many_lines, reason = "one table of all types")]
 fn security_policies() {
     let secret = json!({"secretRef": {"name": "s"}});
     let aws = json!({"region": "r"});

@@ -18,30 +18,21 @@ use tokio::net::TcpListener;
 pub(crate) async fn serve(listener: TcpListener, upstream: SocketAddr) -> Result<(), String> {
     let mut connector = HttpConnector::new();
     connector.set_nodelay(true);
-    let client: Client<HttpConnector, Incoming> =
-        Client::builder(TokioExecutor::new()).build(connector);
-    let authority: Authority = upstream
-        .to_string()
-        .parse()
-        .map_err(|error| format!("{upstream}: {error}"))?;
+    let client: Client<HttpConnector, Incoming> = Client::builder(TokioExecutor::new()).build(connector);
+    let authority: Authority =
+        upstream.to_string().parse().map_err(|error| format!("{upstream}: {error}"))?;
     let proxy = Arc::new((client, authority));
     loop {
-        let (stream, _peer) = listener
-            .accept()
-            .await
-            .map_err(|error| format!("accepting: {error}"))?;
-        stream
-            .set_nodelay(true)
-            .map_err(|error| format!("accepting: {error}"))?;
+        let (stream, _peer) = listener.accept().await.map_err(|error| format!("accepting: {error}"))?;
+        stream.set_nodelay(true).map_err(|error| format!("accepting: {error}"))?;
         let proxy = Arc::clone(&proxy);
         tokio::spawn(async move {
             let service = service_fn(move |request| {
                 let (client, authority) = &*proxy;
                 client.request(directed(request, authority))
             });
-            let _client_went_away = http1::Builder::new()
-                .serve_connection(TokioIo::new(stream), service)
-                .await;
+            let _client_went_away =
+                http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
         });
     }
 }

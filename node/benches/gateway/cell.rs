@@ -33,29 +33,17 @@ pub(crate) fn sample(mut outcome: Outcome) -> Sample {
         cpu.filter(|_| parts > 0).map(|cpu| cpu / count(parts))
     };
     let figures = [
-        (
-            Metric::PerSecond,
-            Some(count(outcome.finished) / outcome.window.as_secs_f64()),
-        ),
+        (Metric::PerSecond, Some(count(outcome.finished) / outcome.window.as_secs_f64())),
         (Metric::Cpu, per(outcome.finished)),
         (Metric::ChunkCpu, per(outcome.chunks)),
         (Metric::WholeP50, percentile(&mut outcome.whole_us, 50)),
         (Metric::WholeP99, percentile(&mut outcome.whole_us, 99)),
-        (
-            Metric::FirstByteP50,
-            percentile(&mut outcome.first_byte_us, 50),
-        ),
-        (
-            Metric::FirstByteP99,
-            percentile(&mut outcome.first_byte_us, 99),
-        ),
+        (Metric::FirstByteP50, percentile(&mut outcome.first_byte_us, 50)),
+        (Metric::FirstByteP99, percentile(&mut outcome.first_byte_us, 99)),
         (Metric::DelayP50, percentile(&mut outcome.delay_us, 50)),
         (Metric::DelayP99, percentile(&mut outcome.delay_us, 99)),
     ];
-    figures
-        .into_iter()
-        .filter_map(|(metric, figure)| Some((metric, figure?)))
-        .collect()
+    figures.into_iter().filter_map(|(metric, figure)| Some((metric, figure?))).collect()
 }
 
 /// One setting: all targets under the same load.
@@ -76,12 +64,7 @@ pub(crate) struct Row {
 impl Cell {
     /// The median over rounds.
     pub(crate) fn value(&self, kind: Kind, metric: Metric) -> Option<f64> {
-        median(
-            self.samples(kind)
-                .iter()
-                .filter_map(|sample| sample.get(&metric).copied())
-                .collect(),
-        )
+        median(self.samples(kind).iter().filter_map(|sample| sample.get(&metric).copied()).collect())
     }
 
     /// The median of the ratios to the bare proxy within a round, so that a slow drift of the machine falls out.
@@ -94,13 +77,7 @@ impl Cell {
         self.against(kind, Kind::Direct, metric, |own, direct| own - direct)
     }
 
-    fn against(
-        &self,
-        kind: Kind,
-        other: Kind,
-        metric: Metric,
-        compare: fn(f64, f64) -> f64,
-    ) -> Option<f64> {
+    fn against(&self, kind: Kind, other: Kind, metric: Metric, compare: fn(f64, f64) -> f64) -> Option<f64> {
         let rounds = self.samples(kind).iter().zip(self.samples(other));
         median(
             rounds

@@ -30,14 +30,8 @@ pub(crate) enum Model {
 }
 
 impl Model {
-    pub(crate) const ALL: [Self; 6] = [
-        Self::Small,
-        Self::Large,
-        Self::Stream,
-        Self::Paced10,
-        Self::Paced50,
-        Self::Idle,
-    ];
+    pub(crate) const ALL: [Self; 6] =
+        [Self::Small, Self::Large, Self::Stream, Self::Paced10, Self::Paced50, Self::Idle];
 
     pub(crate) fn name(self) -> &'static str {
         match self {
@@ -51,9 +45,7 @@ impl Model {
     }
 
     pub(crate) fn named(name: &[u8]) -> Option<Self> {
-        Self::ALL
-            .into_iter()
-            .find(|model| model.name().as_bytes() == name)
+        Self::ALL.into_iter().find(|model| model.name().as_bytes() == name)
     }
 
     /// Between two chunks.
@@ -76,11 +68,8 @@ impl Model {
 /// A whole request whose body has about so many KB, ready to be sent to a proxy at `address`. It has the headers that
 /// an SDK sends, asks a stream for usage as a metering gateway would, and says things that must be passed on untouched.
 pub(crate) fn request(address: SocketAddr, model: Model, kilobytes: usize) -> Vec<u8> {
-    let options = if model.streams() {
-        "\"stream\":true,\"stream_options\":{\"include_usage\":true},"
-    } else {
-        ""
-    };
+    let options =
+        if model.streams() { "\"stream\":true,\"stream_options\":{\"include_usage\":true}," } else { "" };
     let start = format!(
         "{{\"model\":\"{}\",{options}\"temperature\":0.2,\"messages\":[{{\"role\":\"system\",\"content\":\
          \"Answer briefly.\"}},{{\"role\":\"user\",\"content\":\"",
@@ -112,9 +101,7 @@ pub(crate) fn answer(model: Model) -> Vec<u8> {
 pub(crate) fn answer_body(model: Model) -> String {
     let content = match model {
         Model::Large => prose(64 * KILOBYTE),
-        Model::Small | Model::Stream | Model::Paced10 | Model::Paced50 | Model::Idle => {
-            "Hello.".to_owned()
-        }
+        Model::Small | Model::Stream | Model::Paced10 | Model::Paced50 | Model::Idle => "Hello.".to_owned(),
     };
     format!(
         "{{\"id\":\"chatcmpl-bench\",\"object\":\"chat.completion\",\"created\":1700000000,\"model\":\"bench\",\
@@ -177,8 +164,7 @@ pub(crate) fn now_us() -> u64 {
 
 /// Text that looks like text, with the escapes that real prompts are full of.
 fn prose(length: usize) -> String {
-    const LINE: &str =
-        "The quick brown fox said \\\"how do you do\\\" to the lazy dog, and went on.\\n";
+    const LINE: &str = "The quick brown fox said \\\"how do you do\\\" to the lazy dog, and went on.\\n";
     let mut text = LINE.repeat(length / LINE.len());
     text.extend(std::iter::repeat_n('.', length - text.len()));
     text

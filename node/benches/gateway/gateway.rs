@@ -19,22 +19,13 @@ const ACCESS_LOG: &str = "tollgate-access.log";
 pub(crate) fn binary() -> Result<PathBuf, String> {
     let given = std::env::var_os(BINARY_VARIABLE).map(PathBuf::from);
     let built = option_env!("CARGO_BIN_EXE_tollgate").map(PathBuf::from);
-    let path = given
-        .or(built)
-        .ok_or_else(|| format!("cargo built none, and {BINARY_VARIABLE} is not set"))?;
-    if path.is_file() {
-        Ok(path)
-    } else {
-        Err(format!("{} is not a file", path.display()))
-    }
+    let path =
+        given.or(built).ok_or_else(|| format!("cargo built none, and {BINARY_VARIABLE} is not set"))?;
+    if path.is_file() { Ok(path) } else { Err(format!("{} is not a file", path.display())) }
 }
 
 /// The command that runs it at `address`, with its manifests written.
-pub(crate) fn command(
-    binary: &Path,
-    address: SocketAddr,
-    starter: &Starter,
-) -> Result<Command, String> {
+pub(crate) fn command(binary: &Path, address: SocketAddr, starter: &Starter) -> Result<Command, String> {
     let manifests = starter.folder.join("manifests");
     let file = manifests.join("bench.yaml");
     std::fs::create_dir_all(&manifests)
@@ -42,15 +33,8 @@ pub(crate) fn command(
         .map_err(|error| format!("{}: {error}", file.display()))?;
     let mut command = Command::new(binary);
     command.arg("run").arg("-f").arg(&manifests);
-    command.args([
-        "--listen",
-        &address.to_string(),
-        "--admin",
-        &free_address()?.to_string(),
-    ]);
-    command
-        .arg("--access-log")
-        .arg(starter.folder.join(ACCESS_LOG));
+    command.args(["--listen", &address.to_string(), "--admin", &free_address()?.to_string()]);
+    command.arg("--access-log").arg(starter.folder.join(ACCESS_LOG));
     Ok(command)
 }
 
@@ -79,11 +63,8 @@ fn manifest(upstream: SocketAddr) -> String {
     );
     for model in Model::ALL {
         let name = model.name();
-        writeln!(
-            text,
-            "    - headers: [{{type: Exact, name: x-ai-eg-model, value: {name}}}]"
-        )
-        .expect("writing to a string cannot fail");
+        writeln!(text, "    - headers: [{{type: Exact, name: x-ai-eg-model, value: {name}}}]")
+            .expect("writing to a string cannot fail");
     }
     text
 }

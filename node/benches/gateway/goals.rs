@@ -39,70 +39,34 @@ struct Worst {
     bare: Option<f64>,
 }
 
-const REQUESTS: Goal = Goal {
-    what: "requests a second, of bare hyper",
-    limit: Limit::AtLeast(0.6),
-    unit: "x",
-};
-const CPU: Goal = Goal {
-    what: "CPU a request, of bare hyper",
-    limit: Limit::AtMost(2.0),
-    unit: "x",
-};
-const STREAM: Goal = Goal {
-    what: "20 chunks, added to direct (p50)",
-    limit: Limit::AtMost(1.0),
-    unit: " ms",
-};
-const CHUNK: Goal = Goal {
-    what: "CPU a chunk, streams without a pause",
-    limit: Limit::AtMost(10.0),
-    unit: " us",
-};
-const IDLE_STREAM: Goal = Goal {
-    what: "memory of an idle stream",
-    limit: Limit::Under(64.0),
-    unit: " KiB",
-};
-const RESIDENT: Goal = Goal {
-    what: "resident memory",
-    limit: Limit::Under(40.0),
-    unit: " MiB",
-};
+const REQUESTS: Goal =
+    Goal { what: "requests a second, of bare hyper", limit: Limit::AtLeast(0.6), unit: "x" };
+const CPU: Goal = Goal { what: "CPU a request, of bare hyper", limit: Limit::AtMost(2.0), unit: "x" };
+const STREAM: Goal =
+    Goal { what: "20 chunks, added to direct (p50)", limit: Limit::AtMost(1.0), unit: " ms" };
+const CHUNK: Goal =
+    Goal { what: "CPU a chunk, streams without a pause", limit: Limit::AtMost(10.0), unit: " us" };
+const IDLE_STREAM: Goal = Goal { what: "memory of an idle stream", limit: Limit::Under(64.0), unit: " KiB" };
+const RESIDENT: Goal = Goal { what: "resident memory", limit: Limit::Under(40.0), unit: " MiB" };
 
 /// Prints every goal with the worst figure that it is held against.
 pub(crate) fn print(results: &Results) {
     println!("\ngoals for tollgate, each against its worst figure above");
     for (goal, metric) in [(REQUESTS, Metric::PerSecond), (CPU, Metric::Cpu)] {
-        let ratio = |cell: &Cell, kind| {
-            cell.of_bare(kind, metric)
-                .filter(|_| kind == Kind::Tollgate)
-        };
+        let ratio = |cell: &Cell, kind| cell.of_bare(kind, metric).filter(|_| kind == Kind::Tollgate);
         goal.print(goal.worst(&results.plain, ratio));
     }
     // Where the machine is not the limit: a lone stream as fast as it goes, and paced ones but for the many at once.
-    let calm = results
-        .bursts
-        .iter()
-        .take(1)
-        .chain(results.paced.iter().take(2));
+    let calm = results.bursts.iter().take(1).chain(results.paced.iter().take(2));
     let added_ms = |cell: &Cell, kind| Some(cell.added(kind, Metric::WholeP50)? / 1000.0);
     STREAM.print(STREAM.worst(calm, added_ms));
-    CHUNK.print(CHUNK.worst(&results.bursts, |cell, kind| {
-        cell.value(kind, Metric::ChunkCpu)
-    }));
+    CHUNK.print(CHUNK.worst(&results.bursts, |cell, kind| cell.value(kind, Metric::ChunkCpu)));
     IDLE_STREAM.print(idle(&results.idle));
     RESIDENT.print(results.resident.map(resident));
 }
 
 fn idle(rows: &[Idle]) -> Option<Worst> {
-    let held = |kind: Kind| {
-        rows.iter()
-            .find(|row| row.kind == kind)?
-            .memory
-            .as_ref()
-            .ok()
-    };
+    let held = |kind: Kind| rows.iter().find(|row| row.kind == kind)?.memory.as_ref().ok();
     let own = held(Kind::Tollgate)?;
     Some(Worst {
         figure: own.per_stream_kib(),
@@ -150,12 +114,7 @@ impl Goal {
             Limit::AtMost(limit) => format!("at most {limit}{unit}"),
             Limit::Under(limit) => format!("under {limit}{unit}"),
         };
-        let Some(Worst {
-            figure,
-            place,
-            bare,
-        }) = worst
-        else {
+        let Some(Worst { figure, place, bare }) = worst else {
             println!("  not measured  {what:<36} {wanted}");
             return;
         };

@@ -40,11 +40,7 @@ impl Held {
 pub(crate) async fn run(starter: &Starter, streams: usize) -> Vec<Idle> {
     eprintln!("… {streams} idle streams"); // Progress, kept out of the report.
     let mut all = Vec::new();
-    for kind in starter
-        .kinds()
-        .into_iter()
-        .filter(|kind| *kind != Kind::Direct)
-    {
+    for kind in starter.kinds().into_iter().filter(|kind| *kind != Kind::Direct) {
         let memory = measure(starter, kind, streams).await;
         all.push(Idle { kind, memory });
     }
@@ -70,11 +66,7 @@ async fn measure(starter: &Starter, kind: Kind, streams: usize) -> Result<Held, 
     }
     sleep(SETTLE).await;
     let after = Memory::of(pid)?;
-    Ok(Held {
-        streams: open.len(),
-        before_kib: before.now_kib,
-        after_kib: after.now_kib,
-    })
+    Ok(Held { streams: open.len(), before_kib: before.now_kib, after_kib: after.now_kib })
 }
 
 async fn warm(target: &Target) -> Result<(), String> {

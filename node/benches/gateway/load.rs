@@ -100,10 +100,7 @@ pub(crate) async fn run(plan: Plan, process: Option<u32>) -> Result<Outcome, Str
         }
     }
     if outcome.finished == 0 {
-        return Err(format!(
-            "nothing was finished within {} ms",
-            outcome.window.as_millis()
-        ));
+        return Err(format!("nothing was finished within {} ms", outcome.window.as_millis()));
     }
     Ok(outcome)
 }
@@ -141,12 +138,7 @@ async fn client(number: usize, plan: &Plan, stage: &Stage) -> Result<Outcome, St
     Ok(part)
 }
 
-async fn exchange(
-    wire: &mut Wire,
-    plan: &Plan,
-    stage: &Stage,
-    part: &mut Outcome,
-) -> Result<(), String> {
+async fn exchange(wire: &mut Wire, plan: &Plan, stage: &Stage, part: &mut Outcome) -> Result<(), String> {
     let start = Instant::now();
     wire.send(&plan.request).await?;
     let ended = match plan.expect {
@@ -172,9 +164,7 @@ async fn read_body(wire: &mut Wire, expected: usize) -> Result<(), String> {
     if count == expected {
         Ok(())
     } else {
-        Err(format!(
-            "expected an answer of {expected} bytes, as the provider sent it, got {count}"
-        ))
+        Err(format!("expected an answer of {expected} bytes, as the provider sent it, got {count}"))
     }
 }
 
@@ -195,9 +185,7 @@ async fn read_stream(
         if stage.measuring() {
             let seen = events.chunks;
             events.take(piece, Some(&mut part.delay_us));
-            stage
-                .chunks
-                .fetch_add(events.chunks - seen, Ordering::Relaxed);
+            stage.chunks.fetch_add(events.chunks - seen, Ordering::Relaxed);
         } else {
             events.take(piece, None);
         }
@@ -217,10 +205,7 @@ async fn read_stream(
 
 /// Reads the head of an answer that must be a success.
 pub(crate) async fn succeeded(wire: &mut Wire) -> Result<crate::wire::Body, String> {
-    let head = wire
-        .head()
-        .await?
-        .ok_or("expected an answer, got the end of the connection")?;
+    let head = wire.head().await?.ok_or("expected an answer, got the end of the connection")?;
     let mut body = head.body;
     if head.status == 200 {
         return Ok(body);
@@ -230,11 +215,7 @@ pub(crate) async fn succeeded(wire: &mut Wire) -> Result<crate::wire::Body, Stri
         text.extend_from_slice(piece);
     }
     let text = String::from_utf8_lossy(&text);
-    Err(format!(
-        "expected status 200, got {}: {}",
-        head.status,
-        text.trim_end()
-    ))
+    Err(format!("expected status 200, got {}: {}", head.status, text.trim_end()))
 }
 
 /// Server-sent events, cut anywhere.
@@ -255,9 +236,7 @@ impl Events {
             if let Some(sent_us) = chat::sent_us(event) {
                 self.chunks += 1;
                 if let Some(delays) = &mut delays_us {
-                    delays.push(micros(Duration::from_micros(
-                        now_us.saturating_sub(sent_us),
-                    )));
+                    delays.push(micros(Duration::from_micros(now_us.saturating_sub(sent_us))));
                 }
             }
             self.ended |= event == STREAM_END;

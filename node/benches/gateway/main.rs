@@ -70,15 +70,12 @@ fn main() -> ExitCode {
 /// One of the other parts: the provider, or with something behind it the bare proxy.
 fn play(address: &str, upstream: Option<&str>) -> Result<(), String> {
     let parse = |text: &str| {
-        text.parse::<SocketAddr>()
-            .map_err(|error| format!("expected an address, got {text}: {error}"))
+        text.parse::<SocketAddr>().map_err(|error| format!("expected an address, got {text}: {error}"))
     };
     let (address, upstream) = (parse(address)?, upstream.map(parse).transpose()?);
     let runtime = tokio::runtime::Runtime::new().map_err(|error| format!("no runtime: {error}"))?;
     runtime.block_on(async {
-        let listener = TcpListener::bind(address)
-            .await
-            .map_err(|error| format!("{address}: {error}"))?;
+        let listener = TcpListener::bind(address).await.map_err(|error| format!("{address}: {error}"))?;
         match upstream {
             Some(upstream) => bare_proxy::serve(listener, upstream).await,
             None => upstream::serve(listener).await,
@@ -100,10 +97,7 @@ fn run(options: Option<Options>) -> Result<(), String> {
         .map_err(|error| format!("no runtime: {error}"))?;
     runtime.block_on(async {
         let stop = |kind| signal(kind).map_err(|error| format!("signals can't be heard: {error}"));
-        let (mut interrupt, mut terminate) = (
-            stop(SignalKind::interrupt())?,
-            stop(SignalKind::terminate())?,
-        );
+        let (mut interrupt, mut terminate) = (stop(SignalKind::interrupt())?, stop(SignalKind::terminate())?);
         // Leaving this block drops the processes, which ends them.
         tokio::select! {
             ended = measure(&options) => ended,
@@ -125,13 +119,8 @@ async fn measure(options: &Options) -> Result<(), String> {
             Err(reason) => return Err(reason),
         }
     }
-    let mut scenarios = Scenarios {
-        options,
-        starter: &starter,
-        targets: &targets,
-        resident: None,
-        logged: None,
-    };
+    let mut scenarios =
+        Scenarios { options, starter: &starter, targets: &targets, resident: None, logged: None };
     let mut results = Results::default();
     if options.parts.contains(&Part::Plain) {
         results.plain = scenarios.plain().await;

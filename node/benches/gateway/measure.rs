@@ -16,19 +16,13 @@ pub(crate) struct Cpu {
 
 impl Cpu {
     pub(crate) fn of(pid: u32) -> Result<Self, String> {
-        Ok(Self {
-            coarse: coarse(pid)?,
-            fine: fine(pid),
-        })
+        Ok(Self { coarse: coarse(pid)?, fine: fine(pid) })
     }
 
     /// What was used since. The fine figure, unless a thread ended and took its part of it away.
     pub(crate) fn since(self, before: Self) -> Duration {
         let coarse = self.coarse.saturating_sub(before.coarse);
-        let fine = self
-            .fine
-            .zip(before.fine)
-            .map(|(now, then)| now.saturating_sub(then));
+        let fine = self.fine.zip(before.fine).map(|(now, then)| now.saturating_sub(then));
         match fine {
             Some(fine) if fine.abs_diff(coarse) <= TICK * 2 + coarse / 50 => fine,
             Some(_) | None => coarse,
@@ -41,18 +35,11 @@ fn coarse(pid: u32) -> Result<Duration, String> {
     let text = std::fs::read_to_string(&path).map_err(|error| format!("{path}: {error}"))?;
     // The name, in parentheses, may hold anything; user and system ticks are the 12th and 13th field after it.
     let fields = text.rsplit(')').next().unwrap_or_default();
-    let ticks: Vec<u32> = fields
-        .split_ascii_whitespace()
-        .skip(11)
-        .take(2)
-        .filter_map(|field| field.parse().ok())
-        .collect();
+    let ticks: Vec<u32> =
+        fields.split_ascii_whitespace().skip(11).take(2).filter_map(|field| field.parse().ok()).collect();
     match ticks[..] {
         [user, system] => Ok(TICK * (user + system)),
-        _ => Err(format!(
-            "{path}: expected user and system ticks, got `{}`",
-            text.trim_end()
-        )),
+        _ => Err(format!("{path}: expected user and system ticks, got `{}`", text.trim_end())),
     }
 }
 
@@ -85,32 +72,22 @@ impl Memory {
             line.and_then(|rest| rest.trim().trim_end_matches(" kB").parse().ok())
                 .ok_or_else(|| format!("{path}: expected a line `{name} … kB`"))
         };
-        Ok(Self {
-            now_kib: field("VmRSS:")?,
-            peak_kib: field("VmHWM:")?,
-        })
+        Ok(Self { now_kib: field("VmRSS:")?, peak_kib: field("VmHWM:")? })
     }
 }
 
 /// How many files and sockets this process, and each that it starts, may have open.
 pub(crate) fn open_files_limit() -> usize {
     let text = std::fs::read_to_string("/proc/self/limits").unwrap_or_default();
-    let line = text
-        .lines()
-        .find_map(|line| line.strip_prefix("Max open files"));
-    let soft = line
-        .and_then(|rest| rest.split_ascii_whitespace().next())
-        .unwrap_or("1024");
+    let line = text.lines().find_map(|line| line.strip_prefix("Max open files"));
+    let soft = line.and_then(|rest| rest.split_ascii_whitespace().next()).unwrap_or("1024");
     soft.parse().unwrap_or(usize::MAX) // `unlimited`
 }
 
 /// How busy the machine is, over one minute.
 pub(crate) fn load_average() -> String {
     let text = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
-    text.split_ascii_whitespace()
-        .next()
-        .unwrap_or("unknown")
-        .to_owned()
+    text.split_ascii_whitespace().next().unwrap_or("unknown").to_owned()
 }
 
 /// The value that so many per cent of all are at or under, by nearest rank; sorts. `None` of nothing.
@@ -129,10 +106,7 @@ pub(crate) fn median(mut values: Vec<f64>) -> Option<f64> {
 }
 
 /// A count as a number to divide.
-#[expect(
-    clippy::cast_precision_loss,
-    reason = "what is counted here stays far below 2^52"
-)]
+#[expect(clippy::cast_precision_loss, reason = "what is counted here stays far below 2^52")]
 pub(crate) fn count(value: usize) -> f64 {
     value as f64
 }

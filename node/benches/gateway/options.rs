@@ -6,7 +6,8 @@ use clap::{Parser, ValueEnum};
 
 use crate::envoy::Wish;
 
-const DESCRIPTION: &str = "Loads Tollgate, a bare hyper proxy, Envoy and the provider itself in turn, and prints the ratios.";
+const DESCRIPTION: &str =
+    "Loads Tollgate, a bare hyper proxy, Envoy and the provider itself in turn, and prints the ratios.";
 
 const USAGE: &str = "cargo bench -p tollgate --bench gateway -- [OPTIONS]";
 
@@ -110,18 +111,10 @@ pub(crate) fn read() -> Option<Options> {
     let default_rounds = if typed.quick { 1 } else { 3 };
     let all = || Part::value_variants().to_vec();
     Some(Options {
-        parts: if typed.only.is_empty() {
-            all()
-        } else {
-            typed.only
-        },
+        parts: if typed.only.is_empty() { all() } else { typed.only },
         rounds: typed.rounds.unwrap_or(default_rounds).into(),
         workers: typed.workers.into(),
-        envoy: if typed.no_envoy {
-            Wish::Skip
-        } else {
-            Wish::Measure
-        },
+        envoy: if typed.no_envoy { Wish::Skip } else { Wish::Measure },
         times: Times {
             warm_up: times.warm_up,
             plain: times.plain * typed.longer,

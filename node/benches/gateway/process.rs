@@ -36,17 +36,8 @@ impl Process {
             .stdout(out)
             .stderr(errors)
             .spawn()
-            .map_err(|error| {
-                format!(
-                    "starting {name} ({}): {error}",
-                    command.get_program().display()
-                )
-            })?;
-        Ok(Self {
-            child,
-            name: name.to_owned(),
-            log,
-        })
+            .map_err(|error| format!("starting {name} ({}): {error}", command.get_program().display()))?;
+        Ok(Self { child, name: name.to_owned(), log })
     }
 
     pub(crate) fn pid(&self) -> u32 {
@@ -57,16 +48,9 @@ impl Process {
     pub(crate) async fn accepts(&mut self, address: SocketAddr) -> Result<(), String> {
         let start = Instant::now();
         while TcpStream::connect(address).await.is_err() {
-            let ended = self
-                .child
-                .try_wait()
-                .map_err(|error| format!("{}: {error}", self.name))?;
+            let ended = self.child.try_wait().map_err(|error| format!("{}: {error}", self.name))?;
             if let Some(status) = ended {
-                return Err(format!(
-                    "{} ended with {status}; {}",
-                    self.name,
-                    self.last_words()
-                ));
+                return Err(format!("{} ended with {status}; {}", self.name, self.last_words()));
             }
             if start.elapsed() > START_LIMIT {
                 let limit = START_LIMIT.as_secs();
@@ -85,10 +69,7 @@ impl Process {
     pub(crate) fn last_words(&self) -> String {
         let text = std::fs::read_to_string(&self.log).unwrap_or_default();
         let lines: Vec<&str> = text.lines().collect();
-        format!(
-            "it said: {}",
-            lines[lines.len().saturating_sub(8)..].join("\n    ")
-        )
+        format!("it said: {}", lines[lines.len().saturating_sub(8)..].join("\n    "))
     }
 }
 
@@ -97,11 +78,7 @@ impl Drop for Process {
         // The standard library can only kill; a shell's built-in asks first, so that logs are written to the end.
         if matches!(self.child.try_wait(), Ok(None)) {
             let ask = format!("kill {}", self.child.id());
-            let _asked = Command::new("sh")
-                .arg("-c")
-                .arg(ask)
-                .stderr(Stdio::null())
-                .status();
+            let _asked = Command::new("sh").arg("-c").arg(ask).stderr(Stdio::null()).status();
         }
         let start = Instant::now();
         while start.elapsed() < STOP_LIMIT {
@@ -117,9 +94,7 @@ impl Drop for Process {
 
 /// A port of loopback that was free a moment ago, for a process that can't tell which one it took.
 pub(crate) fn free_address() -> Result<SocketAddr, String> {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
-        .map_err(|error| format!("no free port: {error}"))?;
-    listener
-        .local_addr()
-        .map_err(|error| format!("no free port: {error}"))
+    let listener =
+        TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).map_err(|error| format!("no free port: {error}"))?;
+    listener.local_addr().map_err(|error| format!("no free port: {error}"))
 }

@@ -81,11 +81,7 @@ pub(crate) fn print_cell(cell: &Cell, columns: &[Column]) {
         }
         println!();
         if let Some(reason) = &row.failure {
-            println!(
-                "  !!! {} FAILED after {} of its rounds: {reason}",
-                row.kind.name(),
-                row.samples.len()
-            );
+            println!("  !!! {} FAILED after {} of its rounds: {reason}", row.kind.name(), row.samples.len());
         }
     }
 }
@@ -93,10 +89,7 @@ pub(crate) fn print_cell(cell: &Cell, columns: &[Column]) {
 /// Prints the memory of idle streams.
 pub(crate) fn print_idle(rows: &[Idle]) {
     println!("\nmemory of idle streams, each after its first chunk");
-    println!(
-        "  {:<11} {:>9} {:>10} {:>10} {:>12}",
-        "", "streams", "before MiB", "after MiB", "KiB a stream"
-    );
+    println!("  {:<11} {:>9} {:>10} {:>10} {:>12}", "", "streams", "before MiB", "after MiB", "KiB a stream");
     for row in rows {
         let name = row.kind.name();
         match &row.memory {
@@ -115,23 +108,13 @@ pub(crate) fn print_idle(rows: &[Idle]) {
 fn shown(cell: &Cell, row: &Row, column: &Column) -> String {
     let text = match column.view {
         View::Number => cell.value(row.kind, column.metric).map(number),
-        View::Millis => cell
-            .value(row.kind, column.metric)
-            .map(|us| format!("{:.3}", us / 1000.0)),
-        View::OfBare => cell
-            .of_bare(row.kind, column.metric)
-            .map(|ratio| format!("{ratio:.2}x")),
-        View::Added => cell
-            .added(row.kind, column.metric)
-            .map(|us| format!("{:+.3}", us / 1000.0)),
+        View::Millis => cell.value(row.kind, column.metric).map(|us| format!("{:.3}", us / 1000.0)),
+        View::OfBare => cell.of_bare(row.kind, column.metric).map(|ratio| format!("{ratio:.2}x")),
+        View::Added => cell.added(row.kind, column.metric).map(|us| format!("{:+.3}", us / 1000.0)),
     };
     text.unwrap_or_else(|| "-".to_owned())
 }
 
 fn number(value: f64) -> String {
-    if value < 1000.0 {
-        format!("{value:.1}")
-    } else {
-        format!("{value:.0}")
-    }
+    if value < 1000.0 { format!("{value:.1}") } else { format!("{value:.0}") }
 }

@@ -48,18 +48,8 @@ impl Scenarios<'_> {
     /// Requests and answers of one piece.
     pub(crate) async fn plain(&mut self) -> Vec<Cell> {
         let shapes = [
-            (
-                "1 KB request, small answer",
-                Model::Small,
-                1,
-                &[1, 16, 64][..],
-            ),
-            (
-                "64 KB request, small answer",
-                Model::Small,
-                64,
-                &[1, 16, 64],
-            ),
+            ("1 KB request, small answer", Model::Small, 1, &[1, 16, 64][..]),
+            ("64 KB request, small answer", Model::Small, 64, &[1, 16, 64]),
             ("1 KB request, 64 KB answer", Model::Large, 1, &[16]),
         ];
         let window = self.options.times.plain;
@@ -67,13 +57,7 @@ impl Scenarios<'_> {
         for (shape, model, kilobytes, connections) in shapes {
             for &connections in connections {
                 let title = format!("{shape}, {}", at_once(connections, "connection"));
-                let setting = Setting {
-                    title,
-                    model,
-                    kilobytes,
-                    connections,
-                    window,
-                };
+                let setting = Setting { title, model, kilobytes, connections, window };
                 cells.push(self.cell(setting, report::PLAIN).await);
             }
         }
@@ -85,17 +69,8 @@ impl Scenarios<'_> {
         let window = self.options.times.burst;
         let mut cells = Vec::new();
         for connections in [1, 64] {
-            let title = format!(
-                "20 chunks without a pause, {}",
-                at_once(connections, "stream")
-            );
-            let setting = Setting {
-                title,
-                model: Model::Stream,
-                kilobytes: 1,
-                connections,
-                window,
-            };
+            let title = format!("20 chunks without a pause, {}", at_once(connections, "stream"));
+            let setting = Setting { title, model: Model::Stream, kilobytes: 1, connections, window };
             cells.push(self.cell(setting, report::BURSTS).await);
         }
         cells
@@ -112,17 +87,8 @@ impl Scenarios<'_> {
         let mut cells = Vec::new();
         for (model, connections, window) in settings {
             let gap_ms = model.gap().as_millis();
-            let title = format!(
-                "20 chunks, one every {gap_ms} ms, {}",
-                at_once(connections, "stream")
-            );
-            let setting = Setting {
-                title,
-                model,
-                kilobytes: 1,
-                connections,
-                window,
-            };
+            let title = format!("20 chunks, one every {gap_ms} ms, {}", at_once(connections, "stream"));
+            let setting = Setting { title, model, kilobytes: 1, connections, window };
             cells.push(self.cell(setting, report::PACED).await);
         }
         cells
@@ -131,11 +97,7 @@ impl Scenarios<'_> {
     /// Measures one setting, and prints it at once: a run that is interrupted was not for nothing.
     async fn cell(&mut self, setting: Setting, columns: &[Column]) -> Cell {
         eprintln!("… {}", setting.title); // Progress, kept out of the report.
-        let fresh = |target: &Target| Row {
-            kind: target.kind,
-            samples: Vec::new(),
-            failure: None,
-        };
+        let fresh = |target: &Target| Row { kind: target.kind, samples: Vec::new(), failure: None };
         let mut rows: Vec<Row> = self.targets.iter().map(fresh).collect();
         for _round in 0..self.options.rounds {
             for (target, row) in self.targets.iter().zip(&mut rows) {
@@ -149,19 +111,13 @@ impl Scenarios<'_> {
             }
         }
         self.note_gateway(setting.connections);
-        let cell = Cell {
-            title: setting.title,
-            rows,
-        };
+        let cell = Cell { title: setting.title, rows };
         report::print_cell(&cell, columns);
         cell
     }
 
     fn note_gateway(&mut self, connections: usize) {
-        let gateway = self
-            .targets
-            .iter()
-            .find(|target| target.kind == Kind::Tollgate);
+        let gateway = self.targets.iter().find(|target| target.kind == Kind::Tollgate);
         let Some(pid) = gateway.and_then(Target::pid) else {
             return;
         };
@@ -175,9 +131,7 @@ impl Scenarios<'_> {
 
 fn plan(setting: &Setting, target: &Target, options: &Options) -> Plan {
     let expect = match setting.model {
-        Model::Small | Model::Large => Expect::Body {
-            bytes: chat::answer_body(setting.model).len(),
-        },
+        Model::Small | Model::Large => Expect::Body { bytes: chat::answer_body(setting.model).len() },
         Model::Stream | Model::Paced10 | Model::Paced50 | Model::Idle => Expect::Stream,
     };
     Plan {
@@ -204,9 +158,5 @@ pub(crate) fn streams_that_fit() -> usize {
 }
 
 fn at_once(number: usize, what: &str) -> String {
-    if number == 1 {
-        format!("1 {what}")
-    } else {
-        format!("{number} {what}s")
-    }
+    if number == 1 { format!("1 {what}") } else { format!("{number} {what}s") }
 }

@@ -57,16 +57,11 @@ pub(crate) struct Starter {
 impl Starter {
     /// Starts the upstream, and says loudly which targets there will not be.
     pub(crate) async fn new(options: &Options, folder: &Path) -> Result<Self, String> {
-        let gateway = gateway::binary()
-            .map_err(|reason| skipped("tollgate", &reason))
-            .ok();
-        let envoy = envoy::binary(options.envoy)
-            .map_err(|reason| skipped("envoy", &reason))
-            .ok();
+        let gateway = gateway::binary().map_err(|reason| skipped("tollgate", &reason)).ok();
+        let envoy = envoy::binary(options.envoy).map_err(|reason| skipped("envoy", &reason)).ok();
         let upstream = free_address()?;
         let mut command = role("upstream", upstream)?;
-        let mut process =
-            Process::start("upstream", threads(&mut command, options.workers), folder)?;
+        let mut process = Process::start("upstream", threads(&mut command, options.workers), folder)?;
         process.accepts(upstream).await?;
         Ok(Self {
             upstream,
@@ -111,27 +106,18 @@ impl Starter {
             }
         };
         let Some(mut command) = command else {
-            return Ok(Target {
-                kind,
-                address,
-                process: None,
-            });
+            return Ok(Target { kind, address, process: None });
         };
         let name = kind.name().replace(' ', "-");
         let mut process = Process::start(&name, threads(&mut command, self.workers), &self.folder)?;
         process.accepts(address).await?;
-        Ok(Target {
-            kind,
-            address,
-            process: Some(process),
-        })
+        Ok(Target { kind, address, process: Some(process) })
     }
 }
 
 /// This binary in another part.
 fn role(name: &str, address: SocketAddr) -> Result<Command, String> {
-    let this =
-        std::env::current_exe().map_err(|error| format!("this program's own path: {error}"))?;
+    let this = std::env::current_exe().map_err(|error| format!("this program's own path: {error}"))?;
     let mut command = Command::new(this);
     command.arg(name).arg(address.to_string());
     Ok(command)

@@ -20,15 +20,9 @@ struct Answers {
 
 /// Serves until the process ends.
 pub(crate) async fn serve(listener: TcpListener) -> Result<(), String> {
-    let answers = Arc::new(Answers {
-        small: chat::answer(Model::Small),
-        large: chat::answer(Model::Large),
-    });
+    let answers = Arc::new(Answers { small: chat::answer(Model::Small), large: chat::answer(Model::Large) });
     loop {
-        let (stream, _peer) = listener
-            .accept()
-            .await
-            .map_err(|error| format!("accepting: {error}"))?;
+        let (stream, _peer) = listener.accept().await.map_err(|error| format!("accepting: {error}"))?;
         let answers = Arc::clone(&answers);
         tokio::spawn(async move {
             // A client that goes away in the middle is how a measurement ends, and nothing to tell of.

@@ -42,27 +42,18 @@ pub(crate) enum Body {
 
 impl Wire {
     pub(crate) async fn connect(address: SocketAddr) -> Result<Self, String> {
-        let stream = TcpStream::connect(address)
-            .await
-            .map_err(|error| format!("connecting to {address}: {error}"))?;
+        let stream =
+            TcpStream::connect(address).await.map_err(|error| format!("connecting to {address}: {error}"))?;
         Self::new(stream).map_err(|error| format!("connecting to {address}: {error}"))
     }
 
     pub(crate) fn new(stream: TcpStream) -> io::Result<Self> {
         stream.set_nodelay(true)?;
-        Ok(Self {
-            stream,
-            buffer: vec![0; BUFFER_BYTES].into_boxed_slice(),
-            start: 0,
-            end: 0,
-        })
+        Ok(Self { stream, buffer: vec![0; BUFFER_BYTES].into_boxed_slice(), start: 0, end: 0 })
     }
 
     pub(crate) async fn send(&mut self, bytes: &[u8]) -> Result<(), String> {
-        self.stream
-            .write_all(bytes)
-            .await
-            .map_err(|error| format!("sending: {error}"))
+        self.stream.write_all(bytes).await.map_err(|error| format!("sending: {error}"))
     }
 
     /// The next head; `None` if the peer closed between two messages.
@@ -134,9 +125,7 @@ impl Wire {
     /// Up to `wanted` bytes that are there, waiting for the first.
     async fn available(&mut self, wanted: usize) -> Result<std::ops::Range<usize>, String> {
         if self.start == self.end && !self.fill().await? {
-            return Err(format!(
-                "expected {wanted} more bytes of a body, got the end of the connection"
-            ));
+            return Err(format!("expected {wanted} more bytes of a body, got the end of the connection"));
         }
         let first = self.start;
         self.start = self.end.min(first + wanted);
@@ -152,9 +141,7 @@ impl Wire {
                 return Ok(first..first + at);
             }
             if !self.fill().await? {
-                return Err(
-                    "expected a line of a chunked body, got the end of the connection".to_owned(),
-                );
+                return Err("expected a line of a chunked body, got the end of the connection".to_owned());
             }
         }
     }
@@ -168,9 +155,7 @@ impl Wire {
             (self.start, self.end) = (0, self.end - self.start);
         }
         if self.end == self.buffer.len() {
-            return Err(format!(
-                "expected a head or a line of at most {BUFFER_BYTES} bytes"
-            ));
+            return Err(format!("expected a head or a line of at most {BUFFER_BYTES} bytes"));
         }
         let count = self
             .stream
@@ -184,17 +169,11 @@ impl Wire {
 
 /// Where `needle` first is.
 pub(crate) fn find(text: &[u8], needle: &[u8]) -> Option<usize> {
-    text.windows(needle.len())
-        .position(|window| window == needle)
+    text.windows(needle.len()).position(|window| window == needle)
 }
 
 fn parse_head(head: &[u8]) -> Result<Head, String> {
-    let wrong = |what: &str| {
-        format!(
-            "{what} in the head `{}`",
-            String::from_utf8_lossy(head).trim_end()
-        )
-    };
+    let wrong = |what: &str| format!("{what} in the head `{}`", String::from_utf8_lossy(head).trim_end());
     let mut lines = head.split(|byte| *byte == b'\n');
     let first = lines.next().unwrap_or_default();
     let mut status = 0;
@@ -206,8 +185,7 @@ fn parse_head(head: &[u8]) -> Result<Head, String> {
     let mut body = None;
     for line in lines {
         if let Some(value) = value_of(line, b"content-length:") {
-            let length =
-                number(value).ok_or_else(|| wrong("expected a number as content-length"))?;
+            let length = number(value).ok_or_else(|| wrong("expected a number as content-length"))?;
             body = Some(Body::Length(length));
         } else if let Some(value) = value_of(line, b"transfer-encoding:") {
             if !value.eq_ignore_ascii_case(b"chunked") {
@@ -218,10 +196,7 @@ fn parse_head(head: &[u8]) -> Result<Head, String> {
     }
     match body {
         Some(body) => Ok(Head { status, body }),
-        None if status == 0 => Ok(Head {
-            status,
-            body: Body::Done,
-        }),
+        None if status == 0 => Ok(Head { status, body: Body::Done }),
         None => Err(wrong("expected content-length or transfer-encoding")),
     }
 }
@@ -240,10 +215,5 @@ fn chunk_size(line: &[u8]) -> Result<usize, String> {
     std::str::from_utf8(digits.trim_ascii())
         .ok()
         .and_then(|digits| usize::from_str_radix(digits, 16).ok())
-        .ok_or_else(|| {
-            format!(
-                "expected a chunk's size, got `{}`",
-                String::from_utf8_lossy(line)
-            )
-        })
+        .ok_or_else(|| format!("expected a chunk's size, got `{}`", String::from_utf8_lossy(line)))
 }

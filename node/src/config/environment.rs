@@ -246,7 +246,9 @@ fn secret(name: &str, (kind, field, variable): (&str, &str, &str)) -> String {
 mod tests {
     use super::*;
 
-    fn made(variables: &[(&str, &str)]) -> Result<Made, String> {
+    type Variables<'a> = &'a [(&'a str, &'a str)];
+
+    fn made(variables: Variables<'_>) -> Result<Made, String> {
         let lookup = |name: &str| {
             variables.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned())
         };
@@ -268,7 +270,7 @@ mod tests {
         ];
         let all = [openai.as_slice(), &anthropic, &azure].concat();
         #[rustfmt::skip]
-        let cases: [(&[(&str, &str)], &[&str], &str, &str); 5] = [
+        let cases: [(Variables, &[&str], &str, &str); 5] = [
             (&[],        &[],                                      "nobody",       "demo"),
             (&openai,    &["openai"],                              "gpt-5",        "openai"),
             (&anthropic, &["anthropic"],                           "gpt-5",        "anthropic"),

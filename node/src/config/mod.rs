@@ -12,7 +12,7 @@ mod keeper;
 mod revision;
 mod watch;
 
-use std::collections::HashMap;
+use hashbrown::HashMap;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;

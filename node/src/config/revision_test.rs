@@ -51,8 +51,11 @@ fn served(snapshot: &Snapshot) -> String {
     models.iter().map(|model| model.id.as_str()).collect::<Vec<_>>().join(" ")
 }
 
+/// A file's name, and its text or why it can't be read.
+type File = (&'static str, Result<String, String>);
+
 /// Plays `steps` (files, models served after them, problems, resources kept back, why) in order.
-fn check(steps: &[(Vec<(&str, Result<String, String>)>, &str, usize, usize, &str)]) {
+fn check(steps: &[(Vec<File>, &str, usize, usize, &str)]) {
     let mut good = Good::default();
     for (files, models, problems, kept_back, why) in steps {
         let texts: Vec<Text> =
@@ -66,7 +69,7 @@ fn check(steps: &[(Vec<(&str, Result<String, String>)>, &str, usize, usize, &str
     }
 }
 
-fn base() -> (&'static str, Result<String, String>) {
+fn base() -> File {
     ("gateway.yaml", Ok(GATEWAY.to_owned() + &backend("b")))
 }
 

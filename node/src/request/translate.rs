@@ -80,11 +80,12 @@ pub(crate) fn prepare(
 /// the upstream does not speak.
 fn forwarded(accepted: &Accepted, translated: bool) -> HeaderMap {
     let dialect = accepted.endpoint.dialect();
+    let connection = accepted.headers.contains_key(header::CONNECTION);
     let mut headers = HeaderMap::with_capacity(accepted.headers.len() + 4);
     for (name, value) in &accepted.headers {
         let ends_here = NOT_FORWARDED.contains(name)
             || credentials::is_credential(name)
-            || named_by_connection(&accepted.headers, name)
+            || (connection && named_by_connection(&accepted.headers, name))
             || (translated && exchange::belongs_to(dialect, name));
         if !ends_here {
             headers.append(name.clone(), value.clone());

@@ -13,7 +13,7 @@ pub(crate) mod credentials;
 pub(crate) mod retry;
 mod tls;
 
-use std::collections::HashMap;
+use hashbrown::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
