@@ -209,7 +209,7 @@ const fn openai_words(kind: ErrorKind) -> (&'static str, Option<&'static str>) {
 }
 
 /// Anthropic's `type`.
-const fn anthropic_type(kind: ErrorKind) -> &'static str {
+pub(crate) const fn anthropic_type(kind: ErrorKind) -> &'static str {
     match kind {
         ErrorKind::InvalidRequest => "invalid_request_error",
         ErrorKind::Authentication => "authentication_error",

@@ -21,32 +21,28 @@ pub(crate) fn client_config(settings: &UpstreamTls, h2: bool) -> Result<ClientCo
     let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
         .with_safe_default_protocol_versions()
         .map_err(|error| error.to_string())?;
-    let verifier = verifier(settings, provider)?;
+    let verifier = Arc::new(verifier(settings, provider)?);
     // "dangerous" because the verifier is ours: it narrows or, if told to, drops what webpki checks.
     let mut config = builder.dangerous().with_custom_certificate_verifier(verifier).with_no_client_auth();
     config.alpn_protocols = if h2 { vec![b"h2".to_vec()] } else { vec![b"http/1.1".to_vec()] };
     Ok(config)
 }
 
-fn verifier(
-    settings: &UpstreamTls,
-    provider: Arc<CryptoProvider>,
-) -> Result<Arc<dyn ServerCertVerifier>, String> {
-    if settings.skip_verify {
-        return Ok(Arc::new(Unverified { provider }));
-    }
-    let roots = match &settings.roots {
-        Roots::System => system_roots(),
-        Roots::Pem(pem) => Arc::new(pem_roots(pem)?),
+fn verifier(settings: &UpstreamTls, provider: Arc<CryptoProvider>) -> Result<PolicyVerifier, String> {
+    let check = if settings.skip_verify {
+        Check::Nothing
+    } else {
+        let roots = match &settings.roots {
+            Roots::System => system_roots(),
+            Roots::Pem(pem) => Arc::new(pem_roots(pem)?),
+        };
+        let webpki = WebPkiServerVerifier::builder_with_provider(roots, Arc::clone(&provider))
+            .build()
+            .map_err(|error| error.to_string())?;
+        let names = settings.alt_names.iter().map(|name| server_name(name)).collect::<Result<_, _>>()?;
+        Check::Certificate { webpki, names }
     };
-    let webpki = WebPkiServerVerifier::builder_with_provider(roots, provider)
-        .build()
-        .map_err(|error| error.to_string())?;
-    if settings.alt_names.is_empty() {
-        return Ok(webpki);
-    }
-    let names = settings.alt_names.iter().map(|name| server_name(name)).collect::<Result<_, _>>()?;
-    Ok(Arc::new(AltNames { webpki, names }))
+    Ok(PolicyVerifier { check, provider })
 }
 
 fn pem_roots(pem: &str) -> Result<RootCertStore, String> {
@@ -72,72 +68,39 @@ fn system_roots() -> Arc<RootCertStore> {
     Arc::clone(roots)
 }
 
-/// Accepts a certificate for one of the policy's names instead of the one sent as SNI (Gateway API,
-/// BackendTLSPolicy `subjectAltNames`).
+/// Checks a server's certificate as a BackendTLSPolicy, or a Backend's own `tls`, says.
 #[derive(Debug)]
-struct AltNames {
-    webpki: Arc<WebPkiServerVerifier>,
-    names: Vec<ServerName<'static>>,
+struct PolicyVerifier {
+    check: Check,
+    provider: Arc<CryptoProvider>,
 }
 
-impl ServerCertVerifier for AltNames {
+#[derive(Debug)]
+enum Check {
+    /// Roots and name: one of `names` where the policy gives any (Gateway API, `subjectAltNames`), else the one that
+    /// was sent as SNI.
+    Certificate { webpki: Arc<WebPkiServerVerifier>, names: Vec<ServerName<'static>> },
+    /// The operator wrote `insecureSkipVerify: true`: signatures are still checked, names and roots not.
+    Nothing,
+}
+
+impl ServerCertVerifier for PolicyVerifier {
     fn verify_server_cert(
         &self,
         end_entity: &CertificateDer<'_>,
         intermediates: &[CertificateDer<'_>],
-        _sent_as_sni: &ServerName<'_>,
+        sent_as_sni: &ServerName<'_>,
         ocsp_response: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
-        let mut last = Error::General("no name to check against".to_owned());
-        for name in &self.names {
-            match self.webpki.verify_server_cert(end_entity, intermediates, name, ocsp_response, now) {
-                Ok(verified) => return Ok(verified),
-                Err(error) => last = error,
-            }
-        }
-        Err(last)
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        self.webpki.verify_tls12_signature(message, certificate, signature)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        self.webpki.verify_tls13_signature(message, certificate, signature)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.webpki.supported_verify_schemes()
-    }
-}
-
-/// For a Backend whose operator wrote `insecureSkipVerify: true`: signatures are still checked, names and roots not.
-#[derive(Debug)]
-struct Unverified {
-    provider: Arc<CryptoProvider>,
-}
-
-impl ServerCertVerifier for Unverified {
-    fn verify_server_cert(
-        &self,
-        _end_entity: &CertificateDer<'_>,
-        _intermediates: &[CertificateDer<'_>],
-        _server_name: &ServerName<'_>,
-        _ocsp_response: &[u8],
-        _now: UnixTime,
-    ) -> Result<ServerCertVerified, Error> {
-        Ok(ServerCertVerified::assertion())
+        let Check::Certificate { webpki, names } = &self.check else {
+            return Ok(ServerCertVerified::assertion());
+        };
+        let verify = |name: &ServerName<'_>| {
+            webpki.verify_server_cert(end_entity, intermediates, name, ocsp_response, now)
+        };
+        let Some((first, others)) = names.split_first() else { return verify(sent_as_sni) };
+        others.iter().fold(verify(first), |verified, name| verified.or_else(|_| verify(name)))
     }
 
     fn verify_tls12_signature(

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::borrowed::Text;
 use crate::canonical::Event;
-use crate::error::ErrorKind;
+use crate::error::{ErrorKind, anthropic_type};
 
 #[derive(Deserialize)]
 struct Read<'a> {
@@ -25,7 +25,7 @@ pub(super) struct Written<'a> {
 
 impl<'a> Written<'a> {
     pub(super) const fn new(message: &'a str, kind: ErrorKind) -> Self {
-        Self { r#type: word(kind), message }
+        Self { r#type: anthropic_type(kind), message }
     }
 }
 
@@ -49,19 +49,5 @@ fn kind(word: &str) -> ErrorKind {
         "overloaded_error" => ErrorKind::Overloaded,
         "timeout_error" => ErrorKind::Timeout,
         _ => ErrorKind::Upstream,
-    }
-}
-
-const fn word(kind: ErrorKind) -> &'static str {
-    match kind {
-        ErrorKind::InvalidRequest => "invalid_request_error",
-        ErrorKind::Authentication => "authentication_error",
-        ErrorKind::Permission => "permission_error",
-        ErrorKind::NotFound => "not_found_error",
-        ErrorKind::TooLarge => "request_too_large",
-        ErrorKind::RateLimited | ErrorKind::QuotaExhausted => "rate_limit_error",
-        ErrorKind::Overloaded => "overloaded_error",
-        ErrorKind::Timeout => "timeout_error",
-        ErrorKind::Upstream | ErrorKind::Internal => "api_error",
     }
 }
