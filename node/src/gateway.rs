@@ -7,9 +7,14 @@ use tollgate_ratelimit::Wallet;
 
 use crate::config::Config;
 use crate::quota::Books;
-use crate::request::accept::Limits;
 use crate::telemetry::Telemetry;
 use crate::upstream::retry::RetryBudget;
+
+/// Limits to what one client may make this node hold.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limits {
+    pub(crate) body_bytes: usize,
+}
 
 /// One node's gateway.
 pub(crate) struct Gateway {

@@ -16,10 +16,9 @@ use tollgate_ratelimit::Wallet;
 
 use crate::admin::{self, Admin};
 use crate::config::{Config, Keeper, Source, Watcher, environment};
-use crate::gateway::Gateway;
+use crate::gateway::{Gateway, Limits};
 use crate::listen::{self, Lobby};
 use crate::quota::Books;
-use crate::request::accept::Limits;
 use crate::settings::Run;
 use crate::simulate;
 use crate::tasks::{Spawner, Tasks};

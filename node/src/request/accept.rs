@@ -14,6 +14,7 @@ use tollgate_api::peek::Peek;
 
 use super::refusal::Refusal;
 use super::trail::Trail;
+use crate::gateway::Limits;
 
 /// What rules match the model by: set from the body, over whatever the client sent under this name.
 pub(crate) const MODEL_HEADER: HeaderName = HeaderName::from_static("x-ai-eg-model");
@@ -27,12 +28,6 @@ pub(crate) struct Incoming {
     pub(crate) peer: SocketAddr,
     /// The Gateway listener's port that it came in by; none for the door that serves all of them.
     pub(crate) port: Option<u16>,
-}
-
-/// Limits to what one client may make this node hold.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Limits {
-    pub(crate) body_bytes: usize,
 }
 
 /// What a path stands for.
