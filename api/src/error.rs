@@ -8,6 +8,7 @@ use std::fmt;
 use bytes::Bytes;
 use http::StatusCode;
 use serde::Serialize;
+use serde_json::Value;
 
 use crate::endpoint::Dialect;
 
@@ -97,6 +98,45 @@ pub enum ErrorKind {
 }
 
 impl ErrorKind {
+    /// The status that an error of this kind has when none was sent: inside a stream that began with 200.
+    pub fn status(self) -> StatusCode {
+        match self {
+            Self::InvalidRequest => StatusCode::BAD_REQUEST,
+            Self::Authentication => StatusCode::UNAUTHORIZED,
+            Self::Permission => StatusCode::FORBIDDEN,
+            Self::NotFound => StatusCode::NOT_FOUND,
+            Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::RateLimited | Self::QuotaExhausted => StatusCode::TOO_MANY_REQUESTS,
+            // Anthropic's own number; the standard has none for it.
+            Self::Overloaded => StatusCode::from_u16(529).unwrap_or(StatusCode::SERVICE_UNAVAILABLE),
+            Self::Timeout => StatusCode::GATEWAY_TIMEOUT,
+            Self::Upstream => StatusCode::BAD_GATEWAY,
+            Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
+        }
+    }
+
+    /// The kind that a provider's word stands for: Anthropic's `type`, OpenAI's `code` or `type`, or a status in digits.
+    fn of_word(word: &str) -> Option<Self> {
+        Some(match word {
+            "invalid_request_error" | "context_length_exceeded" | "invalid_prompt" => Self::InvalidRequest,
+            "authentication_error" | "invalid_api_key" => Self::Authentication,
+            "permission_error" => Self::Permission,
+            "not_found_error" | "model_not_found" => Self::NotFound,
+            "request_too_large" => Self::TooLarge,
+            "rate_limit_error" | "rate_limit_exceeded" => Self::RateLimited,
+            "insufficient_quota" | "billing_error" => Self::QuotaExhausted,
+            "overloaded_error" | "overloaded" | "server_is_overloaded" => Self::Overloaded,
+            "timeout_error" => Self::Timeout,
+            _ => {
+                return word
+                    .parse()
+                    .ok()
+                    .and_then(|status| StatusCode::from_u16(status).ok())
+                    .map(Self::of_status);
+            }
+        })
+    }
+
     /// The kind that an upstream's status code stands for, where its body does not say it better.
     pub fn of_status(status: StatusCode) -> Self {
         match status.as_u16() {
@@ -130,6 +170,28 @@ pub struct ApiError {
 }
 
 impl ApiError {
+    /// What an error event inside a stream says, in whatever of the usual shapes: `error`, `response.error`, or the
+    /// event itself holds type, code and message.
+    pub(crate) fn of_event(data: &[u8]) -> Self {
+        let event: Value = serde_json::from_slice(data).unwrap_or_default();
+        let error = [&event["error"], &event["response"]["error"]].into_iter().find(|error| !error.is_null());
+        let error = error.unwrap_or(&event);
+        let message = error["message"].as_str().or(error.as_str()).unwrap_or("the upstream failed");
+        let word = |field: &str| match &error[field] {
+            Value::String(word) => ErrorKind::of_word(word),
+            Value::Number(number) => ErrorKind::of_word(&number.to_string()),
+            Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => None,
+        };
+        let kind = word("code").or_else(|| word("type")).unwrap_or(ErrorKind::Upstream);
+        let code = error["code"].as_str().map(str::to_owned);
+        Self { code, ..Self::of_kind(kind, message.to_owned()) }
+    }
+
+    /// An error of which no more is known.
+    pub(crate) fn of_kind(kind: ErrorKind, message: String) -> Self {
+        Self { status: kind.status(), kind, message, code: None, param: None }
+    }
+
     /// The body of this answer as `dialect` writes it. Anthropic's shape carries `request_id` too.
     #[expect(clippy::missing_panics_doc, reason = "it can't: structs of strings always serialise")]
     pub fn render(&self, dialect: Dialect, request_id: &str) -> Bytes {
@@ -230,6 +292,30 @@ mod tests {
 
     use super::ErrorKind::{self, *};
     use super::{ApiError, Dialect};
+
+    #[test]
+    fn errors_inside_streams_are_understood() {
+        #[rustfmt::skip]
+        let cases = [
+            // event                                                                                     kind            message
+            (r#"{"type":"error","error":{"type":"overloaded_error","message":"busy"}}"#,                 Overloaded,     "busy"),
+            (r#"{"error":{"message":"too long","type":"invalid_request_error","code":"context_length_exceeded"}}"#, InvalidRequest, "too long"),
+            (r#"{"error":{"message":"slow","type":"tokens","code":"rate_limit_exceeded"}}"#,             RateLimited,    "slow"),
+            (r#"{"error":{"message":"down","code":503}}"#,                                               Overloaded,     "down"),
+            (r#"{"type":"error","code":"server_error","message":"oops","sequence_number":3}"#,           Upstream,       "oops"),
+            (r#"{"type":"response.failed","response":{"error":{"code":"insufficient_quota","message":"broke"}}}"#, QuotaExhausted, "broke"),
+            (r#"{"error":"plain"}"#,                                                                     Upstream,       "plain"),
+            ("no JSON",                                                                                  Upstream,       "the upstream failed"),
+        ];
+        for (event, kind, message) in cases {
+            let error = ApiError::of_event(event.as_bytes());
+            assert_eq!(
+                (error.kind, error.message.as_str(), error.status),
+                (kind, message, kind.status()),
+                "{event}"
+            );
+        }
+    }
 
     #[test]
     fn each_dialect_has_its_words() {

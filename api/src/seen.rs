@@ -1,6 +1,7 @@
 //! What the gateway learns from an answer while it passes.
 
 use crate::canonical::Usage;
+use crate::error::ApiError;
 
 /// What passed so far.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -17,6 +18,8 @@ pub struct Seen {
     pub complete: bool,
     /// The upstream itself said `error` inside the stream.
     pub failed: bool,
+    /// What it said then, the first time.
+    pub failure: Option<Box<ApiError>>,
 }
 
 impl Seen {
@@ -29,6 +32,12 @@ impl Seen {
     /// An event that could not be read counts as output as a whole, so that no one gets past the meter by oddity.
     pub(crate) fn count_unread(&mut self, data: &[u8]) {
         self.count(data.len() as u64);
+    }
+
+    /// The upstream said that it failed.
+    pub(crate) fn fail(&mut self, error: impl FnOnce() -> ApiError) {
+        self.failed = true;
+        self.failure.get_or_insert_with(|| Box::new(error()));
     }
 
     pub(crate) fn answered_by(&mut self, model: &str) {

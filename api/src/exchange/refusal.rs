@@ -10,6 +10,10 @@ use crate::error::{ApiError, ErrorKind};
 /// How much of an answer that is not JSON is passed on.
 const EXCERPT_CHARS: usize = 400;
 
+/// How each of the two says that a conversation outgrew the model.
+const CONTEXT_OVERFLOW: &str = "context_length_exceeded";
+const PROMPT_TOO_LONG: &str = "prompt is too long";
+
 /// Who speaks, and to whom.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Between {
@@ -43,14 +47,24 @@ fn restated(upstream: Dialect, status: StatusCode, answer: &Value) -> ApiError {
         Some("insufficient_quota") => ErrorKind::QuotaExhausted,
         _ => ErrorKind::of_status(status),
     };
+    let overflow = code.as_deref() == Some(CONTEXT_OVERFLOW)
+        || message.starts_with(PROMPT_TOO_LONG)
+        || message.contains("exceed context limit");
+    let message = match upstream {
+        // Anthropic's clients shorten the conversation when they read these words.
+        Dialect::OpenAi if overflow => format!("{PROMPT_TOO_LONG}: {message}"),
+        Dialect::OpenAi | Dialect::Anthropic => message,
+    };
     let code = match upstream {
+        Dialect::Anthropic if overflow => Some(CONTEXT_OVERFLOW.to_owned()),
         // The way in which it names a model that it does not have.
         Dialect::Anthropic if kind == ErrorKind::NotFound && message.starts_with("model:") => {
             Some("model_not_found".to_owned())
         }
         Dialect::OpenAi | Dialect::Anthropic => code,
     };
-    ApiError { status, kind, message, code, param: None }
+    let param = answer["error"]["param"].as_str().map(str::to_owned);
+    ApiError { status, kind, message, code, param }
 }
 
 /// Where the many servers that imitate one of the two put what went wrong.
@@ -67,7 +81,7 @@ fn not_json(status: StatusCode, body: &[u8]) -> ApiError {
         Some((end, _)) => format!("the upstream answered {status}: {}…", &text[..end]),
         None => format!("the upstream answered {status}: {text}"),
     };
-    ApiError { status, kind: ErrorKind::Upstream, message, code: None, param: None }
+    ApiError { status, kind: ErrorKind::of_status(status), message, code: None, param: None }
 }
 
 #[cfg(test)]
@@ -94,6 +108,9 @@ mod tests {
             (OpenAi,    Anthropic, 429, r#"{"error":{"message":"broke","code":"insufficient_quota"}}"#, r#"{"type":"error","error":{"type":"rate_limit_error","message":"broke"},"request_id":"r"}"#),
             (OpenAi,    Anthropic, 413, r#"{"error":{"message":"big"}}"#,                               r#"{"type":"error","error":{"type":"request_too_large","message":"big"},"request_id":"r"}"#),
             (Anthropic, OpenAi,    529, r#"{"type":"error","error":{"type":"overloaded_error","message":"o"}}"#, r#"{"error":{"message":"o","type":"server_error","param":null,"code":"overloaded"}}"#),
+            (OpenAi,    Anthropic, 400, r#"{"error":{"message":"max is 8192","param":"messages","code":"context_length_exceeded"}}"#, r#"{"type":"error","error":{"type":"invalid_request_error","message":"prompt is too long: max is 8192"},"request_id":"r"}"#),
+            (Anthropic, OpenAi,    400, r#"{"type":"error","error":{"type":"invalid_request_error","message":"prompt is too long: 9 tokens > 8 maximum"}}"#, r#"{"error":{"message":"prompt is too long: 9 tokens > 8 maximum","type":"invalid_request_error","param":null,"code":"context_length_exceeded"}}"#),
+            (OpenAi,    Anthropic, 429, "Too Many Requests",                                            r#"{"type":"error","error":{"type":"rate_limit_error","message":"the upstream answered 429 Too Many Requests: Too Many Requests"},"request_id":"r"}"#),
             (Anthropic, OpenAi,    404, r#"{"type":"error","error":{"type":"not_found_error","message":"model: x"}}"#, r#"{"error":{"message":"model: x","type":"invalid_request_error","param":null,"code":"model_not_found"}}"#),
         ];
         for (upstream, client, status, body, expected) in cases {

@@ -115,6 +115,7 @@ fn seen(usage: Option<Usage>, output: (u64, u64)) -> Seen {
         output_events: output.1,
         complete: true,
         failed: false,
+        failure: None,
     }
 }
 

@@ -4,7 +4,7 @@ use bytes::Bytes;
 
 use crate::canonical::{Event, Stop, StopReason, Usage};
 use crate::dialects::{EncoderOptions, EventDecoder, EventEncoder};
-use crate::error::Malformed;
+use crate::error::{ApiError, Malformed};
 use crate::framing::sse::Splitter;
 use crate::seen::Seen;
 use crate::wire::Wire;
@@ -116,7 +116,7 @@ fn note(event: &Event, seen: &mut Seen) {
         }
         Event::Usage(usage) => seen.usage = Some(*usage),
         Event::Ended => seen.complete = true,
-        Event::Failed { .. } => seen.failed = true,
+        Event::Failed { message, kind } => seen.fail(|| ApiError::of_kind(*kind, message.clone())),
         Event::Signature(_)
         | Event::RedactedThinking { .. }
         | Event::ToolCallStarted { .. }

@@ -94,6 +94,9 @@ impl Watch for WatchChoices {
             UsageChunk::Hidden | UsageChunk::Shown => Fate::Pass,
         };
         chunk.note(seen);
+        if chunk.error.0 {
+            seen.fail(|| ApiError::of_event(&event.data));
+        }
         fate
     }
 

@@ -38,7 +38,7 @@ impl Watch for WatchMessages {
             }
             "message_delta" => self.report(step.usage, seen),
             "message_stop" => seen.complete = true,
-            "error" => seen.failed = true,
+            "error" => seen.fail(|| ApiError::of_event(&event.data)),
             _ => {}
         }
         Fate::Pass

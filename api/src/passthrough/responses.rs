@@ -47,9 +47,9 @@ impl Watch for WatchResponses {
             "response.completed" | "response.incomplete" => seen.complete = true,
             "response.failed" => {
                 seen.complete = true;
-                seen.failed = true;
+                seen.fail(|| ApiError::of_event(&event.data));
             }
-            "error" => seen.failed = true,
+            "error" => seen.fail(|| ApiError::of_event(&event.data)),
             _ => {}
         }
         Fate::Pass

@@ -8,6 +8,7 @@ use http::response::Parts;
 use http::{HeaderMap, HeaderName, Request, Response, StatusCode, header};
 use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming as IncomingBody;
+use tollgate_api::error::{ApiError, ErrorKind};
 use tollgate_api::exchange::{Mode, Replies, Reply as Reading};
 use tollgate_crds::Candidate;
 use tollgate_ratelimit::Hold;
@@ -213,8 +214,8 @@ impl Attempt<'_> {
                             reading
                                 .feed(data, &mut ready)
                                 .map_err(|error| self.broken(endpoint, &error.message))?;
-                            if reading.seen().failed && reading.seen().output_events == 0 {
-                                return Err(self.broken(endpoint, "its stream began with an error"));
+                            if let (Some(said), 0) = (&reading.seen().failure, reading.seen().output_events) {
+                                return Err(self.failed_at_once(endpoint, said));
                             }
                         }
                         Some(Err(_)) => {
@@ -263,7 +264,7 @@ impl Attempt<'_> {
         let again = match status.as_u16() {
             429 => {
                 let pause = pause_asked(response.headers()).unwrap_or(UNASKED_PAUSE);
-                endpoint.breaker.rest(now_ms, u64::try_from(pause.as_millis()).unwrap_or(u64::MAX));
+                endpoint.breaker.rest(now_ms, milliseconds(pause));
                 Again::Elsewhere
             }
             408 | 500 | 502 | 503 | 504 | 529 => {
@@ -316,6 +317,30 @@ impl Attempt<'_> {
         }
     }
 
+    /// The stream's first word was an error: as good as an error status, which it would have been a moment earlier.
+    fn failed_at_once(&self, endpoint: &Endpoint, said: &ApiError) -> Failed {
+        let now_ms = self.gateway.elapsed_ms();
+        let again = match said.kind {
+            ErrorKind::InvalidRequest
+            | ErrorKind::Authentication
+            | ErrorKind::Permission
+            | ErrorKind::NotFound
+            | ErrorKind::TooLarge => {
+                endpoint.breaker.succeeded();
+                Again::Never
+            }
+            ErrorKind::RateLimited | ErrorKind::QuotaExhausted => {
+                endpoint.breaker.rest(now_ms, milliseconds(UNASKED_PAUSE));
+                Again::Elsewhere
+            }
+            ErrorKind::Overloaded | ErrorKind::Timeout | ErrorKind::Upstream | ErrorKind::Internal => {
+                endpoint.breaker.failed(now_ms);
+                Again::Anywhere
+            }
+        };
+        Failed { refusal: Refusal::FailedAtOnce(said.clone()), again }
+    }
+
     fn broken(&self, endpoint: &Endpoint, reason: &str) -> Failed {
         endpoint.breaker.failed(self.gateway.elapsed_ms());
         let refusal = Refusal::BrokenAnswer { backend: self.backend(), reason: reason.to_owned() };
@@ -335,6 +360,10 @@ impl Failed {
     fn for_good(refusal: Refusal) -> Self {
         Self { refusal, again: Again::Never }
     }
+}
+
+fn milliseconds(pause: Duration) -> u64 {
+    u64::try_from(pause.as_millis()).unwrap_or(u64::MAX)
 }
 
 async fn within<T>(limit: Option<Duration>, future: impl Future<Output = T>) -> Option<T> {

@@ -72,6 +72,8 @@ pub(crate) enum Refusal {
         body: Bytes,
     },
     BadQuery(ApiError),
+    /// The upstream began a stream, and the first that it said was an error.
+    FailedAtOnce(ApiError),
 }
 
 impl Refusal {
@@ -123,6 +125,7 @@ impl Refusal {
             Self::BrokenAnswer { .. } => "broken_answer",
             Self::Upstream { .. } => "upstream_error",
             Self::BadQuery(_) => "bad_query",
+            Self::FailedAtOnce(_) => "failed_at_once",
         }
     }
 
@@ -144,6 +147,7 @@ impl Refusal {
             | Self::Unreachable { .. }
             | Self::UpstreamTimeout { .. }
             | Self::BrokenAnswer { .. }
+            | Self::FailedAtOnce(_)
             | Self::Upstream { .. } => Retry::AsTheStatusSays,
         }
     }
@@ -161,7 +165,7 @@ impl Refusal {
                 param: Some("model".to_owned()),
                 ..error
             },
-            Self::BadQuery(error) => error,
+            Self::BadQuery(error) | Self::FailedAtOnce(error) => error,
             Self::UnknownPath { .. }
             | Self::WrongMethod { .. }
             | Self::EncodedBody { .. }
@@ -196,7 +200,7 @@ impl Refusal {
             Self::Unreachable { .. } | Self::BrokenAnswer { .. } => (Code::BAD_GATEWAY, Kind::Upstream),
             Self::UpstreamTimeout { .. } => (Code::GATEWAY_TIMEOUT, Kind::Timeout),
             Self::Upstream { status, .. } => (*status, Kind::Upstream),
-            Self::BadQuery(error) => (error.status, error.kind),
+            Self::BadQuery(error) | Self::FailedAtOnce(error) => (error.status, error.kind),
         }
     }
 
@@ -240,7 +244,7 @@ impl Refusal {
                 format!("backend {backend} gave a broken answer: {reason}")
             }
             Self::Upstream { status, .. } => format!("the backend refused with status {status}"),
-            Self::BadQuery(error) => error.message.clone(),
+            Self::BadQuery(error) | Self::FailedAtOnce(error) => error.message.clone(),
         }
     }
 }
