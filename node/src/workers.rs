@@ -15,6 +15,10 @@ thread_local! {
     static INDEX: Cell<usize> = const { Cell::new(0) };
 }
 
+/// Cost expressions are evaluated on workers, and recurse: the deepest that is accepted takes half of this in a debug
+/// build.
+const STACK_BYTES: usize = 8 * 1024 * 1024;
+
 /// The workers of this node.
 #[derive(Clone)]
 pub(crate) struct Workers {
@@ -34,7 +38,7 @@ impl Workers {
             let runtime = Builder::new_current_thread().enable_all().build()?;
             handles.push(runtime.handle().clone());
             let mut stopped = stopped.clone();
-            let thread = std::thread::Builder::new().name(format!("worker-{index}"));
+            let thread = std::thread::Builder::new().name(format!("worker-{index}")).stack_size(STACK_BYTES);
             threads.push(thread.spawn(move || {
                 INDEX.set(index);
                 let _stopped_or_nobody_left = runtime.block_on(stopped.wait_for(|stopped| *stopped));

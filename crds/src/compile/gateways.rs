@@ -49,6 +49,8 @@ pub(super) enum AllowedNamespaces {
 struct CompiledConfig {
     costs: Vec<Cost>,
     forward_proxy: Option<String>,
+    /// It names a proxy that can't be used.
+    unusable: bool,
 }
 
 impl CompiledGateway {
@@ -95,6 +97,7 @@ fn compile_config(config: Entry<'_, GatewayConfigSpec>, problems: &mut Vec<Probl
     }
     let costs =
         costs::compile(config.loaded, "spec.globalLLMRequestCosts", global_llm_request_costs, problems);
+    let wanted = forward_proxy.is_some();
     let forward_proxy = forward_proxy.as_ref().and_then(|ForwardProxy { address }| {
         let port = address.rsplit_once(':').and_then(|(_, port)| port.parse::<u16>().ok());
         if port.is_none_or(|port| port == 0) {
@@ -108,7 +111,7 @@ fn compile_config(config: Entry<'_, GatewayConfigSpec>, problems: &mut Vec<Probl
         }
         Some(address.clone())
     });
-    CompiledConfig { costs, forward_proxy }
+    CompiledConfig { costs, unusable: wanted && forward_proxy.is_none(), forward_proxy }
 }
 
 fn compile_gateway(
@@ -140,7 +143,7 @@ fn compile_gateway(
         problems.push(loaded.problem("spec.gatewayClassName", shown(gateway_class_name), what));
         return None;
     }
-    let config = find_config(loaded, configs, problems);
+    let config = find_config(loaded, configs, problems).ok()?;
     let mut doors = Vec::new();
     for (at, listener) in listeners.iter().enumerate() {
         doors.extend(compile_listener(index, loaded, (at, listener), problems));
@@ -182,19 +185,22 @@ fn find_config<'c>(
     loaded: &Loaded,
     configs: &'c BTreeMap<&ResourceName, CompiledConfig>,
     problems: &mut Vec<Problem>,
-) -> Option<&'c CompiledConfig> {
-    let name = loaded.metadata.annotations.get(CONFIG_ANNOTATION)?;
+) -> Result<Option<&'c CompiledConfig>, Unusable> {
+    let Some(name) = loaded.metadata.annotations.get(CONFIG_ANNOTATION) else { return Ok(None) };
     let found = configs.get(&ResourceName::new(&loaded.name.namespace, name));
     if found.is_none() {
         let field = format!("metadata.annotations[{CONFIG_ANNOTATION}]");
         problems.push(loaded.problem(
             &field,
             shown(name),
-            "the name of a GatewayConfig in the Gateway's namespace",
+            "the name of a usable GatewayConfig in the Gateway's namespace; the Gateway is not opened without it",
         ));
     }
-    found
+    found.filter(|config| !config.unusable).map(Some).ok_or(Unusable)
 }
+
+/// The configuration that a Gateway asks for can't be had. Going on would send its traffic around a proxy, or uncharged.
+struct Unusable;
 
 fn compile_listener(
     index: &Index<'_>,

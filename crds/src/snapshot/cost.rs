@@ -45,6 +45,7 @@ pub struct CostFacts<'a> {
 
 impl Cost {
     /// Evaluated once at the end of a successful answer. An error says what went wrong, in text.
+    /// Recurses: call it on a thread with 8 MiB of stack.
     pub fn evaluate(&self, facts: &CostFacts<'_>) -> Result<u64, String> {
         match &self.measure {
             Measure::Input => Ok(facts.usage.input),
@@ -75,9 +76,13 @@ enum Fault {
 
 /// Longest expression; the same bound as for other CEL texts of these resources.
 pub(crate) const EXPRESSION_BYTES: usize = 4096;
-/// The parser recurses without a bound of its own that would fit a thread's 2 MiB of stack: measured in a debug build,
-/// 16 brackets or 64 operators end the process. A level of brackets takes about 140 KiB, an operator about 40.
-const EXPRESSION_WEIGHT: usize = 32;
+/// The parser recurses without a bound of its own: measured in a debug build, a level of brackets takes about 140 KiB of
+/// stack and an operator about 40. So expressions are bounded, and read on a stack with room for twenty times that; what
+/// was read is evaluated on any thread.
+const EXPRESSION_WEIGHT: usize = 64;
+const READING_STACK_BYTES: usize = 64 * 1024 * 1024;
+/// The name under which the parser keeps `… ? … : …`.
+const CONDITION: &str = "_?_:_";
 /// What a level of brackets weighs against an operator.
 const BRACKET_WEIGHT: usize = 4;
 /// The standard functions, built once.
@@ -88,6 +93,17 @@ impl Expression {
     /// when the first request was served.
     pub(crate) fn compile(text: &str) -> Result<Self, String> {
         check_shape(text)?;
+        // A thread for the sake of its stack alone: nothing else runs meanwhile.
+        let reader = std::thread::Builder::new().stack_size(READING_STACK_BYTES);
+        std::thread::scope(|scope| match reader.spawn_scoped(scope, || Self::read(text)) {
+            Ok(reading) => {
+                reading.join().unwrap_or_else(|_| Err("the expression could not be read".to_owned()))
+            }
+            Err(error) => Err(format!("no room to read the expression: {error}")),
+        })
+    }
+
+    fn read(text: &str) -> Result<Self, String> {
         let program = ENVIRONMENT.compile(text).map_err(|errors| {
             let first = errors.errors.first();
             first.map_or_else(|| "not an expression".to_owned(), |error| error.msg.clone())
@@ -99,23 +115,7 @@ impl Expression {
     }
 
     fn evaluate(&self, facts: &CostFacts<'_>) -> Result<u64, Fault> {
-        let mut context = Context::with_env(Arc::clone(&ENVIRONMENT));
-        let texts = [("model", facts.model), ("backend", facts.backend), ("route_name", facts.route_name)];
-        for (name, text) in texts {
-            context.add_variable_from_value(name, text.to_owned());
-        }
-        let usage = &facts.usage;
-        let counts = [
-            ("input_tokens", usage.input),
-            ("cached_input_tokens", usage.cached_input),
-            ("cache_creation_input_tokens", usage.cache_creation_input),
-            ("output_tokens", usage.output),
-            ("total_tokens", usage.total),
-            ("reasoning_tokens", usage.reasoning),
-        ];
-        for (name, count) in counts {
-            context.add_variable_from_value(name, count);
-        }
+        let context = context(facts);
         match self.program.execute(&context) {
             Ok(Value::UInt(cost)) => Ok(cost),
             Ok(Value::Int(cost)) => {
@@ -143,6 +143,7 @@ impl Expression {
                 total: 12 * unit,
             };
             let facts = CostFacts { model: "model", backend: "backend.default", route_name: "route", usage };
+            self.try_branches(&context(&facts))?;
             match self.evaluate(&facts) {
                 Ok(_) => fits = true,
                 Err(Fault::Type(text)) => return Err(text),
@@ -155,6 +156,48 @@ impl Expression {
             Some(_) | None => Ok(()),
         }
     }
+
+    /// Both arms of each condition: the samples' model, or their numbers, reach only one of them.
+    fn try_branches(&self, context: &Context<'_, '_>) -> Result<(), String> {
+        let mut open = vec![self.program.expression()];
+        while let Some(node) = open.pop() {
+            if let Expr::Call(call) = &node.expr
+                && call.func_name == CONDITION
+            {
+                for arm in call.args.iter().skip(1) {
+                    if let Err(error) = context.resolve(arm)
+                        && let Fault::Type(text) = Fault::from(&error)
+                    {
+                        return Err(text);
+                    }
+                }
+            }
+            push_children(node, &mut open);
+        }
+        Ok(())
+    }
+}
+
+/// The variables of one request.
+fn context(facts: &CostFacts<'_>) -> Context<'static, 'static> {
+    let mut context = Context::with_env(Arc::clone(&ENVIRONMENT));
+    let texts = [("model", facts.model), ("backend", facts.backend), ("route_name", facts.route_name)];
+    for (name, text) in texts {
+        context.add_variable_from_value(name, text.to_owned());
+    }
+    let usage = &facts.usage;
+    let counts = [
+        ("input_tokens", usage.input),
+        ("cached_input_tokens", usage.cached_input),
+        ("cache_creation_input_tokens", usage.cache_creation_input),
+        ("output_tokens", usage.output),
+        ("total_tokens", usage.total),
+        ("reasoning_tokens", usage.reasoning),
+    ];
+    for (name, count) in counts {
+        context.add_variable_from_value(name, count);
+    }
+    context
 }
 
 impl Fault {
@@ -191,7 +234,7 @@ fn check_shape(text: &str) -> Result<(), String> {
     // Quoted text is skipped only where quotes can mean nothing else; otherwise it counts too.
     let simple = !text.contains('\\') && !text.contains("\"\"\"") && !text.contains("'''");
     let (mut depth, mut deepest, mut operators) = (0_usize, 0, 0_usize);
-    let mut quote = None;
+    let (mut quote, mut before) = (None, b' ');
     for byte in text.bytes() {
         match byte {
             b'"' | b'\'' if simple => match quote {
@@ -202,11 +245,18 @@ fn check_shape(text: &str) -> Result<(), String> {
             _ if quote.is_some() => {}
             b'(' | b'[' | b'{' => depth += 1,
             b')' | b']' | b'}' => depth = depth.saturating_sub(1),
-            b'?' | b'+' | b'-' | b'*' | b'/' | b'%' | b'!' => operators += 1,
+            // The second sign of ==, <=, && and their like.
+            b'=' | b'&' | b'|' if matches!(before, b'=' | b'!' | b'<' | b'>' | b'&' | b'|') => {}
+            b'?' | b'+' | b'-' | b'*' | b'/' | b'%' | b'!' | b'=' | b'<' | b'>' | b'&' | b'|' => {
+                operators += 1
+            }
+            b'.' if !before.is_ascii_digit() => operators += 1,
             _ => {}
         }
         deepest = deepest.max(depth);
+        before = byte;
     }
+    operators += text.split_ascii_whitespace().filter(|word| *word == "in").count();
     if deepest * BRACKET_WEIGHT + operators > EXPRESSION_WEIGHT {
         return Err(format!(
             "the expression is nested too deep: {operators} operators and {BRACKET_WEIGHT} for each of {deepest} levels of brackets are more than {EXPRESSION_WEIGHT}"
@@ -219,22 +269,26 @@ fn check_shape(text: &str) -> Result<(), String> {
 fn refuse_comprehensions(root: &IdedExpr) -> Result<(), String> {
     let mut open = vec![root];
     while let Some(node) = open.pop() {
-        match &node.expr {
-            Expr::Comprehension(_) => {
-                return Err("map, filter, all, exists and their like are not for costs".to_owned());
-            }
-            Expr::Call(call) => {
-                open.extend(call.target.as_deref());
-                open.extend(&call.args);
-            }
-            Expr::List(list) => open.extend(&list.elements),
-            Expr::Select(select) => open.push(&select.operand),
-            Expr::Map(map) => map.entries.iter().for_each(|entry| push_entry(&entry.expr, &mut open)),
-            Expr::Struct(made) => made.entries.iter().for_each(|entry| push_entry(&entry.expr, &mut open)),
-            Expr::Unspecified | Expr::Ident(_) | Expr::Literal(_) => {}
+        if let Expr::Comprehension(_) = &node.expr {
+            return Err("map, filter, all, exists and their like are not for costs".to_owned());
         }
+        push_children(node, &mut open);
     }
     Ok(())
+}
+
+fn push_children<'a>(node: &'a IdedExpr, open: &mut Vec<&'a IdedExpr>) {
+    match &node.expr {
+        Expr::Call(call) => {
+            open.extend(call.target.as_deref());
+            open.extend(&call.args);
+        }
+        Expr::List(list) => open.extend(&list.elements),
+        Expr::Select(select) => open.push(&select.operand),
+        Expr::Map(map) => map.entries.iter().for_each(|entry| push_entry(&entry.expr, open)),
+        Expr::Struct(made) => made.entries.iter().for_each(|entry| push_entry(&entry.expr, open)),
+        Expr::Comprehension(_) | Expr::Unspecified | Expr::Ident(_) | Expr::Literal(_) => {}
+    }
 }
 
 fn push_entry<'a>(entry: &'a EntryExpr, open: &mut Vec<&'a IdedExpr>) {

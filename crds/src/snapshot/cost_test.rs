@@ -9,6 +9,9 @@ fn facts() -> CostFacts<'static> {
     CostFacts { model: "gpt", backend: "openai.default", route_name: "basic", usage: USAGE }
 }
 
+/// Half of what [`Cost::evaluate`] asks its caller for.
+const EVALUATION_STACK_BYTES: usize = 4 * 1024 * 1024;
+
 #[test]
 fn expressions_give_numbers() {
     #[rustfmt::skip]
@@ -47,6 +50,7 @@ fn mistakes_show_when_read() {
         ("1u / 0u",                   "zero"),          // never right
         ("-5",                        "negative"),      // never right
         ("input_tokens > 100000u ? input_tokens * 0.5 : 1u", "suffix u"), // only in the far branch
+        ("model == 'gpt-4' ? input_tokens * 2 : total_tokens", "suffix u"), // only for another model
         ("[1,2].map(x, x)[0]",        "not for costs"), // unbounded by nature
         ("[[1].map(x, x)].size()",    "not for costs"), // hidden inside
     ];
@@ -54,15 +58,28 @@ fn mistakes_show_when_read() {
         let error = Expression::compile(text).expect_err(text);
         assert!(error.contains(want), "{text}: {error}");
     }
-    // The deepest that are read, on the stack of a test's thread, and the first that are not.
+    // The deepest that are read, and evaluated on half the stack that the caller is told to have, and the first that are
+    // not.
     let brackets = |count: usize| format!("{}1u{}", "(".repeat(count), ")".repeat(count));
     let sum = |count: usize| format!("1u{}", " + 1u".repeat(count));
     let choice = |count: usize| format!("{}2u", "model == 'a-b+c' ? 1u : ".repeat(count));
+    let same = |count: usize| format!("true{} ? 1u : 2u", " == true".repeat(count));
+    let member =
+        |count: usize| format!("true{} ? 1u : 2u", " || 1 in [1]".replace("1 in [1]", "true").repeat(count));
     let both = |count: usize| format!("((((1u{}))))", " + 1u".repeat(count));
-    for (fits, not) in
-        [(brackets(8), brackets(9)), (sum(32), sum(33)), (choice(32), choice(33)), (both(16), both(17))]
-    {
-        assert!(Expression::compile(&fits).is_ok(), "{fits}");
+    let pairs = [
+        (brackets(16), brackets(17)),
+        (sum(64), sum(65)),
+        (choice(32), choice(33)),
+        (both(48), both(49)),
+        (same(63), same(64)),
+        (member(63), member(64)),
+    ];
+    for (fits, not) in pairs {
+        let read = Expression::compile(&fits).unwrap_or_else(|error| panic!("{fits}: {error}"));
+        let worker = std::thread::Builder::new().stack_size(EVALUATION_STACK_BYTES);
+        let evaluated = worker.spawn(move || read.evaluate(&facts()).is_ok()).unwrap().join();
+        assert!(evaluated.unwrap(), "{fits}");
         assert!(Expression::compile(&not).unwrap_err().contains("nested"), "{not}");
     }
     let long = Expression::compile(&"1u+".repeat(2000));
