@@ -40,6 +40,13 @@ fn attach<'a>(
     problems: &mut Vec<Problem>,
 ) -> AttachedRoute<'a> {
     let Entry { loaded, spec } = route;
+    if index.is_unguarded(&["HTTPRoute", "AIGatewayRoute"], &loaded.name) {
+        let what =
+            "no SecurityPolicy for it: its checks are not done yet, and the route is not served without them";
+        problems.push(loaded.problem("", "", what));
+        let created_at_s = created(loaded);
+        return AttachedRoute { loaded, spec, attachments: [].into(), gateways: Vec::new(), created_at_s };
+    }
     let hosts: Vec<HostPattern> = spec.hostnames.iter().map(|host| HostPattern::parse(host)).collect();
     let mut attachments = Vec::new();
     let mut found: Vec<&'a CompiledGateway> = Vec::new();

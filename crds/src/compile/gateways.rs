@@ -138,6 +138,11 @@ fn compile_gateway(
         problems.push(loaded.problem("spec.tls.frontend", "", what));
         return None;
     }
+    if index.is_unguarded(&["Gateway"], &loaded.name) {
+        let what = "no SecurityPolicy for it: its checks are not done yet, and the Gateway is not opened without them";
+        problems.push(loaded.problem("", "", what));
+        return None;
+    }
     if index.classes.find(&ResourceName::new("", &**gateway_class_name)).is_none() {
         let what = "the name of a GatewayClass that exists";
         problems.push(loaded.problem("spec.gatewayClassName", shown(gateway_class_name), what));

@@ -53,6 +53,9 @@ pub(super) struct Index<'a> {
     pub(super) without_credential: BTreeSet<ResourceName>,
     /// Backends and Services, by kind, whose TLS was rejected.
     pub(super) without_tls: BTreeSet<(String, ResourceName)>,
+    /// Gateways and routes whose callers were to be checked in a way that is not served, by kind and name; everything in
+    /// a namespace where both are empty.
+    without_access: BTreeSet<(String, ResourceName)>,
 }
 
 impl<'a> Index<'a> {
@@ -93,12 +96,24 @@ impl<'a> Index<'a> {
         index
     }
 
+    /// Whether a check of callers was asked for that is not done here.
+    pub(super) fn is_unguarded(&self, kinds: &[&str], name: &ResourceName) -> bool {
+        let everything = (String::new(), ResourceName::new(&*name.namespace, ""));
+        let named = |kind: &&str| self.without_access.contains(&((*kind).to_owned(), name.clone()));
+        self.without_access.contains(&everything) || kinds.iter().any(named)
+    }
+
     fn protect(&mut self, namespace: &str, policy: &RejectedPolicy) {
+        if policy.kind == Protection::Access && policy.targets.is_empty() {
+            // By selector, or not readable: it may mean any of them.
+            self.without_access.insert((String::new(), ResourceName::new(namespace, "")));
+        }
         for (kind, name) in &policy.targets {
             let name = ResourceName::new(namespace, name);
             match policy.kind {
                 Protection::Credential => self.without_credential.insert(name),
                 Protection::Tls => self.without_tls.insert((kind.clone(), name)),
+                Protection::Access => self.without_access.insert((kind.clone(), name)),
             };
         }
     }

@@ -83,9 +83,11 @@ fn load_one(
 ) {
     let Identified { origin: named, known, metadata, fields } = match identify(origin, &json, &lines) {
         Ok(identified) => identified,
-        Err(faults) if origin.sound => return problems.extend(faults),
-        // What variables left behind is not worth more problems.
-        Err(_) => return,
+        Err(faults) => {
+            loaded.extend(unserved_guard(&json, origin.file, lines));
+            // What variables left behind is not worth more problems.
+            return problems.extend(faults.into_iter().filter(|_| origin.sound));
+        }
     };
     let resource = match content(&named, &lines, known, fields) {
         Ok(resource) if origin.sound => Some(resource),
@@ -152,6 +154,24 @@ fn identify<'a>(origin: &Origin<'a>, json: &Value, lines: &Lines) -> Result<Iden
         }
     };
     Ok(Identified { origin, known, metadata, fields })
+}
+
+/// A policy of a kind that is not served, but whose absence would let anybody in.
+fn unserved_guard(json: &Value, file: &str, lines: Lines) -> Option<Loaded> {
+    let kind = "SecurityPolicy";
+    let group = json["apiVersion"].as_str()?.split('/').next()?;
+    if json["kind"] != kind || group != "gateway.envoyproxy.io" {
+        return None;
+    }
+    let metadata = json.get("metadata").cloned().unwrap_or_default();
+    let metadata: Metadata = serde_json::from_value(metadata)
+        .or_else(|_| serde_json::from_value(serde_json::json!({"name": kind})))
+        .expect("a name is all that it needs");
+    let text = |field: &str| json["metadata"][field].as_str().map(str::to_owned);
+    let namespace = text("namespace").unwrap_or_else(|| DEFAULT_NAMESPACE.to_owned());
+    let name = ResourceName { namespace, name: text("name").unwrap_or_default() };
+    let resource = Resource::RejectedPolicy(Box::new(RejectedPolicy::read(kind, json)?));
+    Some(Loaded { resource, kind, name, json: json.clone(), metadata, file: file.to_owned(), lines })
 }
 
 /// Of most kinds nothing is left; a policy leaves its targets protected.

@@ -1,7 +1,8 @@
 //! What is left of a policy that did not pass its checks: whom it was to protect.
 //!
 //! A BackendSecurityPolicy or BackendTLSPolicy with a mistake must not become a backend that is called without a
-//! credential or in the clear. So its targets are remembered, as far as they can be read, and left out.
+//! credential or in the clear. So its targets are remembered, as far as they can be read, and left out. The same goes for
+//! Envoy Gateway's SecurityPolicy, none of which is served yet: what it was to guard is not opened unguarded.
 
 use serde_json::Value;
 
@@ -18,6 +19,8 @@ pub struct RejectedPolicy {
 pub(crate) enum Protection {
     Credential,
     Tls,
+    /// The check of who calls.
+    Access,
 }
 
 impl RejectedPolicy {
@@ -26,13 +29,16 @@ impl RejectedPolicy {
         let kind = match kind {
             "BackendSecurityPolicy" => Protection::Credential,
             "BackendTLSPolicy" => Protection::Tls,
+            "SecurityPolicy" => Protection::Access,
             _ => return None,
         };
         let text = |target: &Value, name: &str| target[name].as_str().unwrap_or_default().to_owned();
-        let targets = object["spec"]["targetRefs"].as_array();
-        let targets = targets
+        let several = object["spec"]["targetRefs"].as_array();
+        let one = object["spec"].get("targetRef");
+        let targets = several
             .into_iter()
             .flatten()
+            .chain(one)
             .map(|target| (text(target, "kind"), text(target, "name")))
             .collect();
         Some(Self { kind, targets })
