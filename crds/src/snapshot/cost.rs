@@ -248,7 +248,7 @@ fn check_shape(text: &str) -> Result<(), String> {
             // The second sign of ==, <=, && and their like.
             b'=' | b'&' | b'|' if matches!(before, b'=' | b'!' | b'<' | b'>' | b'&' | b'|') => {}
             b'?' | b'+' | b'-' | b'*' | b'/' | b'%' | b'!' | b'=' | b'<' | b'>' | b'&' | b'|' => {
-                operators += 1
+                operators += 1;
             }
             b'.' if !before.is_ascii_digit() => operators += 1,
             _ => {}
