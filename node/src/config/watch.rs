@@ -3,10 +3,10 @@
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::sync::mpsc::{self, RecvTimeoutError, SyncSender};
 use std::time::Duration;
 
 use notify::{RecursiveMode, Watcher as _};
-use tokio::sync::mpsc;
 
 use super::Keeper;
 
@@ -26,17 +26,14 @@ impl Watcher {
         if keeper.paths().is_empty() {
             return Self { _notify: None };
         }
-        let (tell, mut changes) = mpsc::channel::<()>(1);
+        let (tell, changes) = mpsc::sync_channel::<()>(1);
         let notify = notifier(keeper.paths(), tell);
-        let runtime = tokio::runtime::Handle::current();
         std::thread::Builder::new()
             .name("config-watch".to_owned())
             .spawn(move || {
                 let mut before = fingerprint(keeper.paths());
                 loop {
-                    let event =
-                        runtime.block_on(async { tokio::time::timeout(EVEN_IF_QUIET, changes.recv()).await });
-                    if matches!(event, Ok(None)) {
+                    if changes.recv_timeout(EVEN_IF_QUIET) == Err(RecvTimeoutError::Disconnected) {
                         return; // The watcher was dropped.
                     }
                     std::thread::sleep(SETTLE);
@@ -55,7 +52,7 @@ impl Watcher {
 }
 
 /// Watches the folders that hold the files, since an editor's rename would take a watched file away.
-fn notifier(paths: &[PathBuf], tell: mpsc::Sender<()>) -> Option<notify::RecommendedWatcher> {
+fn notifier(paths: &[PathBuf], tell: SyncSender<()>) -> Option<notify::RecommendedWatcher> {
     let created = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
         if event.is_ok_and(|event| !event.kind.is_access()) {
             let _full_means_already_told = tell.try_send(());
