@@ -50,6 +50,7 @@ fn a_stream_that_the_client_did_not_ask_usage_of() {
         output_events: 1,
         complete: true,
         failed: false,
+        failure: None,
     };
     assert_eq!(*reply.seen(), expected);
 

@@ -124,7 +124,9 @@ pub(super) fn request(dice: &mut Dice, carrier: Carrier) -> Request {
 }
 
 fn tool(dice: &mut Dice, carrier: Carrier) -> Tool {
-    let schema = dice.json();
+    let schemas =
+        [r#"{"type":"object","properties":{}}"#, r#"{"properties":{"a":{}},"type":"object","x":"}"}"#];
+    let schema = Json(RawValue::from_string(dice.pick(&schemas).to_owned()).unwrap());
     Tool {
         name: dice.word("tool"),
         description: dice.maybe(Dice::text),
@@ -193,7 +195,13 @@ fn format(dice: &mut Dice, carrier: Carrier) -> OutputFormat {
             strict: dice.maybe(Dice::coin),
         }),
         Carrier::Anthropic => {
-            OutputFormat::JsonSchema(JsonSchema { name: None, description: None, schema, strict: Some(true) })
+            // Neither of the schemas is closed.
+            OutputFormat::JsonSchema(JsonSchema {
+                name: None,
+                description: None,
+                schema,
+                strict: Some(false),
+            })
         }
     }
 }

@@ -14,15 +14,16 @@
 //! | --- | --- |
 //! | `system` and `developer` messages, anywhere | `system`, in their order |
 //! | neighbouring messages of one role; `tool` messages and the user's next | one turn, results of tools first |
-//! | images as data or http(s) URL; files as PDF data | `image`, `document`; `detail` is dropped |
-//! | tools, `tool_choice`, `parallel_tool_calls: false`, `strict` | the same; a tool without parameters gets an empty schema |
-//! | empty arguments of a call | `{}` |
+//! | images as data or http(s) URL; files as PDF data | `image`, `document`; `detail` is dropped, `image/jpg` is called `image/jpeg` |
+//! | tools, `tool_choice`, `parallel_tool_calls: false`, `strict` | the same; a tool without parameters gets an empty schema, one without a type becomes an object's |
+//! | empty arguments of a call, arguments that are no JSON object | `{}`, `{"raw_arguments": "…"}` |
+//! | text of white space only, and a turn that holds nothing else; `tool_choice` without tools | dropped: Anthropic refuses them |
 //! | `max_tokens`, `max_completion_tokens` (the larger) | `max_tokens`; without one the gateway's cap, else 4,096 and room to think |
 //! | `reasoning_effort` | up to Claude 4.5: a thinking budget (1,024 minimal, 4,096 low, 8,192 medium, 16,384 high, 24,576 above), at most half of `max_tokens`; later models: `adaptive` and `output_config.effort` |
 //! | `thinking`, `top_k`, `cache_control`, `thinking_blocks`, `is_error` | the same: they are Anthropic's own |
-//! | `temperature`, `top_k`, `top_p` below 0.95 while thinking; `top_p: 1` beside `temperature` | dropped: Anthropic refuses them there |
-//! | `temperature` above 1, penalties other than 0 | refused |
-//! | `response_format`: `json_schema`, `text` | `output_config.format`, nothing; `json_object` is refused |
+//! | `temperature`, `top_k`, `top_p` below 0.95 while thinking; all three for models after Claude 4.6; `top_p` beside `temperature` from Claude 4.1 on | dropped: Anthropic refuses them there |
+//! | `temperature` above 1; penalties | 1; dropped (as Anthropic's own OpenAI-compatible endpoint does) |
+//! | `response_format`: `json_schema`, `text`, `json_object` | `output_config.format`, nothing, a last sentence of `system` that asks for one JSON object |
 //! | `stop`, `user` or `safety_identifier`, `service_tier: auto, default` | `stop_sequences`, `metadata.user_id`, `service_tier: auto, standard_only`; other tiers are refused |
 //! | thinking without a signature (`reasoning_content` alone) | dropped: Anthropic takes back signed thinking only |
 //! | `seed`, `metadata`, `store`, `prediction`, `verbosity`, `stream_options`, `prompt_cache_*`, names of participants | dropped: hints by the API's own words |
@@ -35,12 +36,15 @@
 //! | `system`, and system turns | `system` messages where they stood |
 //! | results of tools | a `tool` message each; images in them go into the user message that follows; a failed one begins with `Error: ` |
 //! | images, PDF data, text documents | `image_url`, `file`, text; documents by URL, file ids and citations are refused |
+//! | a tool's `input_schema` | `parameters`; an object's without `properties` gets empty ones |
+//! | `tool_choice` without tools | dropped: OpenAI refuses it |
 //! | `max_tokens` | `max_completion_tokens` |
 //! | `thinking` with a budget | `reasoning_effort`: low up to 4,096, medium up to 16,384, high above; `disabled` is `none`, `adaptive` leaves it to the model |
-//! | `output_config.effort`, `output_config.format` (or `output_format`) | `reasoning_effort`, a strict `json_schema` named `response` |
+//! | `output_config.effort`, `output_config.format` (or `output_format`) | `reasoning_effort`, a `json_schema` named `response`, strict if each of its objects requires all its properties and forbids others |
 //! | thinking blocks of earlier turns, cache marks, `context_management`, `diagnostics`, hints on tools | dropped: they mean something to Anthropic's servers only |
 //! | `metadata.user_id` | `user`, unless it is longer than the 64 bytes that OpenAI takes |
-//! | `top_k`, `container`, `mcp_servers`, tools that run at Anthropic, `speed: fast`, any other field | refused, with the field's path |
+//! | `top_k`, an empty `mcp_servers` | dropped: a hint on how to draw, and nothing |
+//! | `container`, other `mcp_servers`, tools that run at Anthropic, `speed: fast`, any other field | refused, with the field's path |
 //!
 //! # Answers, both ways
 //!
@@ -55,6 +59,7 @@
 //! | a call's `input`, an object | a call's `arguments`; what is no object is kept as `{"raw_arguments": "…"}` |
 
 mod fields;
+mod schema;
 
 pub(crate) mod anthropic_messages;
 pub(crate) mod openai_chat;
@@ -114,6 +119,8 @@ fn said(text: Option<Text<'_>>) -> Option<String> {
     text.filter(|text| !text.is_empty()).map(|text| text.0.into_owned())
 }
 
+#[cfg(test)]
+mod carried_test;
 #[cfg(test)]
 mod dice;
 #[cfg(test)]

@@ -4,6 +4,7 @@
 //! must stay below `max_tokens`. From Claude 4.6 on the model decides (`adaptive`) and is told an effort; 4.7 and later
 //! refuse budgets. The model's name is the only thing that tells which.
 
+use super::models::knows_budgets_only;
 use crate::canonical::{Effort, Reasoning, ReasoningMode};
 
 /// Anthropic requires a bound and OpenAI does not: enough for a long answer, and every Claude model allows it.
@@ -11,21 +12,6 @@ const DEFAULT_MAX_TOKENS: u64 = 4096;
 
 /// Anthropic refuses smaller thinking budgets.
 const MIN_THINKING_TOKENS: u64 = 1024;
-
-/// Models that know budgets only, as their ids spell them; snapshots, regions and vendors stand around it.
-const BUDGET_MODELS: &[&str] = &[
-    "claude-3",
-    "claude-opus-4-0",
-    "claude-opus-4-1",
-    "claude-opus-4-2",
-    "claude-opus-4-5",
-    "claude-opus-4@",
-    "claude-sonnet-4-0",
-    "claude-sonnet-4-2",
-    "claude-sonnet-4-5",
-    "claude-sonnet-4@",
-    "claude-haiku-4-5",
-];
 
 /// `max_tokens` and the thinking that fits under it.
 #[derive(Debug, PartialEq, Eq)]
@@ -110,10 +96,6 @@ pub(super) const fn budget_of_effort(effort: Effort) -> u64 {
     }
 }
 
-fn knows_budgets_only(model: &str) -> bool {
-    BUDGET_MODELS.iter().any(|name| model.contains(name))
-}
-
 /// `output_config.effort` has no word below `low`.
 pub(super) const fn effort_word(effort: Effort) -> &'static str {
     match effort {
@@ -161,27 +143,6 @@ mod tests {
             let budget = fit(&reasoning, Bounds { model, max_output, cap });
             let expected = Budget { max_tokens, mode: fitted, effort: said };
             assert_eq!(budget, expected, "{model} {reasoning:?} {max_output:?} {cap:?}");
-        }
-    }
-
-    /// Which ids mean a model that knows budgets only.
-    #[test]
-    fn models_are_told_apart() {
-        #[rustfmt::skip]
-        let cases = [
-            ("claude-3-7-sonnet-20250219", true),
-            ("claude-opus-4-20250514",     true),
-            ("claude-opus-4-1-20250805",   true),
-            ("claude-sonnet-4@20250514",   true),
-            ("claude-haiku-4-5",           true),
-            ("eu.anthropic.claude-opus-4-5-20251101-v1:0", true),
-            ("claude-sonnet-4-6",          false), // both, adaptive is recommended
-            ("claude-opus-4-8",            false),
-            ("claude-sonnet-5-5",          false),
-            ("my-own-alias",               false), // the future is likelier than the past
-        ];
-        for (model, expected) in cases {
-            assert_eq!(super::knows_budgets_only(model), expected, "{model}");
         }
     }
 }

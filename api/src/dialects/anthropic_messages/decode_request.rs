@@ -6,6 +6,7 @@ use crate::canonical::{
     ToolChoice, Turn,
 };
 use crate::dialects::fields::Fields;
+use crate::dialects::schema;
 use crate::error::Untranslatable;
 
 /// Fields that change no answer elsewhere: caching and context housekeeping that only Anthropic's servers do.
@@ -17,6 +18,7 @@ const HARMLESS_IN_TOOL: &[&str] = &["eager_input_streaming", "input_examples"];
 pub(super) fn decode(body: &[u8]) -> Result<Request, Untranslatable> {
     let mut fields = Fields::of_body(body)?;
     fields.only("speed", &[r#""standard""#], "only the standard speed can be asked for.")?;
+    fields.only("mcp_servers", &["[]"], "servers of tools are asked by Anthropic only.")?;
     let (tool_choice, parallel_tool_calls) = tool_choice(&mut fields)?;
     let mut reasoning = fields.object("thinking")?.map_or(Ok(Reasoning::default()), thinking)?;
     let (effort, format) = output_config(&mut fields)?;
@@ -138,8 +140,9 @@ fn format(mut fields: Fields<'_>) -> Result<OutputFormat, Untranslatable> {
     }
     let schema = fields.json("schema").ok_or_else(|| fields.refuse("schema", "it is missing."))?;
     fields.finish()?;
-    // Anthropic promises that the answer matches, so nothing less may be asked for elsewhere.
-    let strict = Some(true);
+    // Anthropic promises that the answer matches. Elsewhere it can be asked for only where the schema leaves nothing
+    // open; the others would be refused.
+    let strict = Some(schema::is_closed(&schema));
     Ok(OutputFormat::JsonSchema(JsonSchema { name: None, description: None, schema, strict }))
 }
 

@@ -104,6 +104,23 @@ pub(super) fn conversation(turns: &[Turn]) -> Result<Conversation<'_>, Untransla
     Ok(Conversation { system, messages })
 }
 
+impl Conversation<'_> {
+    /// Results of tools are being answered, and the turn that asked for them did not begin with thinking: such a
+    /// conversation cannot go on with a thinking budget.
+    pub(super) fn continues_without_thinking(&self) -> bool {
+        let since_a_person_spoke = self.messages.iter().rev().take_while(|message| {
+            let answers_tools = message.content.iter().any(|block| matches!(block, Block::ToolResult { .. }));
+            message.role == "assistant" || answers_tools
+        });
+        let last = since_a_person_spoke.into_iter().find(|message| message.role == "assistant");
+        last.is_some_and(|last| {
+            let thought =
+                matches!(last.content.first(), Some(Block::Thinking { .. } | Block::RedactedThinking { .. }));
+            !thought && last.content.iter().any(|block| matches!(block, Block::ToolUse { .. }))
+        })
+    }
+}
+
 /// Names the first part of a system turn that is no text.
 fn not_text(turns: &[Turn]) -> Untranslatable {
     let system = turns.iter().filter(|turn| turn.role == Role::System);
@@ -118,11 +135,11 @@ fn blocks(parts: &[Part]) -> Result<Vec<Block<'_>>, Untranslatable> {
     parts.iter().filter_map(|part| block(part).transpose()).collect()
 }
 
-/// None for what Anthropic refuses and nobody misses: empty text, and thinking that no Claude signed.
+/// None for what Anthropic refuses and nobody misses: blank text, and thinking that no Claude signed.
 fn block(part: &Part) -> Result<Option<Block<'_>>, Untranslatable> {
     let cache_control = part.cache.as_ref();
     Ok(Some(match &part.content {
-        Content::Text(text) if text.is_empty() => return Ok(None),
+        Content::Text(text) if text.trim().is_empty() => return Ok(None),
         Content::Text(text) => Block::Text { text, cache_control },
         Content::Image(image) => Block::Image { source: source(image), cache_control },
         Content::Document(Document { source: document, title }) => {
@@ -151,8 +168,15 @@ fn block(part: &Part) -> Result<Option<Block<'_>>, Untranslatable> {
 
 fn source(source: &Source) -> WireSource<'_> {
     match source {
-        Source::Base64 { media_type, data } => WireSource::Base64 { media_type, data },
+        Source::Base64 { media_type, data } => {
+            WireSource::Base64 { media_type: registered(media_type), data }
+        }
         Source::Url(url) => WireSource::Url { url },
         Source::Text(data) => WireSource::Text { media_type: "text/plain", data },
     }
+}
+
+/// Anthropic takes the registered name only of a type that many programs misspell.
+fn registered(media_type: &str) -> &str {
+    if media_type.eq_ignore_ascii_case("image/jpg") { "image/jpeg" } else { media_type }
 }

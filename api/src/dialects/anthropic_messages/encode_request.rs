@@ -1,17 +1,26 @@
 //! A canonical request for an Anthropic upstream: everything but the messages.
 
+use std::borrow::Cow;
+
 use serde::Serialize;
 
 use super::budget::{self, Bounds, Budget};
-use super::encode_message::{self, Block, Message};
+use super::encode_message::{self, Block, Conversation, Message};
+use super::models::{self, Samplers};
 use crate::canonical::{
     Json, OutputFormat, Reasoning, ReasoningMode, Request, Sampling, Tier, Tool, ToolChoice,
 };
-use crate::dialects::EncodeTarget;
+use crate::dialects::{EncodeTarget, schema};
 use crate::error::Untranslatable;
 
 /// Below this Anthropic refuses `top_p` while the model thinks.
 const MIN_TOP_P_WHILE_THINKING: f64 = 0.95;
+
+/// OpenAI's range ends at 2.
+const MAX_TEMPERATURE: f64 = 1.0;
+
+/// What asks for JSON without a schema, which Anthropic has no field for.
+const ONE_JSON_OBJECT: &str = "Answer with one JSON object and nothing else.";
 
 /// A tool without parameters; Anthropic requires a schema.
 const NO_PARAMETERS: &str = r#"{"type":"object","properties":{}}"#;
@@ -62,7 +71,7 @@ struct WireTool<'a> {
 #[derive(Serialize)]
 #[serde(untagged)]
 enum Schema<'a> {
-    Given(&'a Json),
+    Given(Cow<'a, Json>),
     Empty(&'static serde_json::value::RawValue),
 }
 
@@ -111,14 +120,14 @@ struct Metadata<'a> {
 
 pub(super) fn encode(request: &Request, target: &EncodeTarget<'_>) -> Result<Vec<u8>, Untranslatable> {
     let bounds = Bounds { model: target.model, max_output: request.max_output, cap: target.output_cap };
-    let budget = budget::fit(&request.reasoning, bounds);
-    let sampling = sampling(&request.sampling, &budget)?;
     let conversation = encode_message::conversation(&request.turns)?;
+    let budget = budget::fit(&reasoning(request, &conversation, target.model), bounds);
+    let sampling = sampling(&request.sampling, &budget, models::samplers(target.model));
     let body = Body {
         model: target.model,
         max_tokens: budget.max_tokens,
         messages: conversation.messages,
-        system: conversation.system,
+        system: system(conversation.system, request.format.as_ref()),
         stream: request.stream,
         temperature: sampling.temperature,
         top_p: sampling.top_p,
@@ -129,7 +138,7 @@ pub(super) fn encode(request: &Request, target: &EncodeTarget<'_>) -> Result<Vec
         thinking: thinking(&budget, &request.reasoning),
         output_config: OutputConfig {
             effort: budget.effort.map(budget::effort_word),
-            format: format(request.format.as_ref())?,
+            format: request.format.as_ref().and_then(format),
         },
         metadata: request.user.as_deref().map(|user_id| Metadata { user_id }),
         service_tier: request.tier.map(|tier| match tier {
@@ -140,36 +149,43 @@ pub(super) fn encode(request: &Request, target: &EncodeTarget<'_>) -> Result<Vec
     Ok(serde_json::to_vec(&body).expect("structs of strings, numbers and raw JSON serialise"))
 }
 
-/// What Anthropic takes of the client's wishes.
-fn sampling(wish: &Sampling, budget: &Budget) -> Result<Sampling, Untranslatable> {
-    let Sampling { temperature, top_p, top_k, frequency_penalty, presence_penalty, seed: _ } = wish;
-    if let Some(temperature) = temperature.filter(|temperature| *temperature > 1.0) {
-        let message = format!("`temperature` is {temperature}, but this model takes 0 to 1.");
-        return Err(Untranslatable::at("temperature", message));
+/// The wish to think. An effort is a hint, so it is left out where the budget made of it would be refused: after a
+/// tool call that no thinking led to, and where a tool is forced. A client's own `thinking` stays.
+fn reasoning(request: &Request, conversation: &Conversation<'_>, model: &str) -> Reasoning {
+    let is_hint = request.reasoning.mode.is_none() && models::knows_budgets_only(model);
+    let forced = !request.tools.is_empty()
+        && matches!(request.tool_choice, Some(ToolChoice::Required | ToolChoice::Named(_)));
+    if is_hint && (forced || conversation.continues_without_thinking()) {
+        return Reasoning::default();
     }
-    for (name, penalty) in [("frequency_penalty", frequency_penalty), ("presence_penalty", presence_penalty)]
-    {
-        if penalty.is_some_and(|penalty| penalty != 0.0) {
-            let message = format!("`{name}` cannot be translated for this model: it has no penalties.");
-            return Err(Untranslatable::at(name, message));
-        }
+    request.reasoning.clone()
+}
+
+/// What Anthropic takes of the client's wishes, by the rules of its own OpenAI-compatible endpoint: a temperature above
+/// its range is the highest, and penalties are dropped.
+fn sampling(wish: &Sampling, budget: &Budget, takes: Samplers) -> Sampling {
+    let Sampling { temperature, top_p, top_k, frequency_penalty: _, presence_penalty: _, seed: _ } = wish;
+    if takes == Samplers::None {
+        return Sampling::default();
     }
     if budget.thinks() {
         let top_p = top_p.filter(|top_p| *top_p >= MIN_TOP_P_WHILE_THINKING);
-        return Ok(Sampling { top_p, ..Sampling::default() });
+        return Sampling { top_p, ..Sampling::default() };
     }
-    // 1 is what absence means, and current models refuse both together.
-    let top_p = top_p.filter(|top_p| temperature.is_none() || *top_p < 1.0);
-    Ok(Sampling { temperature: *temperature, top_p, top_k: *top_k, ..Sampling::default() })
+    // 1 is what absence means.
+    let top_p =
+        top_p.filter(|top_p| temperature.is_none() || (takes != Samplers::TemperatureOrTopP && *top_p < 1.0));
+    let temperature = temperature.map(|temperature| temperature.min(MAX_TEMPERATURE));
+    Sampling { temperature, top_p, top_k: *top_k, ..Sampling::default() }
 }
 
 fn tool(tool: &Tool) -> WireTool<'_> {
-    let Tool { name, description, schema, strict, cache } = tool;
+    let Tool { name, description, schema: parameters, strict, cache } = tool;
     WireTool {
         name,
         description: description.as_deref(),
-        input_schema: match schema {
-            Some(schema) => Schema::Given(schema),
+        input_schema: match parameters {
+            Some(parameters) => Schema::Given(schema::with_type(parameters)),
             None => Schema::Empty(serde_json::from_str(NO_PARAMETERS).expect("the constant above is JSON")),
         },
         strict: *strict,
@@ -179,7 +195,10 @@ fn tool(tool: &Tool) -> WireTool<'_> {
 
 /// "One at a time" is a part of the choice here, so it needs a choice, and a choice needs tools.
 fn tool_choice(request: &Request) -> Option<WireChoice<'_>> {
-    let one_at_a_time = request.parallel_tool_calls == Some(false) && !request.tools.is_empty();
+    if request.tools.is_empty() {
+        return None;
+    }
+    let one_at_a_time = request.parallel_tool_calls == Some(false);
     let choice = match &request.tool_choice {
         None if !one_at_a_time => return None,
         None | Some(ToolChoice::Auto) => ("auto", None),
@@ -205,15 +224,17 @@ fn thinking<'a>(budget: &Budget, reasoning: &'a Reasoning) -> Option<Thinking<'a
     Some(Thinking { r#type, budget_tokens, display: reasoning.display.as_deref() })
 }
 
-fn format(format: Option<&OutputFormat>) -> Result<Option<Format<'_>>, Untranslatable> {
+fn format(format: &OutputFormat) -> Option<Format<'_>> {
     match format {
-        None => Ok(None),
-        Some(OutputFormat::JsonSchema(schema)) => {
-            Ok(Some(Format { r#type: "json_schema", schema: &schema.schema }))
-        }
-        Some(OutputFormat::JsonObject) => Err(Untranslatable::at(
-            "response_format",
-            "`response_format` of type `json_object` cannot be translated for this model: it takes a schema; use `json_schema`.",
-        )),
+        OutputFormat::JsonSchema(schema) => Some(Format { r#type: "json_schema", schema: &schema.schema }),
+        OutputFormat::JsonObject => None,
     }
+}
+
+/// The system's text, and what has no field of its own here.
+fn system<'a>(mut system: Vec<Block<'a>>, format: Option<&OutputFormat>) -> Vec<Block<'a>> {
+    if matches!(format, Some(OutputFormat::JsonObject)) {
+        system.push(Block::Text { text: ONE_JSON_OBJECT, cache_control: None });
+    }
+    system
 }

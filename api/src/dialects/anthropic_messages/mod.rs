@@ -10,6 +10,7 @@ mod decode_request;
 mod encode_message;
 mod encode_request;
 mod failure;
+mod models;
 mod reply;
 mod stream_decoder;
 mod stream_encoder;

@@ -1,11 +1,11 @@
 //! Writes a messages stream.
 //!
-//! Here one block is open at a time, while chat upstreams may talk about several tool calls at once and send usage after
-//! they stopped. So what cannot be said yet is held:
+//! Here one block is open at a time and `message_delta` ends the message, while chat upstreams may talk about several
+//! tool calls at once and send usage, even content, after they stopped. So what cannot be said yet is held:
 //!
 //! ```text
-//! in:   call 0 {"a":   call 1 {   call 0 1}              call 1 }        stopped  usage                 ended
-//! out:  open 0 {"a":   (held)     1} close 0 · open 1 {  }               close 1  message_delta(usage)  message_stop
+//! in:   call 0 {"a":   call 1 {   call 0 1}              call 1 }  stopped  usage  ended
+//! out:  open 0 {"a":   (held)     1} close 0 · open 1 {  }                         close 1 · message_delta(usage) · message_stop
 //! ```
 
 use serde::Serialize;
@@ -26,7 +26,6 @@ pub(super) struct Encoder {
     /// Events that must wait until the open call is whole.
     held: Vec<Event>,
     stop: Option<Stop>,
-    settled: bool,
     usage: Usage,
 }
 
@@ -104,16 +103,13 @@ impl EventEncoder for Encoder {
                 self.content(event, out);
                 self.release(out);
             }
-            Event::Usage(usage) => {
-                self.usage = *usage;
-                self.settle(out);
+            Event::Usage(usage) => self.usage = *usage,
+            Event::Stopped(stop) => {
+                self.start("", "", out);
+                // Content may still follow, and usage usually does.
+                self.stop.get_or_insert_with(|| stop.clone());
             }
-            Event::Stopped(stop) => self.stop(stop, out),
-            Event::Ended => {
-                self.stop(&Stop::default(), out);
-                self.settle(out);
-                write(&Written::MessageStop {}, out);
-            }
+            Event::Ended => self.end(out),
             Event::Failed { message, kind } => {
                 let error = failure::Written::new(message, *kind);
                 write(&Written::Error { error }, out);
@@ -244,29 +240,20 @@ impl Encoder {
         }
     }
 
-    /// Nothing more will come: calls that never became whole must not hold back the others.
-    fn stop(&mut self, stop: &Stop, out: &mut Vec<u8>) {
-        if self.stop.is_some() {
-            return;
-        }
+    /// Nothing more will come: calls that never became whole must not hold back the others. Then the message says why
+    /// it ended and what it cost.
+    fn end(&mut self, out: &mut Vec<u8>) {
         self.start("", "", out);
         self.close(out);
         while !self.held.is_empty() {
             self.say_held(out);
             self.close(out);
         }
-        let reason = stop.reason.or_tool_use(self.tools);
-        self.stop = Some(Stop { reason, sequence: stop.sequence.clone() });
-    }
-
-    /// Says why the message ended and what it cost, once: when both are known, or nothing more can come.
-    fn settle(&mut self, out: &mut Vec<u8>) {
-        let Some(stop) = self.stop.as_ref().filter(|_| !self.settled) else {
-            return;
-        };
-        self.settled = true;
-        let delta = Stopped { stop_reason: stop_word(stop.reason), stop_sequence: stop.sequence.as_deref() };
+        let Stop { reason, sequence } = self.stop.take().unwrap_or_default();
+        let stop_reason = stop_word(reason.or_tool_use(self.tools));
+        let delta = Stopped { stop_reason, stop_sequence: sequence.as_deref() };
         write(&Written::MessageDelta { delta, usage: UsageWritten::from(self.usage) }, out);
+        write(&Written::MessageStop {}, out);
     }
 }
 

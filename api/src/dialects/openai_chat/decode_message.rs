@@ -1,5 +1,7 @@
 //! A chat client's messages into turns.
 
+use std::collections::BTreeMap;
+
 use crate::canonical::{Content, Document, Part, Place, Role, Source, Turn};
 use crate::dialects::fields::{Fields, TextOrParts};
 use crate::error::Untranslatable;
@@ -145,12 +147,21 @@ fn tool_call(mut call: Fields<'_>) -> Result<Part, Untranslatable> {
     call.finish()?;
     let name = function.required("name")?;
     let arguments: String = function.required("arguments")?;
-    let arguments = if arguments.trim().is_empty() { "{}".to_owned() } else { arguments };
-    if !is_json_object(&arguments) {
-        return Err(function.refuse("arguments", "it must be the text of one JSON object."));
-    }
+    let arguments = object(arguments);
     function.finish()?;
     Ok(Part { content: Content::ToolCall { id, name, arguments }, cache, place })
+}
+
+/// What a model wrote that is no object is wrapped, as it is in replies: refusing it would end the conversation.
+fn object(arguments: String) -> String {
+    if arguments.trim().is_empty() {
+        return "{}".to_owned();
+    }
+    if is_json_object(&arguments) {
+        return arguments;
+    }
+    let wrapped = BTreeMap::from([("raw_arguments", arguments)]);
+    serde_json::to_string(&wrapped).expect("a map of text serialises")
 }
 
 fn is_json_object(text: &str) -> bool {

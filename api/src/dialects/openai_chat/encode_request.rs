@@ -1,5 +1,7 @@
 //! A canonical request for a chat-completions upstream: everything but the messages.
 
+use std::borrow::Cow;
+
 use serde::Serialize;
 
 use super::effort_of_budget;
@@ -7,7 +9,7 @@ use super::encode_message::{self, Message};
 use crate::canonical::{
     Effort, Json, OutputFormat, Reasoning, ReasoningMode, Request, Tier, Tool, ToolChoice,
 };
-use crate::dialects::EncodeTarget;
+use crate::dialects::{EncodeTarget, schema};
 use crate::error::Untranslatable;
 
 /// OpenAI refuses longer names of end users. The name is a hint, so a longer one is left out.
@@ -71,7 +73,7 @@ struct Function<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     description: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    parameters: Option<&'a Json>,
+    parameters: Option<Cow<'a, Json>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     strict: Option<bool>,
 }
@@ -107,10 +109,6 @@ struct Described<'a> {
 
 pub(super) fn encode(request: &Request, target: &EncodeTarget<'_>) -> Result<Vec<u8>, Untranslatable> {
     let sampling = &request.sampling;
-    if sampling.top_k.is_some() {
-        let message = "`top_k` cannot be translated for this model: its API has no such field.";
-        return Err(Untranslatable::at("top_k", message));
-    }
     let has_tools = !request.tools.is_empty();
     let body = Body {
         model: target.model,
@@ -119,6 +117,7 @@ pub(super) fn encode(request: &Request, target: &EncodeTarget<'_>) -> Result<Vec
         stream: request.stream.then_some(true),
         // The gateway bills by it; whether the client sees it is decided when the answer is written.
         stream_options: request.stream.then_some(StreamOptions { include_usage: true }),
+        // `top_k` has no field here, and is a hint on how to draw like the others.
         temperature: sampling.temperature,
         top_p: sampling.top_p,
         frequency_penalty: sampling.frequency_penalty,
@@ -126,8 +125,8 @@ pub(super) fn encode(request: &Request, target: &EncodeTarget<'_>) -> Result<Vec
         seed: sampling.seed,
         stop: &request.stop,
         tools: request.tools.iter().map(tool).collect(),
-        tool_choice: request.tool_choice.as_ref().map(tool_choice),
-        // OpenAI refuses it without tools.
+        // OpenAI refuses both without tools.
+        tool_choice: request.tool_choice.as_ref().filter(|_| has_tools).map(tool_choice),
         parallel_tool_calls: request.parallel_tool_calls.filter(|_| has_tools),
         reasoning_effort: effort(&request.reasoning).map(Effort::word),
         response_format: request.format.as_ref().map(format),
@@ -148,13 +147,13 @@ fn max_output(own: Option<u64>, cap: Option<u64>) -> Option<u64> {
 }
 
 fn tool(tool: &Tool) -> WireTool<'_> {
-    let Tool { name, description, schema, strict, cache: _ } = tool;
+    let Tool { name, description, schema: parameters, strict, cache: _ } = tool;
     WireTool {
         r#type: "function",
         function: Function {
             name,
             description: description.as_deref(),
-            parameters: schema.as_ref(),
+            parameters: parameters.as_ref().map(schema::with_properties),
             strict: *strict,
         },
     }
