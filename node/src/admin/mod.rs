@@ -19,6 +19,9 @@ use tokio::sync::watch;
 use crate::gateway::Gateway;
 use crate::telemetry::metrics::Gauges;
 
+/// After an accept failed for lack of something, give it time to come back.
+const ACCEPT_PAUSE: std::time::Duration = std::time::Duration::from_millis(100);
+
 /// What the admin API shows.
 pub(crate) struct Admin {
     pub(crate) gateway: Arc<Gateway>,
@@ -49,8 +52,15 @@ pub(crate) fn serve(listener: std::net::TcpListener, admin: Admin) -> std::io::R
         let listener = TcpListener::from_std(listener)?;
         tokio::spawn(upkeep(admin.prometheus.clone()));
         loop {
-            let (stream, _peer) = listener.accept().await?;
-            stream.set_nodelay(true)?;
+            let stream = match listener.accept().await {
+                Ok((stream, _peer)) => stream,
+                Err(error) => {
+                    // Such as too many open files: it passes, and the probes must find somebody afterwards.
+                    tracing::warn!(%error, "the admin API could not accept a connection");
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                    continue;
+                }
+            };
             let admin = Arc::clone(&admin);
             tokio::spawn(async move {
                 let service = service_fn(move |request| {

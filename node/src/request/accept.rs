@@ -10,6 +10,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, header};
 use http_body_util::BodyExt;
 use hyper::body::{Body, Incoming as IncomingBody};
 use tollgate_api::endpoint::{Dialect, Endpoint};
+use tollgate_api::error::Malformed;
 use tollgate_api::peek::Peek;
 
 use super::refusal::Refusal;
@@ -19,6 +20,8 @@ use crate::gateway::Limits;
 /// What rules match the model by: set from the body, over whatever the client sent under this name.
 pub(crate) const MODEL_HEADER: HeaderName = HeaderName::from_static("x-ai-eg-model");
 
+/// Names end up in logs, labels and the ledger, which keep them.
+pub(crate) const LONGEST_MODEL: usize = 256;
 /// A body that has not arrived whole by then is given up: a slow client must not hold memory for ever.
 const BODY_TIMEOUT: Duration = Duration::from_mins(1);
 
@@ -97,6 +100,10 @@ pub(crate) async fn read(
     trail.request_bytes = body.len();
 
     let peek = tollgate_api::peek::peek(endpoint, &body).map_err(Refusal::Malformed)?;
+    if peek.model.len() > LONGEST_MODEL {
+        let message = format!("`model` has {} bytes, at most {LONGEST_MODEL} are taken", peek.model.len());
+        return Err(Refusal::Malformed(Malformed::at("model", message)));
+    }
     trail.original_model.clone_from(&peek.model);
     trail.streamed = peek.stream;
     set_model(&mut head.headers, &peek.model)?;

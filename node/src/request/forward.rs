@@ -151,7 +151,8 @@ struct Attempt<'a> {
 impl Attempt<'_> {
     async fn carry_out(&self, output_cap: Option<u64>, trail: &mut Trail) -> Result<Reply, Failed> {
         let candidate = self.candidate();
-        let prepared = translate::prepare(self.accepted, candidate, output_cap).map_err(Failed::for_good)?;
+        let prepared = translate::prepare(self.accepted, &self.plan.rule, candidate, output_cap)
+            .map_err(Failed::for_good)?;
         let upstream =
             self.plan.config.upstream(candidate).ok_or_else(|| self.unreachable("it is not usable"))?;
         let endpoint = self.endpoint(upstream)?;
@@ -267,7 +268,9 @@ impl Attempt<'_> {
                 endpoint.breaker.rest(now_ms, milliseconds(pause));
                 Again::Elsewhere
             }
-            408 | 500 | 502 | 503 | 504 | 529 => {
+            // Not implemented, and no such HTTP version: asking again changes nothing.
+            501 | 505 => Again::Elsewhere,
+            408 | 500..=599 => {
                 endpoint.breaker.failed(now_ms);
                 Again::Anywhere
             }

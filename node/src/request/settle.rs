@@ -7,6 +7,7 @@ use tollgate_api::exchange::Mode;
 use tollgate_crds::{Cost, CostFacts};
 use tollgate_ratelimit::{Certainty, Hold, RowKey, Settlement};
 
+use super::accept::LONGEST_MODEL;
 use super::forward::{Content, is_told_to_clients};
 use super::meter::{self, Metered};
 use super::stream::{Flow, ReplyBody};
@@ -82,7 +83,8 @@ impl Settling {
         });
         hold.settle();
 
-        self.trail.response_model.clone_from(&seen.response_model);
+        let named = seen.response_model.as_ref().filter(|model| model.len() <= LONGEST_MODEL);
+        self.trail.response_model = named.cloned();
         self.trail.metered(usage, certainty, metered.pace);
         if seen.complete && !seen.failed && certainty == Certainty::Reported {
             self.trail.costs = costs(&rule.costs, metered, &self.trail);

@@ -4,7 +4,7 @@
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 use tollgate_api::edit::Segments;
 use tollgate_api::exchange::{self, Replies, Target};
-use tollgate_crds::Candidate;
+use tollgate_crds::{Candidate, Rule};
 
 use super::accept::{Accepted, MODEL_HEADER};
 use super::refusal::Refusal;
@@ -37,6 +37,7 @@ const NOT_FORWARDED: [HeaderName; 12] = [
 /// Prepares an attempt at `candidate`. `output_cap` is what the reservation covers.
 pub(crate) fn prepare(
     accepted: &Accepted,
+    rule: &Rule,
     candidate: &Candidate,
     output_cap: Option<u64>,
 ) -> Result<Prepared, Refusal> {
@@ -54,7 +55,7 @@ pub(crate) fn prepare(
         exchange::prepare(accepted.endpoint, &accepted.headers, &accepted.body, &accepted.peek, &target)
             .map_err(Refusal::Untranslatable)?;
 
-    let mut headers = forwarded(accepted, upstream.translated);
+    let mut headers = forwarded(accepted, rule, upstream.translated);
     for (name, value) in upstream.headers {
         headers.insert(name, value);
     }
@@ -78,13 +79,14 @@ pub(crate) fn prepare(
 
 /// The client's headers without those that end here: per hop, credentials, control headers, and those of a dialect that
 /// the upstream does not speak.
-fn forwarded(accepted: &Accepted, translated: bool) -> HeaderMap {
+fn forwarded(accepted: &Accepted, rule: &Rule, translated: bool) -> HeaderMap {
     let dialect = accepted.endpoint.dialect();
     let connection = accepted.headers.contains_key(header::CONNECTION);
     let mut headers = HeaderMap::with_capacity(accepted.headers.len() + 4);
     for (name, value) in &accepted.headers {
         let ends_here = NOT_FORWARDED.contains(name)
             || credentials::is_credential(name)
+            || rule.candidates.iter().any(|candidate| credentials::overrides(&candidate.backend, name))
             || (connection && named_by_connection(&accepted.headers, name))
             || (translated && exchange::belongs_to(dialect, name));
         if !ends_here {

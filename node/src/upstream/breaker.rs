@@ -9,7 +9,7 @@
 //!                         └───────────── failure (twice the rest, up to 60 s) ◀┘
 //! ```
 
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
 /// Failures in a row that open the breaker.
 const FAILURES_TO_OPEN: u32 = 5;
@@ -41,6 +41,8 @@ pub(crate) struct Breaker {
     trips: AtomicU32,
     /// 0: closed. Otherwise the time when a probe may go.
     open_until_ms: AtomicU64,
+    /// A probe was let through and has not ended.
+    probing: AtomicBool,
     rest_until_ms: AtomicU64,
 }
 
@@ -63,12 +65,16 @@ impl Breaker {
     pub(crate) fn probe(&self, now_ms: u64) -> bool {
         let due_ms = self.open_until_ms.load(Ordering::Relaxed);
         let next_ms = now_ms + PROBE_WINDOW_MS;
-        due_ms > 0
+        let taken = due_ms > 0
             && due_ms <= now_ms
             && self
                 .open_until_ms
                 .compare_exchange(due_ms, next_ms, Ordering::AcqRel, Ordering::Relaxed)
-                .is_ok()
+                .is_ok();
+        if taken {
+            self.probing.store(true, Ordering::Relaxed);
+        }
+        taken
     }
 
     /// It answered.
@@ -78,6 +84,7 @@ impl Breaker {
             self.failures.store(0, Ordering::Relaxed);
             self.trips.store(0, Ordering::Relaxed);
             self.open_until_ms.store(0, Ordering::Relaxed);
+            self.probing.store(false, Ordering::Relaxed);
         }
     }
 
@@ -85,6 +92,9 @@ impl Breaker {
     pub(crate) fn failed(&self, now_ms: u64) {
         let failures = self.failures.fetch_add(1, Ordering::Relaxed).saturating_add(1);
         let was_open = self.open_until_ms.load(Ordering::Relaxed) > 0;
+        if was_open && !self.probing.swap(false, Ordering::Relaxed) {
+            return; // A straggler from before it opened says nothing new.
+        }
         if failures >= FAILURES_TO_OPEN || was_open {
             let trips = self.trips.fetch_add(1, Ordering::Relaxed).min(5);
             let rest_ms = (FIRST_REST_MS << trips).min(LONGEST_REST_MS);
@@ -127,7 +137,7 @@ mod tests {
             ( 6_004, Probe(false),Health::Open),
             ( 6_005, Probe(true), Health::Open),
             ( 6_006, Succeed,     Health::Closed),
-            ( 6_007, Fail(5),     Health::Open),     // the rest is short again after a success
+            ( 6_007, Fail(30),    Health::Open),     // the rest is short again after a success, however many fail at once
             ( 8_006, Probe(false),Health::Open),
             ( 8_007, Succeed,     Health::Closed),   // a late answer from before closes too
             ( 8_008, Rest(500),   Health::Resting),

@@ -21,6 +21,11 @@ pub(crate) fn is_credential(name: &HeaderName) -> bool {
     CREDENTIALS.contains(name) || name.as_str().starts_with(OVERRIDE_PREFIX)
 }
 
+/// Whether clients send a key for `backend` in this header: it is for that backend alone.
+pub(crate) fn overrides(backend: &Backend, name: &HeaderName) -> bool {
+    backend.credential_override.as_ref().is_some_and(|own| own.header == *name)
+}
+
 /// Why a request can't be given a credential.
 #[derive(Debug)]
 pub(crate) enum NoCredential {
