@@ -156,6 +156,9 @@ async fn every_backend_gets_its_own_key_and_no_other() {
         ("cookie", "session=of-the-client"),
         ("proxy-authorization", "Basic of-the-client"),
         ("x-aigw-anything", "of-the-client"),
+        ("openai-organization", "org-of-the-client"), // They name the account that a key belongs to, and the key is ours.
+        ("openai-project", "proj-of-the-client"),
+        ("anthropic-workspace-id", "wrkspc-of-the-client"),
     ];
     #[rustfmt::skip]
     let cases = [
@@ -200,8 +203,10 @@ async fn a_client_may_bring_its_own_key_where_allowed() {
         );
     let gateway = Gateway::start(&manifest).await;
 
-    gateway.send(&Ask::chat("strict").header("x-own-key", "mine")).await.expect(200);
+    let own = Ask::chat("strict").header("x-own-key", "mine").header("openai-organization", "org-mine");
+    gateway.send(&own).await.expect(200);
     let request = simulator.last_request().await;
+    assert_eq!(request["headers"]["openai-organization"], "org-mine", "the account goes with its key");
     assert_eq!(request["headers"]["authorization"], "Bearer mine");
     assert_eq!(request["headers"]["x-own-key"], Value::Null);
 
@@ -235,6 +240,7 @@ async fn headers_end_where_they_should() {
             .header("x-named", "client")
             .header("te", "trailers")
             .header("keep-alive", "timeout=5")
+            .header("proxy-connection", "keep-alive")
             .header("x-custom", "client")
     };
     let betas = "context-1m-2025-08-07,interleaved-thinking-2025-05-14";
@@ -255,7 +261,9 @@ async fn headers_end_where_they_should() {
         gateway.send(&ask).await.expect(200);
         let headers = simulator.last_request().await["headers"].take();
         assert_eq!(headers[header], value, "{why}: {header}");
-        for name in ["accept-encoding", "te", "keep-alive", "x-named", "transfer-encoding"] {
+        for name in
+            ["accept-encoding", "te", "keep-alive", "proxy-connection", "x-named", "transfer-encoding"]
+        {
             assert_eq!(headers[name], Value::Null, "{name} ends here");
         }
         assert_eq!(headers["x-custom"], "client");
@@ -268,7 +276,8 @@ async fn headers_end_where_they_should() {
 #[tokio::test]
 async fn headers_of_answers_end_where_they_should() {
     const ANSWER: &str = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 2\r\nset-cookie: a=b\r\n\
-        server: provider\r\nalt-svc: h3=\":443\"\r\nopenai-organization: ours\r\nx-should-retry: true\r\n\
+        server: provider\r\nalt-svc: h3=\":443\"\r\nopenai-organization: ours\r\nopenai-project: ours\r\n\
+        x-should-retry: true\r\nconnection: x-hop , close\r\nx-hop: theirs\r\nproxy-connection: close\r\n\
         x-request-id: theirs\r\nkeep-alive: timeout=5\r\nx-ratelimit-remaining-requests: 5\r\n\
         date: Thu, 01 Jan 2026 00:00:00 GMT\r\nx-custom: kept\r\n\r\n{}";
     let upstream = Canned::start(ANSWER, Then::Close).await;
@@ -277,7 +286,11 @@ async fn headers_of_answers_end_where_they_should() {
         + &route("all", "", &rule("gpt", "{name: one}", ""));
     let gateway = Gateway::start(&manifest).await;
     let answer = gateway.send(&Ask::chat("gpt")).await.expect(200);
-    let withheld = ["set-cookie", "server", "alt-svc", "openai-organization", "x-should-retry", "keep-alive"];
+    #[rustfmt::skip]
+    let withheld = [
+        "set-cookie", "server", "alt-svc", "openai-organization", "openai-project", "x-should-retry",
+        "keep-alive", "proxy-connection", "x-hop",
+    ];
     for name in withheld {
         assert_eq!(answer.header(name), None, "{name}");
     }

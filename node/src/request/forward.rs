@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::response::Parts;
-use http::{HeaderMap, HeaderName, Request, Response, StatusCode, header};
+use http::{HeaderMap, Request, Response, StatusCode, header};
 use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming as IncomingBody;
 use tollgate_api::error::{ApiError, ErrorKind};
@@ -14,7 +14,8 @@ use tollgate_crds::Candidate;
 use tollgate_ratelimit::Hold;
 
 use super::accept::Accepted;
-use super::refusal::{Refusal, SHOULD_RETRY};
+use super::hop;
+use super::refusal::Refusal;
 use super::route::Plan;
 use super::trail::Trail;
 use super::translate;
@@ -384,32 +385,12 @@ fn is_event_stream(headers: &HeaderMap) -> bool {
 /// What a client may learn from an upstream's error headers: when to come back, and the provider's own limits.
 fn error_headers(headers: &HeaderMap) -> HeaderMap {
     let mut kept = HeaderMap::new();
-    for (name, value) in headers {
+    for (name, value) in hop::told_to_clients(headers) {
         let of_the_body =
             [header::CONTENT_TYPE, header::CONTENT_LENGTH, header::CONTENT_ENCODING].contains(name);
-        if is_told_to_clients(name) && !of_the_body && *name != header::LOCATION {
+        if !of_the_body && *name != header::LOCATION {
             kept.append(name.clone(), value.clone());
         }
     }
     kept
-}
-
-/// Whether an upstream's header goes on to the client. Everything but what belongs to one hop or to the provider's
-/// relation with us, which is not the client's.
-pub(crate) fn is_told_to_clients(name: &HeaderName) -> bool {
-    const KEPT_BACK: [HeaderName; 12] = [
-        header::CONNECTION,
-        header::TRANSFER_ENCODING,
-        header::TRAILER,
-        header::UPGRADE,
-        header::SET_COOKIE,
-        header::SERVER,
-        header::ALT_SVC,
-        header::STRICT_TRANSPORT_SECURITY,
-        HeaderName::from_static("keep-alive"),
-        HeaderName::from_static("openai-organization"),
-        HeaderName::from_static("anthropic-organization-id"),
-        SHOULD_RETRY, // It would make a client retry against us what the provider meant for itself.
-    ];
-    !KEPT_BACK.contains(name)
 }

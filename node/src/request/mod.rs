@@ -11,6 +11,7 @@
 pub(crate) mod accept;
 mod admit;
 pub(crate) mod forward;
+mod hop;
 mod identify;
 mod meter;
 mod models;

@@ -8,7 +8,8 @@ use tollgate_crds::{Cost, CostFacts};
 use tollgate_ratelimit::{Certainty, Hold, RowKey, Settlement};
 
 use super::accept::LONGEST_MODEL;
-use super::forward::{Content, is_told_to_clients};
+use super::forward::Content;
+use super::hop;
 use super::meter::{self, Metered};
 use super::stream::{Flow, ReplyBody};
 use super::trail::{End, Trail};
@@ -111,8 +112,8 @@ fn costs(costs: &[Cost], metered: &Metered, trail: &Trail) -> Vec<(String, Resul
 
 fn answer_headers(upstream: &HeaderMap, keeps_length: bool) -> HeaderMap {
     let mut headers = HeaderMap::with_capacity(upstream.len() + 2);
-    for (name, value) in upstream {
-        if is_told_to_clients(name) && (keeps_length || *name != header::CONTENT_LENGTH) {
+    for (name, value) in hop::told_to_clients(upstream) {
+        if keeps_length || *name != header::CONTENT_LENGTH {
             headers.append(name.clone(), value.clone());
         }
     }

@@ -7,6 +7,7 @@ use tollgate_api::exchange::{self, Replies, Target};
 use tollgate_crds::{Candidate, Rule};
 
 use super::accept::{Accepted, MODEL_HEADER};
+use super::hop;
 use super::refusal::Refusal;
 use crate::upstream::credentials::{self, NoCredential};
 
@@ -18,20 +19,13 @@ pub(crate) struct Prepared {
     pub(crate) replies: Replies,
 }
 
-/// Meant for one hop only (RFC 9110, section 7.6.1), or set anew for the upstream.
-const NOT_FORWARDED: [HeaderName; 12] = [
-    header::CONNECTION,
+/// Set anew for the upstream, or met already.
+const NOT_FORWARDED: [HeaderName; 5] = [
     header::HOST,
     header::CONTENT_LENGTH,
     header::CONTENT_TYPE,
-    header::TRANSFER_ENCODING,
-    header::TE,
-    header::TRAILER,
-    header::UPGRADE,
     header::EXPECT,
     header::ACCEPT_ENCODING, // A compressed answer could not be metered.
-    header::PROXY_AUTHENTICATE,
-    HeaderName::from_static("keep-alive"),
 ];
 
 /// Prepares an attempt at `candidate`. `output_cap` is what the reservation covers.
@@ -55,7 +49,7 @@ pub(crate) fn prepare(
         exchange::prepare(accepted.endpoint, &accepted.headers, &accepted.body, &accepted.peek, &target)
             .map_err(Refusal::Untranslatable)?;
 
-    let mut headers = forwarded(accepted, rule, upstream.translated);
+    let mut headers = forwarded(accepted, rule, candidate, upstream.translated);
     for (name, value) in upstream.headers {
         headers.insert(name, value);
     }
@@ -79,27 +73,19 @@ pub(crate) fn prepare(
 
 /// The client's headers without those that end here: per hop, credentials, control headers, and those of a dialect that
 /// the upstream does not speak.
-fn forwarded(accepted: &Accepted, rule: &Rule, translated: bool) -> HeaderMap {
+fn forwarded(accepted: &Accepted, rule: &Rule, candidate: &Candidate, translated: bool) -> HeaderMap {
     let dialect = accepted.endpoint.dialect();
-    let connection = accepted.headers.contains_key(header::CONNECTION);
+    let our_account = credentials::own_key(&candidate.backend, &accepted.headers).is_none();
     let mut headers = HeaderMap::with_capacity(accepted.headers.len() + 4);
-    for (name, value) in &accepted.headers {
+    for (name, value) in hop::end_to_end(&accepted.headers) {
         let ends_here = NOT_FORWARDED.contains(name)
             || credentials::is_credential(name)
             || rule.candidates.iter().any(|candidate| credentials::overrides(&candidate.backend, name))
-            || (connection && named_by_connection(&accepted.headers, name))
+            || (our_account && credentials::is_of_an_account(name))
             || (translated && exchange::belongs_to(dialect, name));
         if !ends_here {
             headers.append(name.clone(), value.clone());
         }
     }
     headers
-}
-
-fn named_by_connection(headers: &HeaderMap, name: &HeaderName) -> bool {
-    headers.get_all(header::CONNECTION).iter().any(|listed| {
-        listed
-            .to_str()
-            .is_ok_and(|listed| listed.split(',').any(|one| one.trim().eq_ignore_ascii_case(name.as_str())))
-    })
 }

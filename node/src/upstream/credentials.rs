@@ -13,6 +13,14 @@ const CREDENTIALS: [HeaderName; 6] = [
     HeaderName::from_static("api-key"),
     HeaderName::from_static("x-goog-api-key"),
 ];
+/// Headers that say which of a key's accounts pays: with another's key they are refused, or charge whom they should not.
+const ACCOUNTS: [HeaderName; 5] = [
+    HeaderName::from_static("openai-organization"),
+    HeaderName::from_static("openai-project"),
+    HeaderName::from_static("anthropic-organization-id"),
+    HeaderName::from_static("anthropic-workspace-id"),
+    HeaderName::from_static("x-goog-user-project"),
+];
 /// Control headers of the per-request credential override.
 const OVERRIDE_PREFIX: &str = "x-aigw-";
 
@@ -21,9 +29,22 @@ pub(crate) fn is_credential(name: &HeaderName) -> bool {
     CREDENTIALS.contains(name) || name.as_str().starts_with(OVERRIDE_PREFIX)
 }
 
+/// Whether this request header goes with the client's own key only.
+pub(crate) fn is_of_an_account(name: &HeaderName) -> bool {
+    ACCOUNTS.contains(name)
+}
+
 /// Whether clients send a key for `backend` in this header: it is for that backend alone.
 pub(crate) fn overrides(backend: &Backend, name: &HeaderName) -> bool {
     backend.credential_override.as_ref().is_some_and(|own| own.header == *name)
+}
+
+/// The key that the client sent for `backend`, where the policy lets it.
+pub(crate) fn own_key<'a>(backend: &Backend, client: &'a HeaderMap) -> Option<&'a str> {
+    let own = backend.credential_override.as_ref()?;
+    let sent = client.get(&own.header)?.to_str().ok()?;
+    // The header may be the one in which clients send bearer tokens.
+    Some(sent.strip_prefix("Bearer ").unwrap_or(sent).trim()).filter(|key| !key.is_empty())
 }
 
 /// Why a request can't be given a credential.
@@ -48,13 +69,10 @@ pub(crate) fn inject(
         None => credential.key.expose().to_owned(),
         Some(own) => {
             headers.remove(&own.header);
-            let sent = client.get(&own.header).and_then(|value| value.to_str().ok());
-            match sent.map(bare_key).filter(|key| !key.is_empty()) {
+            match own_key(backend, client) {
                 Some(key) => key.to_owned(),
                 None if own.fall_back => credential.key.expose().to_owned(),
-                None => {
-                    return Err(NoCredential::NotSent(own.header.clone()));
-                }
+                None => return Err(NoCredential::NotSent(own.header.clone())),
             }
         }
     };
@@ -67,9 +85,4 @@ pub(crate) fn inject(
     value.set_sensitive(true);
     headers.insert(name, value);
     Ok(())
-}
-
-/// An override header may be the one in which clients send bearer tokens.
-fn bare_key(value: &str) -> &str {
-    value.strip_prefix("Bearer ").unwrap_or(value).trim()
 }
