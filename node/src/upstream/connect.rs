@@ -1,5 +1,7 @@
 //! How an address is reached: TCP, a Unix socket, or a CONNECT proxy; and TLS on top where the backend asks for it.
 
+mod race;
+
 use std::future::Future;
 use std::io;
 use std::path::PathBuf;
@@ -19,6 +21,7 @@ use tollgate_crds::{Backend, Endpoint, UpstreamTls};
 use tower_service::Service;
 
 use super::tls;
+use race::tcp;
 
 /// A connection, its handshake and a proxy's consent must stand within this time.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -116,12 +119,6 @@ impl Shared {
         };
         Ok(Link { stream: TokioIo::new(stream), h2: self.h2 })
     }
-}
-
-async fn tcp(address: impl tokio::net::ToSocketAddrs) -> io::Result<TcpStream> {
-    let stream = TcpStream::connect(address).await?;
-    stream.set_nodelay(true)?;
-    Ok(stream)
 }
 
 /// Asks a proxy for a tunnel (RFC 9110, section 9.3.6).
