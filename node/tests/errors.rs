@@ -10,6 +10,8 @@ use std::time::{Duration, Instant};
 
 use http::Method;
 use serde_json::Value;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 
 use rust::canned::{Canned, Then};
 use rust::gateway::Settings;
@@ -61,6 +63,34 @@ fn refusal(answer: &Answer, anthropic: bool) -> String {
         assert!(body.get("type").is_none(), "{body}");
     }
     error["message"].as_str().unwrap().to_owned()
+}
+
+/// Many clients send all before they read: the no must be there for them still.
+#[tokio::test]
+async fn an_upload_that_was_not_read_is_answered() {
+    let Bed { gateway, simulator: _running } = bed(&["--max-body", &MAX_BODY.to_string()]).await;
+    let body = vec![b' '; 8 << 20]; // More than the kernel's buffers hold.
+    let length = format!("content-length: {}", body.len());
+    let coded = format!("{length}\r\ncontent-encoding: gzip");
+    let chunked = [format!("{:x}\r\n", body.len()).as_bytes(), &body, b"\r\n0\r\n\r\n"].concat();
+    #[rustfmt::skip]
+    let cases = [
+        // path                  headers                       body      answer
+        ("/v1/chat/completions", length.as_str(),              &body,    "HTTP/1.1 413 "), // its length alone is too much
+        ("/v1/messages",         "transfer-encoding: chunked", &chunked, "HTTP/1.1 413 "), // too much once it is read
+        ("/v1/messages",         coded.as_str(),               &body,    "HTTP/1.1 415 "),
+        ("/v1/no-such-path",     length.as_str(),              &body,    "HTTP/1.1 404 "),
+    ];
+    for (path, headers, body, expected) in cases {
+        let head = format!("POST {path} HTTP/1.1\r\nhost: gateway.test\r\n{headers}\r\n\r\n");
+        let mut stream = TcpStream::connect(gateway.client.address).await.unwrap();
+        stream.write_all(head.as_bytes()).await.unwrap();
+        stream.write_all(body).await.unwrap_or_else(|error| panic!("{path}, {headers}: {error}"));
+        let mut answer = String::new();
+        let read = stream.read_to_string(&mut answer).await;
+        assert!(read.is_ok(), "{path}, {headers}: {read:?}");
+        assert!(answer.starts_with(expected) && answer.contains("\"error\""), "{path}: {answer}");
+    }
 }
 
 #[tokio::test]

@@ -14,6 +14,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 
 use super::Lobby;
+use super::linger::Lingering;
 use crate::request::{self, accept::Incoming};
 
 /// A connection has to say what it wants within this time; an idle one is closed after it.
@@ -76,7 +77,7 @@ async fn converse(
         .max_concurrent_streams(MOST_H2_STREAMS)
         .max_header_list_size(MOST_HEADER_BYTES);
 
-    let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), service));
+    let mut connection = pin!(builder.serve_connection(TokioIo::new(Lingering::new(stream)), service));
     let mut draining = lobby.draining;
     tokio::select! {
         ended = connection.as_mut() => return ended,

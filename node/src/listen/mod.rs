@@ -5,6 +5,7 @@
 //! is a TLS record's and the configuration has a certificate.
 
 mod connection;
+mod linger;
 mod tls;
 
 use std::collections::BTreeMap;
