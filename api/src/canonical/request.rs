@@ -167,6 +167,14 @@ pub(crate) enum Effort {
 }
 
 impl Effort {
+    /// One of the words that newer models added on top.
+    pub(crate) const fn is_above_high(self) -> bool {
+        match self {
+            Self::None | Self::Minimal | Self::Low | Self::Medium | Self::High => false,
+            Self::Xhigh | Self::Max => true,
+        }
+    }
+
     /// Both APIs use the same words.
     pub(crate) const fn word(self) -> &'static str {
         match self {

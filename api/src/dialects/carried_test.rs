@@ -59,8 +59,64 @@ fn an_effort_never_makes_a_request_that_is_refused() {
         assert_eq!(made.get("thinking").is_some(), thinks, "{made:#}");
         assert_eq!(made.get("temperature").is_some(), !thinks, "{made:#}");
         // What the client says itself is not second-guessed.
-        body["thinking"] = json!({"type": "enabled", "budget_tokens": 2000});
-        assert_eq!(sent(TO_ANTHROPIC, model, &body)["thinking"]["budget_tokens"], 2000);
+        if model == OLD {
+            body["thinking"] = json!({"type": "enabled", "budget_tokens": 2000});
+            assert_eq!(sent(TO_ANTHROPIC, model, &body)["thinking"]["budget_tokens"], 2000);
+        }
+    }
+}
+
+/// Forced, a model may not think, and some think unless they are told not to.
+#[test]
+fn a_forced_tool_is_not_thought_about() {
+    let off = json!({"type": "disabled"});
+    #[rustfmt::skip]
+    let cases = [
+        // model             effort           thinking     effort          why
+        (OLD,                json!("high"),   Value::Null, Value::Null),    // absence means off
+        ("claude-opus-4-6",  json!("high"),   Value::Null, Value::Null),
+        (NEW,                json!("high"),   off.clone(), Value::Null),
+        (NEW,                Value::Null,     off.clone(), Value::Null),
+        ("claude-opus-5",    Value::Null,     off,         Value::Null),    // thinks unasked
+        ("claude-opus-5-5",  Value::Null,     Value::Null, Value::Null),    // it can't be told, and says so itself
+        ("claude-opus-5-5",  json!("low"),    json!({"type": "adaptive"}), json!("low")),
+    ];
+    for (model, effort, thinking, said) in cases {
+        let body = json!({"model": "m", "messages": [], "reasoning_effort": effort, "tool_choice": "required",
+            "tools": [{"type": "function", "function": {"name": "f"}}]});
+        let made = sent(TO_ANTHROPIC, model, &body);
+        assert_eq!(made.get("thinking").unwrap_or(&Value::Null), &thinking, "{made:#}");
+        assert_eq!(made["output_config"]["effort"], said, "{made:#}");
+        assert_eq!(made["tool_choice"]["type"], "any");
+    }
+}
+
+/// From gpt-5.4 on chat completions takes functions only from those who do not reason, and reasoning is the default.
+#[test]
+fn functions_and_reasoning_are_not_asked_of_those_who_refuse_both() {
+    let tools = json!([{"name": "f", "input_schema": {"type": "object", "properties": {}}}]);
+    let thinking = json!({"type": "enabled", "budget_tokens": 20_000});
+    #[rustfmt::skip]
+    let cases = [
+        // model               tools           thinking            effort
+        ("gpt-5.6",            tools.clone(),  thinking.clone(),   json!("none")),
+        ("gpt-5.6-terra",      tools.clone(),  Value::Null,        json!("none")), // it would reason unasked
+        ("gpt-5.4-mini",       tools.clone(),  thinking.clone(),   json!("none")),
+        ("gpt-6",              tools.clone(),  thinking.clone(),   json!("none")),
+        ("gpt-5.6",            json!([]),      thinking.clone(),   json!("high")),
+        ("gpt-5.6",            json!([]),      Value::Null,        Value::Null),
+        ("gpt-5.2-2025-12-11", tools.clone(),  thinking.clone(),   json!("high")),
+        ("gpt-5",              tools.clone(),  thinking.clone(),   json!("high")),
+        ("gpt-5-mini",         tools.clone(),  thinking.clone(),   json!("high")),
+        ("gpt-4o",             tools.clone(),  Value::Null,        Value::Null),
+        ("o3",                 tools.clone(),  thinking.clone(),   json!("high")),
+        ("gpt-oss-120b",       tools.clone(),  thinking.clone(),   json!("high")),
+        ("openai/gpt-5.6",     tools,          thinking,           json!("high")), // another vendor's gateway sees to it
+    ];
+    for (model, tools, thinking, effort) in cases {
+        let body = json!({"model": "m", "messages": [], "tools": tools, "thinking": thinking});
+        let made = sent(TO_OPENAI, model, &body);
+        assert_eq!(made.get("reasoning_effort").unwrap_or(&Value::Null), &effort, "{made:#}");
     }
 }
 

@@ -2,10 +2,12 @@
 //!
 //! Up to Claude 4.5 thinking has a budget in tokens (`enabled`), which counts towards `max_tokens`, is at least 1,024 and
 //! must stay below `max_tokens`. From Claude 4.6 on the model decides (`adaptive`) and is told an effort; 4.7 and later
-//! refuse budgets. The model's name is the only thing that tells which.
+//! refuse budgets. The model's name is the only thing that tells which, and a wish in the words of the one is said to the
+//! other in its own.
 
-use super::models::knows_budgets_only;
+use super::models::{self, Thinking};
 use crate::canonical::{Effort, Reasoning, ReasoningMode};
+use crate::dialects::openai_chat::effort_of_budget;
 
 /// Anthropic requires a bound and OpenAI does not: enough for a long answer, and every Claude model allows it.
 const DEFAULT_MAX_TOKENS: u64 = 4096;
@@ -49,28 +51,47 @@ pub(super) fn fit(reasoning: &Reasoning, bounds: Bounds<'_>) -> Budget {
         (Some(own), Some(cap)) => Some(own.min(cap)),
         (own, cap) => own.or(cap),
     };
-    let Reasoning { mode, effort, display: _ } = reasoning;
-    match (mode, effort) {
+    let thinking = models::thinking(bounds.model);
+    match in_words_of(thinking, reasoning) {
         (Some(ReasoningMode::Budget(tokens)), effort) => {
             // Only what does not fit is cut: the client chose the number.
-            let most = bound.map_or(*tokens, |bound| bound.saturating_sub(1));
-            budgeted(*tokens, most, bound, *effort)
+            let most = bound.map_or(tokens, |bound| bound.saturating_sub(1));
+            budgeted(tokens, most, bound, effort)
         }
-        (None, Some(effort)) if knows_budgets_only(bounds.model) => {
-            let tokens = budget_of_effort(*effort);
+        (None, Some(effort)) if thinking == Thinking::Budget => {
+            let tokens = budget_of_effort(effort);
             // The answer needs room too: thinking takes at most half of what there is.
             let most = bound
                 .map_or(tokens, |bound| (bound / 2).max(MIN_THINKING_TOKENS.min(bound.saturating_sub(1))));
             budgeted(tokens, most, bound, None)
         }
         (None, Some(effort)) => Budget {
-            max_tokens: bound.unwrap_or(DEFAULT_MAX_TOKENS + budget_of_effort(*effort)),
+            max_tokens: bound.unwrap_or(DEFAULT_MAX_TOKENS + budget_of_effort(effort)),
             mode: Some(ReasoningMode::Adaptive),
-            effort: Some(*effort),
+            effort: Some(effort),
         },
         (mode @ (Some(ReasoningMode::Off | ReasoningMode::Adaptive) | None), effort) => {
-            Budget { max_tokens: bound.unwrap_or(DEFAULT_MAX_TOKENS), mode: *mode, effort: *effort }
+            Budget { max_tokens: bound.unwrap_or(DEFAULT_MAX_TOKENS), mode, effort }
         }
+    }
+}
+
+/// A mode that the model refuses, as the effort that comes nearest.
+fn in_words_of(thinking: Thinking, reasoning: &Reasoning) -> (Option<ReasoningMode>, Option<Effort>) {
+    let Reasoning { mode, effort, display: _ } = *reasoning;
+    match (thinking, mode) {
+        (Thinking::Budget, Some(ReasoningMode::Adaptive)) => (None, effort.or(Some(Effort::High))),
+        (Thinking::Adaptive | Thinking::Always, Some(ReasoningMode::Budget(tokens))) => {
+            (None, effort.or(Some(effort_of_budget(tokens))))
+        }
+        (Thinking::Always, Some(ReasoningMode::Off)) => (None, Some(Effort::Low)),
+        // More effort than that is refused from those who would have to think for it.
+        (Thinking::Adaptive, Some(ReasoningMode::Off)) => {
+            (mode, effort.map(|effort| if effort.is_above_high() { Effort::High } else { effort }))
+        }
+        (Thinking::Budget, Some(ReasoningMode::Budget(_) | ReasoningMode::Off) | None)
+        | (Thinking::Any, _)
+        | (Thinking::Adaptive | Thinking::Always, Some(ReasoningMode::Adaptive) | None) => (mode, effort),
     }
 }
 
@@ -114,7 +135,9 @@ mod tests {
         use Effort::{High, Low, Max, Medium, Minimal};
         use ReasoningMode::{Adaptive, Budget as Tokens, Off};
         const OLD: &str = "us.anthropic.claude-sonnet-4-5-20250929-v1:0";
+        const BOTH: &str = "claude-sonnet-4-6";
         const NEW: &str = "claude-opus-4-8";
+        const EVER: &str = "claude-opus-5-5";
         #[rustfmt::skip]
         let cases = [
             // model  mode                effort         own           cap           max     mode                  effort         why
@@ -135,7 +158,14 @@ mod tests {
             (OLD,  Some(Off),             Some(High),    None,         None,         4096,   Some(Off),            Some(High)),   // the mode wins
             (NEW,  None,                  Some(Max),     None,         None,         28_672, Some(Adaptive),       Some(Max)),    // refuses budgets
             (NEW,  None,                  Some(Low),     Some(300),    None,         300,    Some(Adaptive),       Some(Low)),
-            (NEW,  Some(Tokens(3000)),    None,          Some(8000),   None,         8000,   Some(Tokens(3000)),   None),         // its own words stay
+            (NEW,  Some(Tokens(3000)),    None,          Some(8000),   None,         8000,   Some(Adaptive),       Some(Low)),    // in words that it takes
+            (NEW,  Some(Tokens(3000)),    Some(Max),     Some(8000),   None,         8000,   Some(Adaptive),       Some(Max)),    // an effort that was said counts
+            (BOTH, Some(Tokens(3000)),    None,          Some(8000),   None,         8000,   Some(Tokens(3000)),   None),         // its own words stay
+            (OLD,  Some(Adaptive),        None,          None,         None,         20_480, Some(Tokens(16_384)), None),         // high is the default effort
+            (OLD,  Some(Adaptive),        Some(Low),     None,         None,         8192,   Some(Tokens(4096)),   None),
+            (NEW,  Some(Off),             Some(Max),     None,         None,         4096,   Some(Off),            Some(High)),   // more is refused beside it
+            (EVER, Some(Off),             None,          Some(300),    None,         300,    Some(Adaptive),       Some(Low)),    // as little as it can
+            (EVER, Some(Tokens(3000)),    None,          Some(8000),   None,         8000,   Some(Adaptive),       Some(Low)),
             (NEW,  Some(Adaptive),        Some(Low),     None,         None,         4096,   Some(Adaptive),       Some(Low)),
         ];
         for (model, mode, effort, max_output, cap, max_tokens, fitted, said) in cases {

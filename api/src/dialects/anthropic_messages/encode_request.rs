@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::budget::{self, Bounds, Budget};
 use super::encode_message::{self, Block, Conversation, Message};
-use super::models::{self, Samplers};
+use super::models::{self, Samplers, Thinking};
 use crate::canonical::{
     Json, OutputFormat, Reasoning, ReasoningMode, Request, Sampling, Tier, Tool, ToolChoice,
 };
@@ -47,7 +47,7 @@ struct Body<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     tool_choice: Option<WireChoice<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    thinking: Option<Thinking<'a>>,
+    thinking: Option<WireThinking<'a>>,
     #[serde(skip_serializing_if = "OutputConfig::is_empty")]
     output_config: OutputConfig<'a>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -85,7 +85,7 @@ struct WireChoice<'a> {
 }
 
 #[derive(Serialize)]
-struct Thinking<'a> {
+struct WireThinking<'a> {
     r#type: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     budget_tokens: Option<u64>,
@@ -149,16 +149,21 @@ pub(super) fn encode(request: &Request, target: &EncodeTarget<'_>) -> Result<Vec
     Ok(serde_json::to_vec(&body).expect("structs of strings, numbers and raw JSON serialise"))
 }
 
-/// The wish to think. An effort is a hint, so it is left out where the budget made of it would be refused: after a
-/// tool call that no thinking led to, and where a tool is forced. A client's own `thinking` stays.
+/// The wish to think. An effort is a hint, so it is left out where thinking would be refused: beside a forced tool, and
+/// within a budget after a tool call that no thinking led to. A client's own `thinking` stays.
 fn reasoning(request: &Request, conversation: &Conversation<'_>, model: &str) -> Reasoning {
-    let is_hint = request.reasoning.mode.is_none() && models::knows_budgets_only(model);
+    if request.reasoning.mode.is_some() {
+        return request.reasoning.clone();
+    }
     let forced = !request.tools.is_empty()
         && matches!(request.tool_choice, Some(ToolChoice::Required | ToolChoice::Named(_)));
-    if is_hint && (forced || conversation.continues_without_thinking()) {
-        return Reasoning::default();
+    match models::thinking(model) {
+        Thinking::Budget if forced || conversation.continues_without_thinking() => Reasoning::default(),
+        Thinking::Any if forced => Reasoning::default(),
+        // Some of them think unless they are told not to.
+        Thinking::Adaptive if forced => Reasoning { mode: Some(ReasoningMode::Off), ..Reasoning::default() },
+        Thinking::Budget | Thinking::Any | Thinking::Adaptive | Thinking::Always => request.reasoning.clone(),
     }
-    request.reasoning.clone()
 }
 
 /// What Anthropic takes of the client's wishes, by the rules of its own OpenAI-compatible endpoint: a temperature above
@@ -213,15 +218,15 @@ fn tool_choice(request: &Request) -> Option<WireChoice<'_>> {
     Some(WireChoice { r#type, name, disable_parallel_tool_use: one_at_a_time })
 }
 
-fn thinking<'a>(budget: &Budget, reasoning: &'a Reasoning) -> Option<Thinking<'a>> {
+fn thinking<'a>(budget: &Budget, reasoning: &'a Reasoning) -> Option<WireThinking<'a>> {
     let (r#type, budget_tokens) = match budget.mode? {
         ReasoningMode::Off => {
-            return Some(Thinking { r#type: "disabled", budget_tokens: None, display: None });
+            return Some(WireThinking { r#type: "disabled", budget_tokens: None, display: None });
         }
         ReasoningMode::Adaptive => ("adaptive", None),
         ReasoningMode::Budget(tokens) => ("enabled", Some(tokens)),
     };
-    Some(Thinking { r#type, budget_tokens, display: reasoning.display.as_deref() })
+    Some(WireThinking { r#type, budget_tokens, display: reasoning.display.as_deref() })
 }
 
 fn format(format: &OutputFormat) -> Option<Format<'_>> {

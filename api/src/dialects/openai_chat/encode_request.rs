@@ -4,8 +4,8 @@ use std::borrow::Cow;
 
 use serde::Serialize;
 
-use super::effort_of_budget;
 use super::encode_message::{self, Message};
+use super::{effort_of_budget, models};
 use crate::canonical::{
     Effort, Json, OutputFormat, Reasoning, ReasoningMode, Request, Tier, Tool, ToolChoice,
 };
@@ -128,7 +128,11 @@ pub(super) fn encode(request: &Request, target: &EncodeTarget<'_>) -> Result<Vec
         // OpenAI refuses both without tools.
         tool_choice: request.tool_choice.as_ref().filter(|_| has_tools).map(tool_choice),
         parallel_tool_calls: request.parallel_tool_calls.filter(|_| has_tools),
-        reasoning_effort: effort(&request.reasoning).map(Effort::word),
+        reasoning_effort: if has_tools && models::reasons_or_calls(target.model) {
+            Some(Effort::None.word())
+        } else {
+            effort(&request.reasoning).map(Effort::word)
+        },
         response_format: request.format.as_ref().map(format),
         user: request.user.as_deref().filter(|user| user.len() <= MAX_USER_BYTES),
         service_tier: request.tier.map(|tier| match tier {

@@ -16,6 +16,7 @@ mod decode_message;
 mod decode_request;
 mod encode_message;
 mod encode_request;
+mod models;
 mod reply;
 mod stream_decoder;
 mod stream_encoder;
@@ -55,7 +56,7 @@ fn stop_reason(finish_reason: &str) -> StopReason {
 }
 
 /// The effort that a token budget stands for. Only the three words that every reasoning model knows.
-fn effort_of_budget(tokens: u64) -> Effort {
+pub(super) fn effort_of_budget(tokens: u64) -> Effort {
     match tokens {
         0..=4096 => Effort::Low,
         4097..=16_384 => Effort::Medium,
