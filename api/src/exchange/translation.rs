@@ -88,7 +88,11 @@ impl TranslatedStream {
 
     fn read(&mut self, chunk: &[u8], seen: &mut Seen, text: &mut Vec<u8>) -> Result<(), Malformed> {
         let mut at = 0;
-        while let Some(event) = self.splitter.next(chunk, &mut at)? {
+        // The client has been told the end, or the failure: whatever follows is not for it.
+        while !seen.complete
+            && !seen.failed
+            && let Some(event) = self.splitter.next(chunk, &mut at)?
+        {
             if event.data.is_empty() {
                 continue;
             }

@@ -83,6 +83,29 @@ fn how_translated_streams_end() {
     }
 }
 
+/// The upstream's terminal event counts once, and an error is the last word.
+#[test]
+fn nothing_follows_the_end() {
+    let error = "data: {\"error\":{\"message\":\"o\"}}\n\n";
+    #[rustfmt::skip]
+    let cases: [(Begin, String, &str, bool); 5] = [
+        // to         stream                                                      end              complete
+        (to_messages, [CHAT, DONE, DONE].concat(),                                "message_stop",  true),
+        (to_messages, [CHAT, DONE, "data: {oops\n\n", DONE].concat(),             "message_stop",  true),
+        (to_messages, [CHAT, DONE, CHAT, DONE].concat(),                          "message_stop",  true),
+        (to_chat,     [MESSAGES_START, MESSAGES, MESSAGES_END, MESSAGES_END].concat(), "[DONE]",   true),
+        (to_messages, [error, DONE].concat(),                                     "event: error",  false),
+    ];
+    for (to, stream, end, complete) in cases {
+        let (out, seen, ended) = pass_cut(to, &stream);
+        assert_eq!((seen.complete, ended), (complete, Ok(())), "{out}");
+        // Each event of Messages is named twice.
+        assert_eq!(out.matches(end).count(), if end == "message_stop" { 2 } else { 1 }, "{out}");
+        let last = out.rsplit("\n\n").find(|event| !event.is_empty()).unwrap();
+        assert!(last.contains(end), "{last}");
+    }
+}
+
 #[test]
 fn the_gateway_can_end_them() {
     let error = ApiError {
