@@ -185,6 +185,34 @@ fn messages_that_anthropic_would_refuse_are_mended() {
 }
 
 #[test]
+fn a_documents_title_stays_with_it() {
+    let text = json!({"type": "text", "media_type": "text/plain", "data": "All is well."});
+    let pdf = json!({"type": "base64", "media_type": "application/pdf", "data": "eA=="});
+    let file = |name: &str| json!([{"type": "file", "file": {"filename": name, "file_data": "data:application/pdf;base64,eA=="}}]);
+    #[rustfmt::skip]
+    let cases = [
+        // source        title            content                              why
+        (&text,          json!("Report"), json!("Report\n\nAll is well.")),      // a text has no other place for it
+        (&text,          json!(""),       json!("All is well.")),
+        (&text,          Value::Null,     json!("All is well.")),
+        (&pdf,           json!("Report"), file("Report")),
+        (&pdf,           Value::Null,     file("document.pdf")),
+        (&pdf,           json!(""),       file("document.pdf")),                 // a file must have a name
+    ];
+    for (source, title, content) in cases {
+        let document = json!({"type": "document", "title": title, "source": source});
+        let body = json!({"model": "m", "messages": [{"role": "user", "content": [document]}]});
+        let made = sent(TO_OPENAI, "gpt", &body);
+        assert_eq!(made["messages"][0]["content"], content, "{made:#}");
+        let result =
+            json!({"type": "tool_result", "tool_use_id": "c", "is_error": true, "content": [document]});
+        let body = json!({"model": "m", "messages": [{"role": "user", "content": [result]}]});
+        let said = sent(TO_OPENAI, "gpt", &body)["messages"][0]["content"].to_string();
+        assert!(said.contains("Error: "), "{said}");
+    }
+}
+
+#[test]
 fn a_choice_needs_tools() {
     let body = json!({"model": "m", "messages": [], "tool_choice": "required"});
     assert_eq!(sent(TO_ANTHROPIC, OLD, &body).get("tool_choice"), None);

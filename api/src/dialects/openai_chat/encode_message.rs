@@ -87,6 +87,11 @@ pub(super) enum Said<'a> {
     /// The API has no flag for a failed tool, so the text says it.
     Failure(&'a str),
     ResultOf(&'a str),
+    /// A document's title has no other place.
+    Titled {
+        title: &'a str,
+        text: &'a str,
+    },
 }
 
 impl Serialize for Said<'_> {
@@ -97,6 +102,7 @@ impl Serialize for Said<'_> {
             Self::ResultOf(call_id) => {
                 serializer.collect_str(&format_args!("Result of tool call {call_id}:"))
             }
+            Self::Titled { title, text } => serializer.collect_str(&format_args!("{title}\n\n{text}")),
         }
     }
 }
@@ -159,15 +165,13 @@ fn user<'a>(turn: &'a [Part], messages: &mut Vec<Message<'a>>) -> Result<(), Unt
 }
 
 fn say_it_failed(texts: &mut Vec<WirePart<'_>>) {
-    match texts.first_mut() {
-        Some(WirePart::Text { text }) => {
-            if let Said::Text(said) = *text {
-                *text = Said::Failure(said);
-            }
-        }
-        Some(WirePart::ImageUrl { .. } | WirePart::File { .. }) | None => {
-            texts.push(WirePart::Text { text: Said::Failure("the tool gave no reason.") });
-        }
+    if let Some(WirePart::Text { text }) = texts.first_mut()
+        && let Said::Text(said) = *text
+    {
+        *text = Said::Failure(said);
+    } else {
+        let why = if texts.is_empty() { "the tool gave no reason." } else { "see below." };
+        texts.insert(0, WirePart::Text { text: Said::Failure(why) });
     }
 }
 
@@ -211,14 +215,17 @@ fn wire_part(part: &Part) -> Result<Option<WirePart<'_>>, Untranslatable> {
 }
 
 fn wire_document<'a>(document: &'a Document, part: &Part) -> Result<WirePart<'a>, Untranslatable> {
+    let title = document.title.as_deref().filter(|title| !title.is_empty());
     match &document.source {
         Source::Url(_) => Err(refuse(part, "files must be sent with their data, not by URL.")),
-        Source::Text(text) => Ok(WirePart::Text { text: Said::Text(text) }),
-        Source::Base64 { .. } => Ok(WirePart::File {
-            file: File {
-                filename: document.title.as_deref().unwrap_or(DEFAULT_FILE_NAME),
-                file_data: url(&document.source),
+        Source::Text(text) => Ok(WirePart::Text {
+            text: match title {
+                Some(title) => Said::Titled { title, text },
+                None => Said::Text(text),
             },
+        }),
+        Source::Base64 { .. } => Ok(WirePart::File {
+            file: File { filename: title.unwrap_or(DEFAULT_FILE_NAME), file_data: url(&document.source) },
         }),
     }
 }
