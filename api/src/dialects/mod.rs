@@ -19,8 +19,9 @@
 //! | empty arguments of a call, arguments that are no JSON object | `{}`, `{"raw_arguments": "…"}` |
 //! | text of white space only, and a turn that holds nothing else; `tool_choice` without tools | dropped: Anthropic refuses them |
 //! | `max_tokens`, `max_completion_tokens` (the larger) | `max_tokens`; without one the gateway's cap, else 4,096 and room to think |
-//! | `reasoning_effort` | up to Claude 4.5: a thinking budget (1,024 minimal, 4,096 low, 8,192 medium, 16,384 high, 24,576 above), at most half of `max_tokens`; later models: `adaptive` and `output_config.effort` |
-//! | `thinking`, `top_k`, `cache_control`, `thinking_blocks`, `is_error` | the same: they are Anthropic's own |
+//! | `reasoning_effort` | up to Claude 4.5: a thinking budget (1,024 minimal, 4,096 low, 8,192 medium, 16,384 high, 24,576 above), at most half of `max_tokens`; later models: `adaptive` and `output_config.effort`. Dropped beside a forced tool, where those after Claude 4.6 that can be are told not to think |
+//! | `thinking` of a kind that the model refuses | the effort that comes nearest; what can't be told not to think gets `low` |
+//! | other `thinking`, `top_k`, `cache_control`, `thinking_blocks`, `is_error` | the same: they are Anthropic's own |
 //! | `temperature`, `top_k`, `top_p` below 0.95 while thinking; all three for models after Claude 4.6; `top_p` beside `temperature` from Claude 4.1 on | dropped: Anthropic refuses them there |
 //! | `temperature` above 1; penalties | 1; dropped (as Anthropic's own OpenAI-compatible endpoint does) |
 //! | `response_format`: `json_schema`, `text`, `json_object` | `output_config.format`, nothing, a last sentence of `system` that asks for one JSON object |
@@ -35,11 +36,11 @@
 //! | --- | --- |
 //! | `system`, and system turns | `system` messages where they stood |
 //! | results of tools | a `tool` message each; images in them go into the user message that follows; a failed one begins with `Error: ` |
-//! | images, PDF data, text documents | `image_url`, `file`, text; documents by URL, file ids and citations are refused |
+//! | images, PDF data, text documents | `image_url`, `file` with the title as its name, text below its title; documents by URL, file ids and citations are refused |
 //! | a tool's `input_schema` | `parameters`; an object's without `properties` gets empty ones |
 //! | `tool_choice` without tools | dropped: OpenAI refuses it |
 //! | `max_tokens` | `max_completion_tokens` |
-//! | `thinking` with a budget | `reasoning_effort`: low up to 4,096, medium up to 16,384, high above; `disabled` is `none`, `adaptive` leaves it to the model |
+//! | `thinking` with a budget | `reasoning_effort`: low up to 4,096, medium up to 16,384, high above; `disabled` is `none`, `adaptive` leaves it to the model; `none` always for gpt-5.4 and later with tools, since chat completions refuses them beside reasoning |
 //! | `output_config.effort`, `output_config.format` (or `output_format`) | `reasoning_effort`, a `json_schema` named `response`, strict if each of its objects requires all its properties and forbids others |
 //! | thinking blocks of earlier turns, cache marks, `context_management`, `diagnostics`, hints on tools | dropped: they mean something to Anthropic's servers only |
 //! | `metadata.user_id` | `user`, unless it is longer than the 64 bytes that OpenAI takes |
@@ -57,7 +58,9 @@
 //! | thinking and its signature, redacted thinking | `reasoning_content`, `thinking_blocks` |
 //! | `input_tokens` + cache reads + cache writes | `prompt_tokens` |
 //! | a call's `input`, an object | a call's `arguments`; what is no object is kept as `{"raw_arguments": "…"}` |
+//! | a call's `id` | the same; one that is missing or repeats is made of the answer's id and a number |
 
+mod balance;
 mod fields;
 mod schema;
 

@@ -3,7 +3,6 @@
 //! Requests are written for API version 2023-06-01: version 2026-10-21 refuses `temperature`, `top_p` and `top_k`, which
 //! chat clients send all the time. Both versions are read, a `system` role inside `messages` included.
 
-mod balance;
 mod budget;
 mod decode_message;
 mod decode_request;

@@ -10,11 +10,11 @@
 
 use serde::Serialize;
 
-use super::balance::Balance;
 use super::wire::{BlockWritten, Input, MessageWritten, UsageWritten};
 use super::{failure, stop_word};
 use crate::canonical::{Event, Stop, ToolsAsked, Usage};
 use crate::dialects::EventEncoder;
+use crate::dialects::balance::Balance;
 
 #[derive(Default)]
 pub(super) struct Encoder {

@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use super::call_ids::CallIds;
 use super::wire::{Answer, CallRead, Said, ThinkingRead, ThinkingWritten, UsageWritten};
 use super::{finish_reason, stop_reason};
 use crate::canonical::{Block, Reply, Stop, StopReason, ToolsAsked, Usage};
@@ -18,7 +19,8 @@ pub(super) fn decode(body: &[u8]) -> Result<Reply, Malformed> {
         return Err(Malformed::at("choices", message));
     };
     let refused = message.refusal.as_ref().is_some_and(|refusal| !refusal.is_empty());
-    let blocks = blocks(message);
+    let mut ids = CallIds::of(&answer.id, answer.created.0.unwrap_or(0));
+    let blocks = blocks(message, &mut ids);
     let reason = finish.map_or(StopReason::EndTurn, |finish| stop_reason(&finish));
     Ok(Reply {
         id: answer.id.0.into_owned(),
@@ -39,7 +41,7 @@ fn settled(reason: StopReason, refused: bool, blocks: &[Block]) -> StopReason {
     reason.or_tool_use(if asked { ToolsAsked::Some } else { ToolsAsked::None })
 }
 
-fn blocks(message: Said<'_>) -> Vec<Block> {
+fn blocks(message: Said<'_>, ids: &mut CallIds) -> Vec<Block> {
     let bare = said(message.reasoning_content).or(said(message.reasoning));
     let signed = message.thinking_blocks.into_iter().flatten().filter_map(thinking);
     let mut blocks: Vec<Block> = signed.collect();
@@ -49,8 +51,7 @@ fn blocks(message: Said<'_>) -> Vec<Block> {
     }
     blocks.extend(said(message.content.map(|content| content.0)).map(Block::Text));
     blocks.extend(said(message.refusal).map(Block::Text));
-    let calls = message.tool_calls.into_iter().flatten().enumerate();
-    blocks.extend(calls.map(|(index, call)| tool_call(index, call)));
+    blocks.extend(message.tool_calls.into_iter().flatten().map(|call| tool_call(call, ids)));
     blocks
 }
 
@@ -63,19 +64,14 @@ fn thinking(block: ThinkingRead<'_>) -> Option<Block> {
     (!text.is_empty() || signature.is_some()).then_some(Block::Thinking { text, signature })
 }
 
-fn tool_call(index: usize, call: CallRead<'_>) -> Block {
+fn tool_call(call: CallRead<'_>, ids: &mut CallIds) -> Block {
     let (name, arguments) =
         call.function.map(|function| (function.name, function.arguments)).unwrap_or_default();
     Block::ToolCall {
-        id: said(call.id).unwrap_or_else(|| nameless_call(index)),
+        id: ids.next(said(call.id)),
         name: said(name).unwrap_or_default(),
         arguments: said(arguments).unwrap_or_else(|| "{}".to_owned()),
     }
-}
-
-/// Some imitators give calls no id; a client needs one to answer.
-pub(super) fn nameless_call(index: usize) -> String {
-    format!("call_{index}")
 }
 
 #[derive(Serialize)]
