@@ -38,8 +38,9 @@ pub(crate) enum Command {
 /// Arguments of `tollgate run`.
 #[derive(Debug, Args)]
 pub(crate) struct Run {
-    /// Manifests: files, or folders of .yaml, .yml and .json files. Watched: an edit takes effect by itself.
-    #[arg(short = 'f', long = "file", value_name = "FILE_OR_DIR")]
+    /// Manifests: files, or folders of .yaml, .yml and .json files; several after one -f, or each with its own. Watched:
+    /// an edit takes effect by itself.
+    #[arg(short = 'f', long = "file", value_name = "FILE_OR_DIR", num_args = 1..)]
     pub(crate) files: Vec<PathBuf>,
 
     /// Where clients connect [default: 127.0.0.1:1975]. Serves all Gateways' listeners, clear text and TLS; the ports
@@ -75,8 +76,8 @@ pub(crate) struct Run {
 /// Arguments of `tollgate validate`.
 #[derive(Debug, Args)]
 pub(crate) struct Validate {
-    /// Manifests: files, or folders of .yaml, .yml and .json files.
-    #[arg(short = 'f', long = "file", value_name = "FILE_OR_DIR", required = true)]
+    /// Manifests: files, or folders of .yaml, .yml and .json files; several after one -f, or each with its own.
+    #[arg(short = 'f', long = "file", value_name = "FILE_OR_DIR", num_args = 1.., required = true)]
     pub(crate) files: Vec<PathBuf>,
 }
 

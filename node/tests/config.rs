@@ -90,6 +90,11 @@ async fn validate_names_file_line_and_field() {
             assert!(output.contains(&word), "{name}: {word} in {output}");
         }
     }
+    let more = file("more.yaml", "apiVersion: v1\nkind: Secret\nmetadata: {name: s}\nstringData: {a: b}\n");
+    for arguments in [["validate", "-f", &good, &more].as_slice(), &["validate", "-f", &good, "-f", &more]] {
+        let (code, output) = Process::run(arguments, &[]).await;
+        assert_eq!((code, output.as_str()), (0, "7 resources, no problem"), "{arguments:?}");
+    }
     let unset = folder.path().join("unset.yaml");
     let (code, output) =
         Process::run(&["validate", "-f", unset.to_str().unwrap()], &[("NOWHERE_SET", "x")]).await;
