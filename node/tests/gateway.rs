@@ -346,6 +346,10 @@ async fn models_are_listed_in_either_dialect() {
     assert_eq!(ids(&list), ["org/a", "b"], "patterns are no names");
     let first = json!({"id": "org/a", "object": "model", "created": 1_746_057_600, "owned_by": "someone"});
     assert_eq!(list["data"][0], first);
+    // A file's route has no age but its file's.
+    let written = std::fs::metadata(gateway.file()).unwrap().modified().unwrap();
+    let written_s = written.duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
+    assert_eq!(list["data"][1]["created"], written_s);
 
     let list = gateway.send(&of_anthropic("/v1/models?limit=1")).await.expect(200).json();
     assert_eq!(

@@ -1,6 +1,7 @@
 //! Resource files: what `-f` names, whole folders too, in a stable order.
 
 use std::path::{Path, PathBuf};
+use std::time::UNIX_EPOCH;
 use std::{fs, io};
 
 /// A manifest larger than this is a mistake, not a manifest.
@@ -26,6 +27,13 @@ pub(crate) fn read(paths: &[PathBuf]) -> Vec<File> {
         }
     }
     files
+}
+
+/// Seconds since 1970: when the newest of the files was written. None: there is none.
+pub(crate) fn written_at_s(paths: &[PathBuf]) -> Option<u64> {
+    let files = paths.iter().filter_map(|path| expand(path).ok()).flatten();
+    let written = files.filter_map(|path| fs::metadata(path).and_then(|file| file.modified()).ok()).max()?;
+    Some(written.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs())
 }
 
 fn expand(path: &Path) -> io::Result<Vec<PathBuf>> {

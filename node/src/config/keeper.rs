@@ -6,6 +6,7 @@ use tollgate_crds::Severity;
 
 use super::revision::{self, Good, Text};
 use super::{Active, Config, files};
+use crate::clock;
 use crate::telemetry::metrics::Gauges;
 use crate::upstream::Upstreams;
 
@@ -86,6 +87,7 @@ impl Keeper {
             snapshot: revision.snapshot,
             upstreams,
             revision: number,
+            written_at_s: files::written_at_s(self.paths()).unwrap_or_else(|| clock::unix_ms() / 1_000),
             problems: revision.problems,
         });
     }

@@ -32,6 +32,8 @@ pub(crate) struct Active {
     pub(crate) upstreams: HashMap<ResourceName, Arc<Upstream>>,
     /// Counts up with every change that took effect.
     pub(crate) revision: u64,
+    /// Seconds since 1970: when the newest manifest was written, or this was made where there are no files.
+    pub(crate) written_at_s: u64,
     /// What is wrong with what was written last; the last good version of it serves.
     pub(crate) problems: Vec<Problem>,
 }

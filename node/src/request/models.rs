@@ -18,7 +18,11 @@ pub(crate) fn list(
 ) -> Result<Response<ReplyBody>, Refusal> {
     let config = gateway.config.latest();
     let (head, _body) = incoming.request.into_parts();
-    let models = config.snapshot.routes.models(&accept::host(&head), incoming.port);
+    let mut models = config.snapshot.routes.models(&accept::host(&head), incoming.port);
+    // Routes from files have no age of their own.
+    for model in models.iter_mut().filter(|model| model.created_at_s == 0) {
+        model.created_at_s = config.written_at_s;
+    }
     let body = match one {
         None => {
             let query = head.uri.query().unwrap_or_default();
