@@ -6,7 +6,7 @@ mod rust;
 use std::time::{Duration, Instant};
 
 use rust::canned::{Canned, Then};
-use rust::manifest::{GATEWAY, anthropic, backend, openai, route, rule};
+use rust::manifest::{GATEWAY, KeyOf, anthropic, backend, key_with, openai, route, rule};
 use rust::{Ask, Gateway, Simulator, until};
 
 /// A gateway before two providers, told apart by the model that they are asked for.
@@ -316,6 +316,45 @@ async fn each_candidate_gets_its_own_translation_and_model() {
 }
 
 /// Once the client has seen a byte there is no way back.
+/// A key that a client sends for one backend is for no other, whoever is asked first.
+#[tokio::test]
+async fn a_clients_own_key_reaches_its_backend_only() {
+    let [first, second] = [Simulator::start(&[]).await, Simulator::start(&[]).await];
+    let own = |name: &str| {
+        format!(
+            "  credentialOverride: {{fromRequestHeaders: {{header: x-own-{name}, fallbackToConfigured: true}}}}\n"
+        )
+    };
+    let with_key = |name: &str, address: &str| {
+        backend(name, "{name: OpenAI}", address)
+            + &key_with(name, KeyOf::OpenAi, &format!("configured-{name}"), &own(name))
+    };
+    let backends = "{name: first}, {name: second, priority: 1}, {name: plain, priority: 2}";
+    let manifest = GATEWAY.to_owned()
+        + &with_key("first", &first.address())
+        + &with_key("second", &second.address())
+        + &openai("plain", &second.address())
+        + &route("all", "", &rule("gpt", backends, ""));
+    let gateway = Gateway::start(&manifest).await;
+    let ask = Ask::chat("gpt").header("x-own-first", "mine-1").header("x-own-second", "mine-2");
+    #[rustfmt::skip]
+    let cases = [
+        // the first  the second  asked last  its key
+        ("ok",        "ok",       &first,     "Bearer mine-1"),
+        ("500",       "ok",       &second,    "Bearer mine-2"),
+        ("500",       "500*1,ok", &second,    "Bearer key-of-the-backend"), // the third lives where the second does
+    ];
+    for (play_first, play_second, last, key) in cases {
+        first.play(play_first).await;
+        second.play(play_second).await;
+        gateway.send(&ask).await.expect(200);
+        let headers = last.last_request().await["headers"].take();
+        assert_eq!(headers["authorization"], key);
+        let others = headers.to_string().replace(key, "");
+        assert!(!others.contains("mine-") && !others.contains("x-own-"), "{headers}");
+    }
+}
+
 #[tokio::test]
 async fn nothing_is_retried_after_the_first_byte() {
     let breaks = ["reset@3", "cut@3", "error@3"];

@@ -73,6 +73,13 @@ impl Process {
         assert!(sent.unwrap().success());
     }
 
+    /// How many files it may have open from now on.
+    pub(crate) fn limit_files(&self, most: u32) {
+        let (id, limit) = (self.child.id().to_string(), format!("--nofile={most}:"));
+        let set = Command::new("prlimit").args(["--pid", &id, &limit]).status();
+        assert!(set.unwrap().success());
+    }
+
     /// Waits until it has ended by itself, and until all that it wrote is here.
     pub(crate) async fn ended(&mut self) -> ExitStatus {
         let status = until("the end of the process", async || self.child.try_wait().unwrap()).await;
