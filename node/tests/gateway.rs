@@ -159,6 +159,7 @@ async fn every_backend_gets_its_own_key_and_no_other() {
         ("openai-organization", "org-of-the-client"), // They name the account that a key belongs to, and the key is ours.
         ("openai-project", "proj-of-the-client"),
         ("anthropic-workspace-id", "wrkspc-of-the-client"),
+        ("anthropic-user-profile-id", "uprof-of-the-client"),
     ];
     #[rustfmt::skip]
     let cases = [

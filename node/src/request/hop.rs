@@ -33,9 +33,9 @@ const KEPT_BACK: [HeaderName; 9] = [
 /// The headers of a message that are not for its next hop alone.
 pub(crate) fn end_to_end(headers: &HeaderMap) -> impl Iterator<Item = (&HeaderName, &HeaderValue)> {
     let names_some = headers.contains_key(header::CONNECTION);
-    headers
-        .iter()
-        .filter(move |(name, _)| !OF_ONE_HOP.contains(name) && !(names_some && is_named(headers, name)))
+    let ends_here =
+        move |name: &HeaderName| OF_ONE_HOP.contains(name) || (names_some && is_named(headers, name));
+    headers.iter().filter(move |(name, _)| !ends_here(name))
 }
 
 /// Those headers of an upstream's answer that its client gets to see.

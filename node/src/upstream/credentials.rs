@@ -14,11 +14,12 @@ const CREDENTIALS: [HeaderName; 6] = [
     HeaderName::from_static("x-goog-api-key"),
 ];
 /// Headers that say which of a key's accounts pays: with another's key they are refused, or charge whom they should not.
-const ACCOUNTS: [HeaderName; 5] = [
+const ACCOUNTS: [HeaderName; 6] = [
     HeaderName::from_static("openai-organization"),
     HeaderName::from_static("openai-project"),
     HeaderName::from_static("anthropic-organization-id"),
     HeaderName::from_static("anthropic-workspace-id"),
+    HeaderName::from_static("anthropic-user-profile-id"),
     HeaderName::from_static("x-goog-user-project"),
 ];
 /// Control headers of the per-request credential override.

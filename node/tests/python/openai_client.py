@@ -303,17 +303,19 @@ def http2_in_clear_text():
 @on_models(NATIVE, TRANSLATED)
 def credentials(model):
     """The provider sees the backend's key; the client's own key goes nowhere. What marks SDK retries does."""
-    ask(model, extra_headers={"openai-organization": "org-of-the-client", "cookie": f"session={CLIENT_KEY}"})
+    extra = {"openai-organization": "org-of-the-client", "openai-beta": "b=v2", "cookie": f"session={CLIENT_KEY}"}
+    ask(model, extra_headers=extra)
     seen = testbed.last_upstream_request()
     assert CLIENT_KEY not in json.dumps(seen), f"the client's key reached the upstream: {seen}"
     headers = seen["headers"]
     if model == NATIVE:
         equal(headers["authorization"], f"Bearer {BACKEND_KEY}", "authorization")
-        equal(headers["openai-organization"], "org-of-the-client", "a header of the upstream's own dialect")
+        equal(headers["openai-beta"], "b=v2", "a header of the upstream's own dialect")
     else:
         equal(headers["x-api-key"], BACKEND_KEY, "x-api-key")
         assert "authorization" not in headers, headers["authorization"]
-        assert "openai-organization" not in headers, "a header of another dialect"
+        assert "openai-beta" not in headers, "a header of another dialect"
+    assert "openai-organization" not in headers, "it names an account of the client's, and the key is ours"
     equal(headers["x-stainless-retry-count"], "0", "the client's count of its retries")
 
 
