@@ -14,6 +14,7 @@ use rustls::crypto::ring;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::{ClientConfig, RootCertStore, ServerConfig};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 use tokio_rustls::client::TlsStream;
@@ -192,6 +193,14 @@ async fn clients_may_use_tls_on_the_same_port() {
         assert_eq!(stream.get_ref().1.alpn_protocol(), Some(&b"h2"[..]));
         send_h2_over(stream, &Ask::chat("gpt")).await.expect(200);
     }
+    let mut stream = connect(&gateway, &authority.connector(&["http/1.1"]), "gateway.test").await.unwrap();
+    let upload =
+        [&b"POST /nowhere HTTP/1.1\r\nhost: h\r\ncontent-length: 8388608\r\n\r\n"[..], &vec![0; 8 << 20]];
+    stream.write_all(&upload.concat()).await.expect("what was refused can be sent to its end");
+    let mut refusal = String::new();
+    stream.read_to_string(&mut refusal).await.unwrap();
+    assert!(refusal.starts_with("HTTP/1.1 404 "), "{refusal}");
+
     let wrong = connect(&gateway, &authority.connector(&[]), "other.test").await;
     assert!(wrong.is_err(), "it has no certificate for that name");
 
