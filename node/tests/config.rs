@@ -6,8 +6,11 @@
 mod rust;
 
 use std::fs;
+use std::io::Write as _;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
@@ -215,6 +218,89 @@ async fn edits_take_effect_while_requests_go_on() {
         client.await.unwrap();
     }
     assert!(served.load(Ordering::Relaxed) > 50, "too few to tell");
+}
+
+/// What is written in pieces takes effect as a whole: the half states in between never serve, although every one of
+/// them would load, and although others keep writing into the same folder.
+#[tokio::test]
+async fn a_file_is_not_taken_half_written() {
+    let first = GATEWAY.to_owned() + &openai("one", "127.0.0.1:1");
+    let gateway = Gateway::start(&first).await;
+    let revision = async || gateway.shown("/v1/status").await["config"]["revision"].as_u64().unwrap();
+    for attempt in 1..=10 {
+        let before = revision().await;
+        let mut file = fs::File::create(gateway.file()).unwrap();
+        file.write_all(first.as_bytes()).unwrap();
+        let (mut last, mut longest) = (Instant::now(), Duration::ZERO);
+        for piece in 1..=20 {
+            tokio::time::sleep(Duration::from_millis(10)).await; // The pace of a slow writer.
+            let name = format!("r-{attempt}-{piece}");
+            file.write_all(route(&name, "", &rule(&name, "{name: one}", "")).as_bytes()).unwrap();
+            fs::write(gateway.folder.path().join("noise.log"), &name).unwrap();
+            longest = longest.max(last.elapsed());
+            last = Instant::now();
+        }
+        let whole = format!("r-{attempt}-20");
+        until("all of the file", async || {
+            let listed = gateway.send(&Ask::get("/v1/models")).await;
+            listed.text().contains(&whole).then_some(())
+        })
+        .await;
+        // A machine on which this test itself could not write at its pace has shown nothing.
+        if longest < Duration::from_millis(50) {
+            assert_eq!(revision().await, before + 1, "{longest:?}");
+            return;
+        }
+    }
+    panic!("this machine is too busy to write at a pace");
+}
+
+/// A folder that is moved away takes nothing with it, and is followed again when it, or another, has its name.
+#[tokio::test]
+async fn a_watched_folder_may_be_moved_and_replaced() {
+    let simulator = Simulator::start(&[]).await;
+    let above = tempfile::tempdir().unwrap();
+    let (folder, aside) = (above.path().join("conf"), above.path().join("aside"));
+    let fill = |folder: &Path, model: &str| {
+        fs::create_dir(folder).unwrap();
+        fs::write(folder.join("a.yaml"), GATEWAY.to_owned() + &openai("one", &simulator.address())).unwrap();
+        fs::write(folder.join("b.yaml"), route("b", "", &rule(model, "{name: one}", ""))).unwrap();
+    };
+    fill(&folder, "first");
+    let path = folder.to_str().unwrap();
+    let gateway = Gateway::with(Settings { arguments: &["-f", path], ..Settings::default() }).await;
+    let listed = async |model: &str| {
+        until(model, async || {
+            let listed = gateway.send(&Ask::get("/v1/models")).await;
+            listed.text().contains(model).then_some(())
+        })
+        .await;
+    };
+    listed("first").await;
+
+    fs::rename(&folder, &aside).unwrap();
+    problems_counted(&gateway, |count| count == 1).await;
+    gateway.send(&Ask::chat("first")).await.expect(200);
+    fs::write(aside.join("b.yaml"), route("b", "", &rule("second", "{name: one}", ""))).unwrap();
+    fs::rename(&aside, &folder).unwrap();
+    listed("second").await;
+    problems_counted(&gateway, |count| count == 0).await;
+
+    fs::remove_dir_all(&folder).unwrap();
+    problems_counted(&gateway, |count| count == 1).await;
+    gateway.send(&Ask::chat("second")).await.expect(200);
+    fill(&folder, "third");
+    listed("third").await;
+
+    // Replaced at once, so that its name is never seen missing.
+    fill(&aside, "third");
+    fs::rename(&folder, above.path().join("old")).unwrap();
+    fs::rename(&aside, &folder).unwrap();
+    fs::write(folder.join("b.yaml"), route("b", "", &rule("fourth", "{name: one}", ""))).unwrap();
+    listed("fourth").await;
+    fs::remove_dir_all(above.path().join("old")).unwrap();
+    fs::write(folder.join("b.yaml"), route("b", "", &rule("fifth", "{name: one}", ""))).unwrap();
+    listed("fifth").await;
 }
 
 /// A request keeps the configuration that it began with.

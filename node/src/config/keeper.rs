@@ -25,11 +25,12 @@ pub(crate) struct Keeper {
     gauges: Gauges,
     upstreams: Upstreams,
     good: Good,
+    loaded: Vec<Text>,
 }
 
 impl Keeper {
     pub(crate) fn new(source: Source, config: Config, gauges: Gauges, upstreams: Upstreams) -> Self {
-        Self { source, config, gauges, upstreams, good: Good::default() }
+        Self { source, config, gauges, upstreams, good: Good::default(), loaded: Vec::new() }
     }
 
     /// What the watcher should look at.
@@ -42,7 +43,13 @@ impl Keeper {
 
     /// Reads the source and publishes what serves from now on.
     pub(crate) fn load(&mut self) {
-        let texts = match &self.source {
+        let texts = self.read();
+        self.take(texts);
+    }
+
+    /// The source as it is now.
+    pub(super) fn read(&self) -> Vec<Text> {
+        match &self.source {
             Source::Files(paths) => files::read(paths)
                 .into_iter()
                 .map(|file| Text { name: file.path.display().to_string(), text: file.text })
@@ -50,10 +57,20 @@ impl Keeper {
             Source::Made(manifest) => {
                 vec![Text { name: "environment".to_owned(), text: Ok(manifest.clone()) }]
             }
-        };
+        }
+    }
+
+    /// What was taken last.
+    pub(super) fn loaded(&self) -> &[Text] {
+        &self.loaded
+    }
+
+    /// Publishes what these texts say.
+    pub(super) fn take(&mut self, texts: Vec<Text>) {
         let variable = |name: &str| std::env::var(name).ok();
         let revision = revision::revise(&self.good, &texts, &variable);
         self.good = revision.good;
+        self.loaded = texts;
 
         let (upstreams, unusable) = self.upstreams.resolve(&revision.snapshot);
         for one in &unusable {

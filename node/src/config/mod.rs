@@ -10,6 +10,7 @@ pub(crate) mod environment;
 mod files;
 mod keeper;
 mod revision;
+mod settling;
 mod watch;
 
 use hashbrown::HashMap;

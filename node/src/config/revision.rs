@@ -2,6 +2,7 @@
 //! its last good version, and only a resource that was taken away goes. Pure: texts in, resources and problems out.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 use std::sync::Arc;
 
 use tollgate_crds::Loaded;
@@ -9,6 +10,7 @@ use tollgate_crds::Snapshot;
 use tollgate_crds::{Place, Problem, Severity};
 
 /// One file as it was read.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Text {
     pub(crate) name: String,
     pub(crate) text: Result<String, String>,
@@ -34,6 +36,7 @@ pub(crate) struct Revision {
 pub(crate) fn revise(good: &Good, texts: &[Text], variable: &dyn Fn(&str) -> Option<String>) -> Revision {
     let mut problems = Vec::new();
     let mut written: BTreeMap<String, Vec<Arc<Loaded>>> = BTreeMap::new();
+    let mut order: Vec<&str> = Vec::new();
     let mut kept_back = 0;
     for file in texts {
         let empty = BTreeMap::new();
@@ -43,9 +46,14 @@ pub(crate) fn revise(good: &Good, texts: &[Text], variable: &dyn Fn(&str) -> Opt
         kept_back += kept;
         problems.extend(found);
         written.insert(file.name.clone(), serving);
+        order.push(&file.name);
+        for (name, resources) in below(good, file, texts) {
+            kept_back += resources.len();
+            written.insert(name.clone(), resources.values().cloned().collect());
+            order.push(name);
+        }
     }
 
-    let order: Vec<&str> = texts.iter().map(|file| file.name.as_str()).collect();
     let (snapshot, found) = compile(&order, &written);
     let rejected = rejected(&found);
     let swapped = go_back(good, &mut written, &rejected);
@@ -55,6 +63,19 @@ pub(crate) fn revise(good: &Good, texts: &[Text], variable: &dyn Fn(&str) -> Opt
 
     let good = Good { files: remember(good, &written, &rejected) };
     Revision { snapshot, problems, good, kept_back }
+}
+
+/// The files that a folder held while it could be read: what can't be seen is not taken away.
+fn below<'g>(
+    good: &'g Good,
+    folder: &Text,
+    texts: &[Text],
+) -> impl Iterator<Item = (&'g String, &'g BTreeMap<String, Arc<Loaded>>)> {
+    let unread = folder.text.is_err().then_some(&folder.name);
+    good.files.iter().filter(move |(name, _)| {
+        let named_itself = || texts.iter().any(|text| text.name == **name);
+        unread.is_some_and(|folder| Path::new(name).starts_with(folder)) && !named_itself()
+    })
 }
 
 fn read(file: &Text, variable: &dyn Fn(&str) -> Option<String>) -> (Vec<Loaded>, Vec<Problem>) {

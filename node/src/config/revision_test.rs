@@ -135,3 +135,18 @@ fn what_was_never_good_does_not_serve_and_harms_nobody() {
         (vec![base(), ("bad.yaml", Ok("kind: [".to_owned())), a()], "one", 1, 0, "nothing to go back to"),
     ]);
 }
+
+#[test]
+fn a_folder_that_can_not_be_read_takes_no_file_with_it() {
+    let gone = || ("conf", Err("No such file or directory".to_owned()));
+    let gateway = || ("conf/gateway.yaml", Ok(GATEWAY.to_owned() + &backend("b")));
+    let a = |model: &str| ("conf/a.yaml", Ok(route("a", model, "b", "")));
+    let other = || ("conf-2/z.yaml", Ok(route("z", "zed", "b", "")));
+    check(&[
+        (vec![gateway(), a("one"), other()], "one zed", 0, 0, "a good start"),
+        (vec![gone(), other()], "one zed", 1, 4, "moved away"),
+        (vec![gone()], "one", 1, 4, "still away; what only begins with the same letters is gone"),
+        (vec![gateway(), a("two")], "two", 0, 0, "back, and changed"),
+        (vec![gateway()], "", 0, 0, "a file that is taken out of a folder that is there is gone"),
+    ]);
+}

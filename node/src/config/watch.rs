@@ -1,71 +1,109 @@
-//! Watches the files: an edit takes effect by itself. Editors replace, truncate and rename; what counts is that
-//! something below the watched folders changed, and that it has been quiet for a moment since.
+//! Watches the files: an edit takes effect by itself, as soon as the texts stand still.
+//!
+//! Events only say when to look. Folders are watched anew before each look, so that one that was moved away, deleted or
+//! replaced is watched again when its name is back; until then the folder above it is.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::{self, RecvTimeoutError, SyncSender};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, SyncSender};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use notify::{RecursiveMode, Watcher as _};
 
 use super::Keeper;
+use super::settling::{Look, Settling};
 
-/// Quiet time after the last event of a save.
+/// Between two looks. Those who write a file in pieces are faster than that; [`super::settling::MOST_LOOKS`] bounds all.
 const SETTLE: Duration = Duration::from_millis(100);
 /// Looked at this often all the same: events get lost on network file systems and in overfull queues.
 const EVEN_IF_QUIET: Duration = Duration::from_secs(30);
 
 /// The file watcher; stops when dropped.
 pub(crate) struct Watcher {
-    _notify: Option<notify::RecommendedWatcher>,
+    _tell: Option<Arc<SyncSender<()>>>,
 }
 
 impl Watcher {
     /// Starts to watch; the keeper loads again at each change, on a thread of its own since it reads files.
-    pub(crate) fn start(mut keeper: Keeper) -> Self {
+    pub(crate) fn start(keeper: Keeper) -> Self {
         if keeper.paths().is_empty() {
-            return Self { _notify: None };
+            return Self { _tell: None };
         }
         let (tell, changes) = mpsc::sync_channel::<()>(1);
-        let notify = notifier(keeper.paths(), tell);
+        let tell = Arc::new(tell);
+        let folders = Folders::new(Arc::downgrade(&tell));
         std::thread::Builder::new()
             .name("config-watch".to_owned())
-            .spawn(move || {
-                let mut before = fingerprint(keeper.paths());
-                loop {
-                    if changes.recv_timeout(EVEN_IF_QUIET) == Err(RecvTimeoutError::Disconnected) {
-                        return; // The watcher was dropped.
-                    }
-                    std::thread::sleep(SETTLE);
-                    while changes.try_recv().is_ok() {}
-                    let now = fingerprint(keeper.paths());
-                    if now != before {
-                        before = now;
-                        keeper.load();
-                    }
-                }
-            })
+            .spawn(move || follow(keeper, folders, &changes))
             .map_err(|error| tracing::error!(%error, "files are not watched"))
             .ok();
-        Self { _notify: notify }
+        Self { _tell: Some(tell) }
     }
 }
 
-/// Watches the folders that hold the files, since an editor's rename would take a watched file away.
-fn notifier(paths: &[PathBuf], tell: SyncSender<()>) -> Option<notify::RecommendedWatcher> {
-    let created = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
-        if event.is_ok_and(|event| !event.kind.is_access()) {
-            let _full_means_already_told = tell.try_send(());
+/// Until the watcher is dropped.
+fn follow(mut keeper: Keeper, mut folders: Folders, changes: &Receiver<()>) {
+    let mut settling = Settling::default();
+    loop {
+        // In this order: a change after the read is told by an event.
+        folders.watch(keeper.paths());
+        while changes.try_recv().is_ok() {}
+        match settling.look(keeper.loaded(), keeper.read()) {
+            Look::Again => {
+                std::thread::sleep(SETTLE);
+                continue;
+            }
+            Look::Settled(texts) => keeper.take(texts),
+            // Files of others in the same folder may change without end.
+            Look::Unchanged => std::thread::sleep(SETTLE),
         }
-    });
-    let mut watcher = created.map_err(|error| tracing::error!(%error, "files are not watched")).ok()?;
-    let folders: BTreeSet<&Path> = paths.iter().map(|path| folder(path)).collect();
-    for folder in folders {
-        if let Err(error) = watcher.watch(folder, RecursiveMode::NonRecursive) {
-            tracing::error!(folder = %folder.display(), %error, "folder is not watched");
+        if changes.recv_timeout(EVEN_IF_QUIET) == Err(RecvTimeoutError::Disconnected) {
+            return;
         }
     }
-    Some(watcher)
+}
+
+/// The folders that hold the files: watched in place of them, since an editor's rename would take a watched file away.
+struct Folders {
+    notify: Option<notify::RecommendedWatcher>,
+    /// Could not be watched: told once.
+    failed: BTreeSet<PathBuf>,
+}
+
+impl Folders {
+    fn new(tell: Weak<SyncSender<()>>) -> Self {
+        let created = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
+            if event.is_ok_and(|event| !event.kind.is_access())
+                && let Some(tell) = tell.upgrade()
+            {
+                let _full_means_already_told = tell.try_send(());
+            }
+        });
+        let every_s = EVEN_IF_QUIET.as_secs();
+        let notify = created
+            .map_err(
+                |error| tracing::error!(%error, every_s, "files are not watched, only read now and then"),
+            )
+            .ok();
+        Self { notify, failed: BTreeSet::new() }
+    }
+
+    /// Watches what now has the names. Again is no harm.
+    fn watch(&mut self, paths: &[PathBuf]) {
+        let Some(notify) = &mut self.notify else { return };
+        let folders: BTreeSet<&Path> = paths.iter().map(|path| folder(path)).collect();
+        for folder in folders {
+            match notify.watch(folder, RecursiveMode::NonRecursive) {
+                Ok(()) => _ = self.failed.remove(folder),
+                Err(error) => {
+                    if self.failed.insert(folder.to_owned()) {
+                        tracing::error!(folder = %folder.display(), %error, "folder is not watched");
+                    }
+                }
+            }
+        }
+    }
 }
 
 fn folder(path: &Path) -> &Path {
@@ -73,9 +111,4 @@ fn folder(path: &Path) -> &Path {
         return path;
     }
     path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
-}
-
-/// What a change is told by: the texts themselves. Manifests are small, and time stamps lie.
-fn fingerprint(paths: &[PathBuf]) -> Vec<(PathBuf, Result<String, String>)> {
-    super::read_files(paths).into_iter().map(|file| (file.path, file.text)).collect()
 }
