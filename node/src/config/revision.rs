@@ -54,14 +54,20 @@ pub(crate) fn revise(good: &Good, texts: &[Text], variable: &dyn Fn(&str) -> Opt
         }
     }
 
-    let (snapshot, found) = compile(&order, &written);
-    let rejected = rejected(&found);
-    let swapped = go_back(good, &mut written, &rejected);
-    let snapshot = if swapped == 0 { snapshot } else { compile(&order, &written).0 };
-    kept_back += swapped;
-    problems.extend(found);
+    let (mut snapshot, mut found) = compile(&order, &written);
+    problems.extend(found.iter().cloned());
+    let mut bad = BTreeSet::new();
+    for layer in 0..LAYERS {
+        let of_layer = rejected(&found).into_iter().filter(|name| layer_of(name) == layer).collect();
+        let swapped = go_back(good, &mut written, &of_layer);
+        bad.extend(of_layer);
+        if swapped > 0 {
+            kept_back += swapped;
+            (snapshot, found) = compile(&order, &written);
+        }
+    }
 
-    let good = Good { files: remember(good, &written, &rejected) };
+    let good = Good { files: remember(good, &written, &bad) };
     Revision { snapshot, problems, good, kept_back }
 }
 
@@ -124,6 +130,18 @@ fn mend(
         }
     }
     (serving, kept)
+}
+
+/// What others refer to goes back first: what refers to it may be good with it, and is then not held back.
+const LAYERS: usize = 4;
+
+fn layer_of(resource: &str) -> usize {
+    match resource.split(' ').next().unwrap_or_default() {
+        "Secret" | "ConfigMap" | "GatewayClass" | "GatewayConfig" | "ReferenceGrant" => 0,
+        "Gateway" | "Backend" | "BackendTLSPolicy" | "BackendSecurityPolicy" => 1,
+        "AIServiceBackend" => 2,
+        _ => LAYERS - 1,
+    }
 }
 
 /// Resources that do not compile go back to their last good version, if that is another one.

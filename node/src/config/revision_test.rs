@@ -150,3 +150,45 @@ fn a_folder_that_can_not_be_read_takes_no_file_with_it() {
         (vec![gateway()], "", 0, 0, "a file that is taken out of a folder that is there is gone"),
     ]);
 }
+
+#[test]
+fn what_others_refer_to_goes_back_alone() {
+    let key = |key: &str| {
+        let text = format!(
+            "
+apiVersion: v1
+kind: Secret
+metadata: {{name: k}}
+stringData: {{apiKey: \"{key}\"}}
+---
+apiVersion: aigateway.envoyproxy.io/v1beta1
+kind: BackendSecurityPolicy
+metadata: {{name: p}}
+spec:
+  targetRefs: [{{group: aigateway.envoyproxy.io, kind: AIServiceBackend, name: b}}]
+  type: APIKey
+  apiKey: {{secretRef: {{name: k}}}}
+"
+        );
+        ("key.yaml", Ok(text))
+    };
+    let a = |model: &str| ("a.yaml", Ok(route("a", model, "b", "")));
+    let dangling = || ("a.yaml", Ok(route("a", "three", "nobody", "")));
+    check(&[
+        (vec![base(), key("sk-1"), a("one")], "one", 0, 0, "a good start"),
+        (
+            vec![base(), key(""), a("two")],
+            "two",
+            4,
+            1,
+            "the key goes back; policy, backend and route are told, but the route is new",
+        ),
+        (
+            vec![base(), key(""), dangling()],
+            "two",
+            4,
+            2,
+            "what was new then is what a bad route goes back to",
+        ),
+    ]);
+}
