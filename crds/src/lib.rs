@@ -30,7 +30,7 @@ pub use resources::{
 };
 pub use schema::crd_yaml;
 pub use snapshot::{
-    Backend, Candidate, Certificate, Cost, CostFacts, Credential, CredentialKind, CredentialOverride,
-    Endpoint, HeaderEdits, HostPattern, Listener, MODEL_HEADER, Protocol, ResourceName, Roots, RouteTable,
-    Rule, Sensitive, Snapshot, UpstreamTls,
+    Backend, Candidate, Cost, CostFacts, Credential, CredentialKind, CredentialOverride, Endpoint,
+    HeaderEdits, HostPattern, Listener, MODEL_HEADER, Protocol, ResourceName, Roots, RouteTable, Rule,
+    Sensitive, Snapshot, UpstreamTls,
 };

@@ -22,7 +22,7 @@ use tokio_rustls::{TlsAcceptor, TlsConnector};
 
 use rust::client::{open_over, send_h2_over};
 use rust::manifest::{GATEWAY, KeyOf, key, openai, route, rule};
-use rust::{Ask, Gateway, Simulator, until};
+use rust::{Ask, Gateway, Process, Simulator, until};
 
 /// Signs certificates for the tests.
 struct Authority {
@@ -218,6 +218,58 @@ async fn clients_may_use_tls_on_the_same_port() {
         "the old one is gone"
     );
     open_over(kept, &Ask::chat("gpt")).await.rest().await.expect(200);
+}
+
+/// Neither a broken certificate nor a broken authority takes away what served before it; both are told.
+#[tokio::test]
+async fn bad_certificates_are_told_and_the_last_good_ones_serve() {
+    let simulator = Simulator::start(&[]).await;
+    let authority = Authority::new();
+    let good = authority.sign(&["gateway.test"]);
+    let front = Front::start(&authority.sign(&["up.test"]), &simulator).await;
+    let https = "[{name: https, protocol: HTTPS, port: 8443, tls: {certificateRefs: [{name: cert}]}}]";
+    let gateway_with_tls = GATEWAY.replace("[{name: http, protocol: HTTP, port: 1975}]", https);
+    assert_ne!(gateway_with_tls, GATEWAY);
+    let validation = "caCertificateRefs: [{group: \"\", kind: ConfigMap, name: ca}], hostname: up.test";
+    let manifest = |identity: &Identity, roots: &str, model: &str| {
+        gateway_with_tls.clone()
+            + &secret("cert", identity)
+            + &format!(
+                "---\napiVersion: v1\nkind: ConfigMap\nmetadata: {{name: ca}}\ndata:\n  ca.crt: |\n{}",
+                indented(roots)
+            )
+            + &backend("one", front.port, validation)
+            + &key("one", KeyOf::OpenAi, "k")
+            + &route("all", "", &rule(model, "{name: one}", ""))
+    };
+    let gateway = Gateway::start(&manifest(&good, &authority.pem(), "model-0")).await;
+    let file = gateway.file();
+    let identity =
+        |certificate: &str, key: &str| Identity { certificate: certificate.into(), key: key.into() };
+    let garbage = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
+    let other = authority.sign(&["gateway.test"]);
+    let ca = authority.pem();
+    #[rustfmt::skip]
+    let cases = [
+        // certificate and key                          authority    who is told
+        (identity(&good.certificate, &other.key),       ca.as_str(), "Secret default/cert"),   // of another certificate
+        (identity(garbage, &good.key),                  ca.as_str(), "Secret default/cert"),   // no certificate
+        (identity("nonsense", &good.key),               ca.as_str(), "Secret default/cert"),   // no PEM
+        (identity(&good.certificate, "nonsense"),       ca.as_str(), "Secret default/cert"),   // no key
+        (identity(&good.certificate, &good.key),        garbage,     "ConfigMap default/ca"),
+        (identity(&good.certificate, &good.key),        "nonsense",  "ConfigMap default/ca"),
+    ];
+    for (at, (identity, roots, told)) in (1..).zip(cases) {
+        let model = format!("model-{at}"); // Its route is good, so that its answer says that the edit is in force.
+        fs::write(&file, manifest(&identity, roots, &model)).unwrap();
+        let (code, output) = Process::run(&["validate", "-f", file.to_str().unwrap()], &[]).await;
+        assert!(code == 1 && output.contains(told), "{told}: {output}");
+        until(&model, async || (gateway.send(&Ask::chat(&model)).await.status == 200).then_some(())).await;
+        let stream = connect(&gateway, &authority.connector(&["http/1.1"]), "gateway.test").await.unwrap();
+        open_over(stream, &Ask::chat(&model)).await.rest().await.expect(200);
+        let problems = gateway.shown("/v1/status").await["config"]["problems"].to_string();
+        assert!(problems.contains(told) && !problems.contains("PRIVATE"), "{told}: {problems}");
+    }
 }
 
 #[tokio::test]

@@ -1,11 +1,23 @@
 //! What listeners prove themselves with, and how Secrets are referred to.
 
+use std::sync::Arc;
+
+use rustls::crypto::ring;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::sign::CertifiedKey;
+use rustls::{Error, RootCertStore};
+
 use super::grants::{Grants, Reference};
-use super::index::Index;
+use super::index::{Entry, Index};
 use crate::load::Loaded;
 use crate::problem::{Problem, shown};
 use crate::resources::{GATEWAY_GROUP, ListenerTls, SecretContent, SecretReference, TlsMode};
-use crate::snapshot::{Certificate, ResourceName, Sensitive};
+use crate::snapshot::{ResourceName, Sensitive};
+
+/// The keys of a Secret of type kubernetes.io/tls.
+const CHAIN: &str = "tls.crt";
+const KEY: &str = "tls.key";
 
 /// The certificates of a listener; None when it can't be opened.
 pub(super) fn read(
@@ -13,7 +25,7 @@ pub(super) fn read(
     loaded: &Loaded,
     (path, tls): (&str, &ListenerTls),
     problems: &mut Vec<Problem>,
-) -> Option<Vec<Certificate>> {
+) -> Option<Vec<Arc<CertifiedKey>>> {
     let ListenerTls { mode, certificate_refs, options, frontend_validation } = tls;
     if *mode == TlsMode::Passthrough {
         problems.push(loaded.problem(&format!("{path}.tls.mode"), "Passthrough", "Terminate"));
@@ -31,7 +43,7 @@ pub(super) fn read(
     let mut found = Vec::new();
     for (at, reference) in certificate_refs.iter().enumerate() {
         let field = format!("{path}.tls.certificateRefs[{at}]");
-        match certificate(index, loaded, reference) {
+        match certificate(index, loaded, reference, problems) {
             Ok(certificate) => found.push(certificate),
             Err(what) => problems.push(loaded.problem(&field, shown(&reference.name), what)),
         }
@@ -48,24 +60,72 @@ fn certificate(
     index: &Index<'_>,
     loaded: &Loaded,
     reference: &SecretReference,
-) -> Result<Certificate, String> {
+    problems: &mut Vec<Problem>,
+) -> Result<Arc<CertifiedKey>, String> {
     let from = (GATEWAY_GROUP, "Gateway", loaded.name.namespace.as_str());
     let secret = secret(index, from, reference)?;
-    if secret.secret_type.as_deref() != Some("kubernetes.io/tls") {
+    if secret.spec.secret_type.as_deref() != Some("kubernetes.io/tls") {
         return Err("a Secret of type kubernetes.io/tls".to_owned());
     }
-    let read = |key: &str, mark: &str| -> Result<Sensitive, String> {
-        let text = secret
-            .text(key)
-            .map_err(|why| format!("a Secret whose key {key} is usable: it {}", why.expected()))?;
-        if text.expose().contains(mark) {
-            Ok(text)
-        } else {
-            Err(format!("a Secret whose key {key} is PEM with {mark}"))
-        }
+    let chain = text(secret, CHAIN, problems)?;
+    let key = text(secret, KEY, problems)?;
+    certified(chain.expose(), key.expose())
+        .map(Arc::new)
+        .map_err(|(name, what)| unusable(secret.loaded, &secret.spec.field(name), what, problems))
+}
+
+/// Chain and key, if a server can use them together; else which of them is at fault. What came is not told: it is secret.
+fn certified(chain_pem: &str, key_pem: &str) -> Result<CertifiedKey, (&'static str, String)> {
+    let chain = CertificateDer::pem_slice_iter(chain_pem.as_bytes()).collect::<Result<Vec<_>, _>>();
+    let Some(chain) = chain.ok().filter(|chain| !chain.is_empty()) else {
+        return Err((CHAIN, "certificates as PEM, the server's own first".to_owned()));
     };
-    let chain = read("tls.crt", "BEGIN CERTIFICATE")?;
-    Ok(Certificate { chain_pem: chain.expose().to_owned(), key_pem: read("tls.key", "PRIVATE KEY")? })
+    let key = PrivateKeyDer::from_pem_slice(key_pem.as_bytes())
+        .map_err(|_| (KEY, "a private key as PEM, not encrypted".to_owned()))?;
+    let key = ring::default_provider().key_provider.load_private_key(key);
+    let key = key.map_err(|error| (KEY, format!("a private key that can be used ({error})")))?;
+    let certified = CertifiedKey::new(chain, key);
+    match certified.keys_match() {
+        Ok(()) => Ok(certified),
+        Err(Error::InvalidCertificate(why)) => Err((CHAIN, format!("certificates that can be read ({why})"))),
+        Err(_) => Err((KEY, format!("the private key that belongs to the first certificate of {CHAIN}"))),
+    }
+}
+
+/// PEM certificates of authorities that clients can trust.
+pub(super) fn are_authorities(pem: &str) -> bool {
+    let mut roots = RootCertStore::empty();
+    let all = CertificateDer::pem_slice_iter(pem.as_bytes())
+        .all(|certificate| certificate.is_ok_and(|certificate| roots.add(certificate).is_ok()));
+    all && !roots.is_empty()
+}
+
+/// The text under a key of a Secret. A fault of it is the Secret's.
+pub(super) fn text(
+    secret: Entry<'_, SecretContent>,
+    key: &str,
+    problems: &mut Vec<Problem>,
+) -> Result<Sensitive, String> {
+    let Entry { loaded, spec } = secret;
+    spec.text(key).map_err(|why| {
+        let what = format!("a value that can be used, since others refer to it: {key} {}", why.expected());
+        unusable(loaded, &spec.field(key), what, problems)
+    })
+}
+
+/// Content that is of no use is a problem of the resource that has it, told once, so that its own last good version can
+/// go on. Gives what those who refer to it should say.
+pub(super) fn unusable(
+    loaded: &Loaded,
+    field: &str,
+    expected: impl Into<String>,
+    problems: &mut Vec<Problem>,
+) -> String {
+    let problem = loaded.problem(field, "", expected);
+    if !problems.contains(&problem) {
+        problems.push(problem);
+    }
+    format!("a {} that can be used: {} has problems of its own", loaded.kind, loaded.name)
 }
 
 /// The Secret that is referred to, if it may be.
@@ -73,7 +133,7 @@ pub(super) fn secret<'a>(
     index: &Index<'a>,
     from: (&str, &str, &str),
     reference: &SecretReference,
-) -> Result<&'a SecretContent, String> {
+) -> Result<Entry<'a, SecretContent>, String> {
     let SecretReference { group, kind, name, namespace } = reference;
     if !group.is_empty() || &**kind != "Secret" {
         return Err("a Secret of the core group".to_owned());
@@ -83,9 +143,5 @@ pub(super) fn secret<'a>(
     if !index.grants.permit(reference) {
         return Err(Grants::wanted(reference));
     }
-    index
-        .secrets
-        .find(&target)
-        .map(|secret| secret.spec)
-        .ok_or_else(|| format!("a Secret that exists: {target} does not"))
+    index.secrets.find(&target).ok_or_else(|| format!("a Secret that exists: {target} does not"))
 }

@@ -1,10 +1,20 @@
 //! Golden cases: `testdata/<case>/in.yaml` against `snapshot.txt` and `problems.txt`. `UPDATE_GOLDEN=1` writes them.
 
 use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
+
+use rcgen::{CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 
 use crate::load::parse;
 
 use super::*;
+
+/// A certificate that signs itself, and its key.
+static IDENTITY: LazyLock<CertifiedIssuer<'static, KeyPair>> = LazyLock::new(|| {
+    let mut params = CertificateParams::new(vec!["gateway.test".to_owned()]).unwrap();
+    params.is_ca = IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+    CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap()
+});
 
 fn variables(name: &str) -> Option<String> {
     match name {
@@ -12,6 +22,9 @@ fn variables(name: &str) -> Option<String> {
         "ANTHROPIC_API_KEY" => Some("sk-anthropic".to_owned()),
         "PORT" => Some("8080".to_owned()),
         "HOST" => Some("llm.example.com".to_owned()),
+        "CERTIFICATE" => Some(IDENTITY.pem()),
+        "KEY" => Some(IDENTITY.key().serialize_pem()),
+        "OTHER_KEY" => Some(KeyPair::generate().unwrap().serialize_pem()),
         _ => None,
     }
 }

@@ -7,7 +7,7 @@ use std::collections::btree_map::Entry;
 
 use http::{HeaderName, HeaderValue};
 
-use super::certificates::secret;
+use super::certificates::{self, secret};
 use super::index::{self, Index};
 use crate::load::Loaded;
 use crate::problem::{Problem, shown};
@@ -108,12 +108,12 @@ fn read_key(
     let reference = &key?.secret_ref;
     let from = (AI_GROUP, "BackendSecurityPolicy", loaded.name.namespace.as_str());
     let read = secret(index, from, reference).and_then(|secret| {
-        let usable = |why: &str| format!("a Secret whose key {SECRET_KEY} is usable: it {why}");
-        let key = secret.text(SECRET_KEY).map_err(|why| usable(why.expected()))?;
-        match HeaderValue::from_str(key.expose()) {
-            Ok(_) => Ok(key),
-            Err(_) => Err(usable("has letters that no header can carry")),
+        let key = certificates::text(secret, SECRET_KEY, problems)?;
+        if HeaderValue::from_str(key.expose()).is_ok() {
+            return Ok(key);
         }
+        let (field, what) = (secret.spec.field(SECRET_KEY), "a key without letters that no header can carry");
+        Err(certificates::unusable(secret.loaded, &field, what, problems))
     });
     match read {
         Ok(key) => Some(Credential { kind, key }),

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, btree_map};
 
 use super::attach::created;
+use super::certificates;
 use super::index::{Entry, Index};
 use crate::load::Loaded;
 use crate::problem::{Problem, shown};
@@ -10,6 +11,9 @@ use crate::resources::{
     AltName, BackendTls, BackendTlsPolicySpec, ENVOY_GROUP, LocalReference, Validation, WellKnownAuthorities,
 };
 use crate::snapshot::{ResourceName, Roots, UpstreamTls};
+
+/// The key of a ConfigMap or Secret that holds authorities (Gateway API, `caCertificateRefs`).
+const AUTHORITIES: &str = "ca.crt";
 
 /// What a policy is for: kind (Backend or Service), name, and a section of it.
 pub(super) type Target = (&'static str, ResourceName, Option<String>);
@@ -139,7 +143,7 @@ fn roots(
     }
     let mut pem = String::new();
     for (at, reference) in refs.into_iter().flatten().enumerate() {
-        match authority(index, &loaded.name.namespace, reference) {
+        match authority(index, &loaded.name.namespace, reference, problems) {
             Ok(text) => {
                 pem.push_str(text.trim_end());
                 pem.push('\n');
@@ -159,33 +163,33 @@ fn roots(
     Ok(Roots::Pem(pem))
 }
 
-fn authority(index: &Index<'_>, namespace: &str, reference: &LocalReference) -> Result<String, String> {
+fn authority(
+    index: &Index<'_>,
+    namespace: &str,
+    reference: &LocalReference,
+    problems: &mut Vec<Problem>,
+) -> Result<String, String> {
     let LocalReference { group, kind, name } = reference;
     let name = ResourceName::new(namespace, &**name);
-    let text = match (&**group, &**kind) {
-        ("", "ConfigMap") => index
-            .config_maps
-            .find(&name)
-            .ok_or_else(|| format!("a ConfigMap that exists: {name} does not"))?
-            .spec
-            .data
-            .get("ca.crt")
-            .cloned()
-            .ok_or("a ConfigMap with the key ca.crt")?,
-        ("", "Secret") => index
-            .secrets
-            .find(&name)
-            .ok_or_else(|| format!("a Secret that exists: {name} does not"))?
-            .spec
-            .text("ca.crt")
-            .map_err(|why| format!("a Secret whose key ca.crt is usable: it {}", why.expected()))?
-            .expose()
-            .to_owned(),
+    let (loaded, field, text) = match (&**group, &**kind) {
+        ("", "ConfigMap") => {
+            let map = index
+                .config_maps
+                .find(&name)
+                .ok_or_else(|| format!("a ConfigMap that exists: {name} does not"))?;
+            let text = map.spec.data.get(AUTHORITIES).cloned().unwrap_or_default();
+            (map.loaded, format!("data[{AUTHORITIES}]"), text)
+        }
+        ("", "Secret") => {
+            let secret =
+                index.secrets.find(&name).ok_or_else(|| format!("a Secret that exists: {name} does not"))?;
+            let text = certificates::text(secret, AUTHORITIES, problems)?;
+            (secret.loaded, secret.spec.field(AUTHORITIES), text.expose().to_owned())
+        }
         _ => return Err("a ConfigMap or a Secret of the core group".to_owned()),
     };
-    if text.contains("BEGIN CERTIFICATE") {
-        Ok(text)
-    } else {
-        Err("PEM certificates under the key ca.crt".to_owned())
+    if certificates::are_authorities(&text) {
+        return Ok(text);
     }
+    Err(certificates::unusable(loaded, &field, "certificates of authorities as PEM", problems))
 }

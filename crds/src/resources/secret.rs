@@ -8,7 +8,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::Resource;
-use crate::schema::{Definition, definition_of_content};
+use crate::schema::{Definition, definition_of_content, push_key};
 use crate::snapshot::Sensitive;
 
 /// A Secret's content.
@@ -49,6 +49,14 @@ impl Unusable {
 }
 
 impl SecretContent {
+    /// Where a key stands, or should.
+    pub(crate) fn field(&self, key: &str) -> String {
+        let of = if self.string_data.contains_key(key) { "stringData" } else { "data" };
+        let mut path = of.to_owned();
+        push_key(&mut path, key);
+        path
+    }
+
     /// The text of a key. Space around it is cut: keys are often written with `echo`, and none contains space.
     pub(crate) fn text(&self, key: &str) -> Result<Sensitive, Unusable> {
         let text = match (self.string_data.get(key), self.data.get(key)) {

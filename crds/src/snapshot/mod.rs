@@ -14,6 +14,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::{HeaderName, HeaderValue};
+use rustls::sign::CertifiedKey;
 use tollgate_api::edit::BodyEdits;
 
 pub use backend::{
@@ -63,8 +64,8 @@ pub struct Listener {
     pub protocol: Protocol,
     /// The hosts it serves; all when absent.
     pub hostname: Option<HostPattern>,
-    /// What it proves itself with; at least one for HTTPS.
-    pub certificates: Vec<Certificate>,
+    /// What it proves itself with, each with the key that belongs to it; at least one for HTTPS.
+    pub certificates: Vec<Arc<CertifiedKey>>,
     /// `host:port` of the HTTP CONNECT proxy that the Gateway's upstream traffic takes.
     pub forward_proxy: Option<String>,
 }
@@ -76,15 +77,6 @@ pub enum Protocol {
     Http,
     /// TLS that ends here.
     Https,
-}
-
-/// A PEM chain and its key, from a Secret of type `kubernetes.io/tls`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Certificate {
-    /// Certificates, the server's own first, as PEM.
-    pub chain_pem: String,
-    /// The private key, as PEM.
-    pub key_pem: Sensitive,
 }
 
 /// One rule of one route, ready to be followed.

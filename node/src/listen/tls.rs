@@ -1,4 +1,5 @@
-//! Certificates of HTTPS listeners, chosen by the name that the client asks for, and swapped without a restart.
+//! Certificates of HTTPS listeners, chosen by the name that the client asks for, and swapped without a restart. Only
+//! those that can serve come here: a snapshot has no others.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -7,11 +8,9 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use rustls::ServerConfig;
 use rustls::crypto::ring;
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
-use tollgate_crds::{Certificate, Snapshot};
+use tollgate_crds::Snapshot;
 
 /// The certificates in force. Cheap to clone: all clones see the newest.
 #[derive(Clone, Default)]
@@ -26,20 +25,15 @@ struct InForce {
 }
 
 impl Certificates {
-    /// Takes over what a snapshot's listeners bring. A certificate that can't be read is left out, with a log line.
+    /// Takes over what a snapshot's listeners bring.
     pub(crate) fn load(&self, snapshot: &Snapshot) {
         let mut keys = ByName::default();
         for listener in &snapshot.listeners {
-            for certificate in &listener.certificates {
-                match certified(certificate) {
-                    Ok(key) => keys.add(listener.hostname.as_ref().map(ToString::to_string), Arc::new(key)),
-                    Err(reason) => {
-                        tracing::error!(gateway = %listener.gateway, listener = listener.name, "certificate: {reason}");
-                    }
-                }
+            for key in &listener.certificates {
+                keys.add(listener.hostname.as_ref().map(ToString::to_string), Arc::clone(key));
             }
         }
-        let config = (!keys.is_empty()).then(|| server_config(keys)).flatten();
+        let config = (!keys.is_empty()).then(|| server_config(keys));
         self.shared.store(Arc::new(InForce { config }));
     }
 
@@ -49,23 +43,14 @@ impl Certificates {
     }
 }
 
-fn server_config(keys: ByName) -> Option<Arc<ServerConfig>> {
-    let builder = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+fn server_config(keys: ByName) -> Arc<ServerConfig> {
+    let mut config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
         .with_safe_default_protocol_versions()
-        .map_err(|error| tracing::error!(%error, "TLS can't be served"))
-        .ok()?;
-    let mut config = builder.with_no_client_auth().with_cert_resolver(Arc::new(keys));
+        .expect("ring has suites for TLS 1.2 and 1.3")
+        .with_no_client_auth()
+        .with_cert_resolver(Arc::new(keys));
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-    Some(Arc::new(config))
-}
-
-fn certified(certificate: &Certificate) -> Result<CertifiedKey, String> {
-    let chain = CertificateDer::pem_slice_iter(certificate.chain_pem.as_bytes())
-        .collect::<Result<Vec<_>, _>>()
-        .map_err(|error| format!("tls.crt: {error}"))?;
-    let key = PrivateKeyDer::from_pem_slice(certificate.key_pem.expose().as_bytes())
-        .map_err(|error| format!("tls.key: {error}"))?;
-    CertifiedKey::from_der(chain, key, &ring::default_provider()).map_err(|error| error.to_string())
+    Arc::new(config)
 }
 
 /// Keys by host name; `*.example.com` stands for one label more.
