@@ -1,5 +1,6 @@
 //! Routes to listeners: parent references, permissions, and the hosts that both serve (Gateway API).
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::gateways::{CompiledGateway, Door};
@@ -8,7 +9,7 @@ use crate::load::Loaded;
 use crate::problem::{Problem, shown};
 use crate::resources::{AiGatewayRouteSpec, GATEWAY_GROUP, ParentReference};
 use crate::schema::seconds;
-use crate::snapshot::{Attachment, HostPattern, ResourceName};
+use crate::snapshot::{Attachment, HostPattern, Place, ResourceName};
 
 /// A route and where it hangs. Empty `attachments`: nowhere.
 #[derive(Debug)]
@@ -21,21 +22,28 @@ pub(super) struct AttachedRoute<'a> {
     pub(super) created_at_s: u64,
 }
 
+/// All listeners, and the hostnames of each port.
+struct Doors<'a> {
+    gateways: &'a [CompiledGateway],
+    hostnames: BTreeMap<u16, BTreeSet<&'a HostPattern>>,
+}
+
 /// Attaches every route. They come in Gateway API's order: older ones first, then by name.
 pub(super) fn routes<'a>(
     index: &Index<'a>,
     gateways: &'a [CompiledGateway],
     problems: &mut Vec<Problem>,
 ) -> Vec<AttachedRoute<'a>> {
+    let doors = Doors::new(gateways);
     let mut routes: Vec<AttachedRoute<'a>> =
-        index.routes.iter().map(|route| attach(index, gateways, route, problems)).collect();
+        index.routes.iter().map(|route| attach(index, &doors, route, problems)).collect();
     routes.sort_by(|a, b| (a.created_at_s, &a.loaded.name).cmp(&(b.created_at_s, &b.loaded.name)));
     routes
 }
 
 fn attach<'a>(
     index: &Index<'_>,
-    gateways: &'a [CompiledGateway],
+    doors: &Doors<'a>,
     route: Entry<'a, AiGatewayRouteSpec>,
     problems: &mut Vec<Problem>,
 ) -> AttachedRoute<'a> {
@@ -52,7 +60,7 @@ fn attach<'a>(
     let mut found: Vec<&'a CompiledGateway> = Vec::new();
     for (at, parent) in spec.parent_refs.iter().enumerate() {
         let field = format!("spec.parentRefs[{at}]");
-        match parent_attachments(index, gateways, (loaded, &hosts), parent) {
+        match parent_attachments(index, doors, (loaded, &hosts), parent) {
             Ok((gateway, places)) => {
                 attachments.extend(places);
                 if !found.iter().any(|other| other.name == gateway.name) {
@@ -82,7 +90,7 @@ pub(super) fn created(loaded: &Loaded) -> u64 {
 
 fn parent_attachments<'a>(
     index: &Index<'_>,
-    gateways: &'a [CompiledGateway],
+    all: &Doors<'a>,
     (loaded, hosts): (&Loaded, &[HostPattern]),
     parent: &ParentReference,
 ) -> Result<(&'a CompiledGateway, Vec<Attachment>), String> {
@@ -92,7 +100,7 @@ fn parent_attachments<'a>(
     }
     let own = loaded.name.namespace.as_str();
     let target = ResourceName::new(namespace.as_ref().map_or(own, |namespace| namespace), &**name);
-    let Some(gateway) = gateways.iter().find(|gateway| gateway.name == target) else {
+    let Some(gateway) = all.gateways.iter().find(|gateway| gateway.name == target) else {
         return Err(match index.gateways.find(&target) {
             Some(_) => format!("a Gateway that is served: {target} has problems of its own"),
             None => format!("a Gateway that exists: {target} does not"),
@@ -111,22 +119,51 @@ fn parent_attachments<'a>(
     if doors.is_empty() {
         return Err(format!("a listener whose allowedRoutes take AIGatewayRoutes of namespace {own}"));
     }
-    let places: Vec<Attachment> = doors.into_iter().flat_map(|door| places(door, hosts)).collect();
+    let places: Vec<Attachment> = doors.into_iter().flat_map(|door| all.places(door, hosts)).collect();
     if places.is_empty() {
-        return Err("a listener with a hostname that spec.hostnames meets".to_owned());
+        let what = "a listener whose hostname meets spec.hostnames, and no other listener of the port that has them for itself";
+        return Err(what.to_owned());
     }
     Ok((gateway, places))
 }
 
-fn places(door: &Door, hosts: &[HostPattern]) -> Vec<Attachment> {
-    let port = door.listener.port;
-    match (&door.listener.hostname, hosts) {
-        (of_listener, []) => vec![Attachment { host: of_listener.clone(), port }],
-        (None, hosts) => hosts.iter().map(|host| Attachment { host: Some(host.clone()), port }).collect(),
-        (Some(of_listener), hosts) => hosts
-            .iter()
-            .filter_map(|host| of_listener.intersection(host))
-            .map(|host| Attachment { host: Some(host), port })
-            .collect(),
+impl<'a> Doors<'a> {
+    fn new(gateways: &'a [CompiledGateway]) -> Self {
+        let mut hostnames: BTreeMap<u16, BTreeSet<&HostPattern>> = BTreeMap::new();
+        for door in gateways.iter().flat_map(|gateway| &gateway.doors) {
+            hostnames.entry(door.listener.port).or_default().extend(&door.listener.hostname);
+        }
+        Self { gateways, hostnames }
+    }
+
+    /// The hosts that a door and a route both serve, without those that a narrower listener of the port has for itself.
+    fn places(&self, door: &Door, hosts: &[HostPattern]) -> Vec<Attachment> {
+        let port = door.listener.port;
+        let own = door.listener.hostname.as_ref();
+        let both: Vec<Option<HostPattern>> = match (own, hosts) {
+            (own, []) => vec![own.cloned()],
+            (None, hosts) => hosts.iter().cloned().map(Some).collect(),
+            (Some(own), hosts) => hosts.iter().filter_map(|host| own.intersection(host)).map(Some).collect(),
+        };
+        let narrower: Vec<&HostPattern> = self
+            .hostnames
+            .get(&port)
+            .into_iter()
+            .flatten()
+            .copied()
+            .filter(|other| own.is_none_or(|own| own != *other && own.covers(other)))
+            .collect();
+        both.into_iter()
+            .filter(|host| host.as_ref().is_none_or(|host| !narrower.iter().any(|other| other.covers(host))))
+            .map(|host| {
+                let within = |other: &&&HostPattern| host.as_ref().is_none_or(|host| host.covers(other));
+                let except = narrower.iter().filter(within).map(|other| (*other).clone()).collect();
+                Attachment { host, place: Place { port, except } }
+            })
+            .collect()
     }
 }
+
+#[cfg(test)]
+#[path = "attach_test.rs"]
+mod tests;

@@ -29,6 +29,11 @@ impl HostPattern {
         }
     }
 
+    /// True when every host of `other` is meant too.
+    pub(crate) fn covers(&self, other: &Self) -> bool {
+        self.intersection(other).as_ref() == Some(other)
+    }
+
     /// The hosts that both mean, if any; the narrower of the two (Gateway API, HTTPRouteSpec.hostnames).
     pub fn intersection(&self, other: &Self) -> Option<Self> {
         match (self, other) {

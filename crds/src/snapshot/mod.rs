@@ -26,7 +26,7 @@ pub use table::RouteTable;
 
 pub(crate) use cost::{EXPRESSION_BYTES, Expression, Measure};
 pub(crate) use matching::{HeaderMatch, ValueMatch};
-pub(crate) use table::{Attachment, Listing, NewEntry, TableBuilder};
+pub(crate) use table::{Attachment, Listing, NewEntry, Place, TableBuilder};
 
 /// The header that carries the request's model to the matches; set by the gateway, never by a client.
 pub const MODEL_HEADER: &str = "x-ai-eg-model";

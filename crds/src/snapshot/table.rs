@@ -10,6 +10,7 @@
 //! A lookup touches the tables that the host names and, in each, the entries of one model and those of none.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::fmt;
 use std::sync::Arc;
 
 use http::HeaderMap;
@@ -41,7 +42,7 @@ struct HostTable {
 #[derive(Clone, Debug)]
 struct Entry {
     rank: usize,
-    ports: Arc<[u16]>,
+    places: Arc<[Place]>,
     headers: Arc<[HeaderMatch]>,
     rule: Arc<Rule>,
 }
@@ -50,14 +51,21 @@ struct Entry {
 #[derive(Clone, Debug)]
 struct Listed {
     model: ListedModel,
-    ports: Arc<[u16]>,
+    places: Arc<[Place]>,
 }
 
 /// A listener that a route hangs on, and the hosts that both serve.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Attachment {
     pub(crate) host: Option<HostPattern>,
+    pub(crate) place: Place,
+}
+
+/// A port, without the hosts that other listeners of it have for themselves.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Place {
     pub(crate) port: u16,
+    pub(crate) except: Vec<HostPattern>,
 }
 
 /// How a rule's models are listed.
@@ -101,7 +109,7 @@ impl RouteTable {
             for entry in merge(with_model, &table.other) {
                 #[cfg(test)]
                 self.looked_at.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-                if entry.holds(port, model, headers) {
+                if serves(&entry.places, host, port) && entry.holds(model, headers) {
                     return Some(&entry.rule);
                 }
             }
@@ -114,7 +122,7 @@ impl RouteTable {
         let mut seen = HashSet::new();
         self.tables(host)
             .flat_map(|table| &table.listed)
-            .filter(|listed| serves(&listed.ports, port) && seen.insert(listed.model.id.as_str()))
+            .filter(|listed| serves(&listed.places, host, port) && seen.insert(listed.model.id.as_str()))
             .map(|listed| listed.model.clone())
             .collect()
     }
@@ -155,20 +163,23 @@ impl HostTable {
             .map(|(_, what, entry)| {
                 let headers: Vec<String> = entry.headers.iter().map(|header| format!(" {header}")).collect();
                 let headers = headers.concat();
-                format!("{what}{headers} on {:?} -> rule {}", entry.ports, entry.rule.index)
+                let places: Vec<String> = entry.places.iter().map(ToString::to_string).collect();
+                format!("{what}{headers} on [{}] -> rule {}", places.join(", "), entry.rule.index)
             })
             .collect()
     }
 }
 
 impl Entry {
-    fn holds(&self, port: Option<u16>, model: &str, headers: &HeaderMap) -> bool {
-        serves(&self.ports, port) && self.headers.iter().all(|header| header.holds(model, headers))
+    fn holds(&self, model: &str, headers: &HeaderMap) -> bool {
+        self.headers.iter().all(|header| header.holds(model, headers))
     }
 }
 
-fn serves(ports: &[u16], port: Option<u16>) -> bool {
-    port.is_none_or(|port| ports.contains(&port))
+fn serves(places: &[Place], host: &str, port: Option<u16>) -> bool {
+    places.iter().any(|place| {
+        port.is_none_or(|port| port == place.port) && !place.except.iter().any(|other| other.matches(host))
+    })
 }
 
 /// Both lists as one, by rank.
@@ -220,13 +231,13 @@ fn insert(table: &mut RouteTable, rank: usize, entry: NewEntry) {
         ValueMatch::Pattern(_) => None,
     });
     let headers: Arc<[HeaderMatch]> = headers.into();
-    let mut ports_by_host: BTreeMap<&Option<HostPattern>, Vec<u16>> = BTreeMap::new();
+    let mut places_by_host: BTreeMap<&Option<HostPattern>, Vec<Place>> = BTreeMap::new();
     for attachment in entry.attachments.iter() {
-        ports_by_host.entry(&attachment.host).or_default().push(attachment.port);
+        places_by_host.entry(&attachment.host).or_default().push(attachment.place.clone());
     }
-    for (host, mut ports) in ports_by_host {
-        ports.dedup();
-        let ports: Arc<[u16]> = ports.into();
+    for (host, mut places) in places_by_host {
+        places.dedup();
+        let places: Arc<[Place]> = places.into();
         let of_host = match host {
             Some(HostPattern::Exact(host)) => table.exact.entry(host.clone()).or_default(),
             Some(HostPattern::Wildcard(suffix)) => table.wildcard.entry(suffix.clone()).or_default(),
@@ -239,14 +250,22 @@ fn insert(table: &mut RouteTable, rank: usize, entry: NewEntry) {
                     owned_by: listing.owned_by.clone(),
                     created_at_s: listing.created_at_s,
                 },
-                ports: Arc::clone(&ports),
+                places: Arc::clone(&places),
             });
         }
         let entries = match &model {
             Some(model) => of_host.by_model.entry(model.clone()).or_default(),
             None => &mut of_host.other,
         };
-        entries.push(Entry { rank, ports, headers: Arc::clone(&headers), rule: Arc::clone(&entry.rule) });
+        entries.push(Entry { rank, places, headers: Arc::clone(&headers), rule: Arc::clone(&entry.rule) });
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { port, except } = self;
+        write!(f, "{port}")?;
+        except.iter().try_for_each(|host| write!(f, " but {host}"))
     }
 }
 

@@ -36,7 +36,7 @@ fn add(table: &mut TableBuilder, name: &str, (host, port): (&str, u16), conditio
     table.add(NewEntry {
         rule,
         headers,
-        attachments: [Attachment { host, port }].into(),
+        attachments: [Attachment { host, place: Place { port, except: Vec::new() } }].into(),
         listing: Some(Listing { owned_by: name.to_owned(), created_at_s: 1 }),
     });
 }
