@@ -147,7 +147,8 @@ pub(super) fn proxies(
         if wishes.iter().any(|wish| **wish != first) {
             let what =
                 "Gateways that agree on the forward proxy of this backend; the first proxy counts for all";
-            problems.push(backend.loaded.problem("", first.clone().unwrap_or_default(), what));
+            let problem = backend.loaded.not_honoured("", what);
+            problems.push(Problem { value: first.clone().unwrap_or_default(), ..problem });
         }
         proxies.insert(name, first);
     }

@@ -20,7 +20,8 @@ pub(super) fn compile(
         let path = format!("{path}[{index}]");
         if compiled.iter().any(|earlier| earlier.metadata_key == *metadata_key) {
             let field = format!("{path}.metadataKey");
-            problems.push(loaded.problem(&field, shown(metadata_key), "each key once; the first counts"));
+            let problem = loaded.not_honoured(&field, "each key once; the first counts");
+            problems.push(Problem { value: shown(metadata_key), ..problem });
             continue;
         }
         let measure = match cost_type {

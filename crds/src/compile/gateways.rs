@@ -284,18 +284,24 @@ fn select(
 fn refuse_conflicts(
     loaded: &Loaded,
     mut gateway: CompiledGateway,
-    ports: &mut BTreeMap<u16, Protocol>,
+    ports: &mut BTreeMap<u16, (Protocol, ResourceName)>,
     problems: &mut Vec<Problem>,
 ) -> CompiledGateway {
     let mut seen: Vec<(u16, Option<HostPattern>)> = Vec::new();
     gateway.doors.retain(|door| {
         let Listener { port, protocol, hostname, name, .. } = &door.listener;
         let place = (*port, hostname.clone());
-        let taken_by = *ports.entry(*port).or_insert(*protocol);
-        if taken_by != *protocol {
-            let what = format!("the protocol {taken_by:?} on port {port}, as an earlier listener has it");
-            problems.push(loaded.problem("spec.listeners", format!("{protocol:?} of listener {name}"), what));
+        let (taken_by, first) = ports.entry(*port).or_insert_with(|| (*protocol, loaded.name.clone()));
+        if taken_by != protocol {
+            let what = format!("the protocol {taken_by} on port {port}, as an earlier listener has it");
+            problems.push(loaded.problem("spec.listeners", format!("{protocol} of listener {name}"), what));
             return false;
+        }
+        if *first != loaded.name && !seen.iter().any(|(other, _)| other == port) {
+            let what = format!(
+                "a port of its own: port {port} is also Gateway {first}'s, and both are served there as one"
+            );
+            problems.push(loaded.not_honoured("spec.listeners", what));
         }
         if seen.contains(&place) {
             let what = format!("another port or hostname than an earlier listener's for listener {name}");

@@ -98,7 +98,8 @@ fn route_costs(
         costs::merge(&own, route.gateways.iter().map(|gateway| gateway.costs.as_slice()));
     for key in disputed {
         let what = "Gateways that agree on the cost of this key; the first counts";
-        problems.push(route.loaded.problem("spec.parentRefs", shown(&key), what));
+        let problem = route.loaded.not_honoured("spec.parentRefs", what);
+        problems.push(Problem { value: shown(&key), ..problem });
     }
     merged
 }

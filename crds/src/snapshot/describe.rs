@@ -28,7 +28,7 @@ impl Display for Snapshot {
 
 fn write_listener(f: &mut fmt::Formatter<'_>, listener: &Listener) -> fmt::Result {
     let Listener { gateway, name, port, protocol, hostname, certificates, forward_proxy } = listener;
-    write!(f, "listener {gateway} {name}: {protocol:?} on {port}")?;
+    write!(f, "listener {gateway} {name}: {protocol} on {port}")?;
     if let Some(host) = hostname {
         write!(f, " for {host}")?;
     }
