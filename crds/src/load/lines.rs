@@ -6,6 +6,8 @@ pub(crate) struct Lines {
     pub(super) line: usize,
     /// A variable was put in: the value may be secret.
     pub(super) from_variable: bool,
+    /// What a variable gave that is all of a plain scalar, before it was read as a number or the like.
+    pub(super) text: Option<String>,
     pub(super) children: Children,
 }
 
@@ -23,17 +25,25 @@ impl Lines {
     pub(crate) fn find(&self, path: &str) -> (usize, bool) {
         let mut node = self;
         for step in steps(path) {
-            let child = match &node.children {
-                Children::None => None,
-                Children::Map(fields) => fields.iter().find(|(name, _)| name == step).map(|(_, child)| child),
-                Children::List(items) => step.parse().ok().and_then(|index: usize| items.get(index)),
-            };
-            match child {
+            match node.child(step) {
                 Some(child) => node = child,
                 None => return (node.line, false),
             }
         }
         (node.line, node.from_variable)
+    }
+
+    /// The text behind a plain variable at exactly this path.
+    pub(crate) fn text(&self, path: &str) -> Option<&str> {
+        steps(path).try_fold(self, Self::child)?.text.as_deref().filter(|text| !text.is_empty())
+    }
+
+    fn child(&self, step: &str) -> Option<&Self> {
+        match &self.children {
+            Children::None => None,
+            Children::Map(fields) => fields.iter().find(|(name, _)| name == step).map(|(_, child)| child),
+            Children::List(items) => step.parse().ok().and_then(|index: usize| items.get(index)),
+        }
     }
 
     /// Takes a part out, to be a document of its own.

@@ -105,3 +105,31 @@ fn lists_are_unpacked_and_anchors_and_merges_read() {
         "in.yaml:10: document 1 items[2]: apiVersion: expected a text: apiVersion says what the object is"
     );
 }
+
+#[test]
+fn a_variable_that_looks_like_a_number_is_a_text_where_one_is_due() {
+    let text = "apiVersion: v1\nkind: Secret\nmetadata:\n  name: a\n  annotations: {x: 1${V}}\nstringData:\n  apiKey: ${V}\n";
+    let text = text.replace("{x: 1${V}}", "\n    x.y/z: ${V}");
+    for value in ["12345", "1e5", "0x1F", "true", "null", "~", "sk-1", "007"] {
+        let (loaded, problems) = parse("in.yaml", &text, &|_| Some(value.to_owned()));
+        assert_eq!(problems, [], "{value}");
+        let Resource::Secret(content) = &loaded[0].resource else { panic!("{:?}", loaded[0]) };
+        assert_eq!(content.string_data["apiKey"], value, "as it is");
+        assert_eq!(loaded[0].metadata.annotations["x.y/z"], value, "in metadata too");
+    }
+    let (loaded, _) = parse("in.yaml", &text, &|_| Some(String::new()));
+    assert!(loaded[0].metadata.annotations.is_empty(), "nothing is nothing: an empty variable leaves a field out");
+    let written = text.replace("${V}", "12345");
+    assert!(problems(&written)[0].contains("expected a text"), "what stands in the file is read as YAML");
+}
+
+#[test]
+fn an_unquoted_variable_in_flow_style_gets_a_hint() {
+    let flow = "apiVersion: v1\nkind: Secret\nmetadata: {name: a}\nstringData: {apiKey: ${PORT}}\n";
+    for text in [flow, "a: [${PORT}]\n", "a:\n- {b: x${PORT}, c: 1}\n"] {
+        let got = problems(text);
+        assert!(got[0].contains("a variable inside { } or [ ] is quoted: \"${NAME}\""), "{got:?}");
+    }
+    assert!(!problems("a: [")[0].contains("variable"));
+    assert_eq!(problems(&flow.replace("${PORT}", "\"${PORT}\"")), Vec::<String>::new());
+}

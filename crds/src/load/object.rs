@@ -202,7 +202,7 @@ fn find(
 
 fn metadata(origin: &Origin<'_>, lines: &Lines, value: Option<Value>) -> Result<Metadata, Vec<Problem>> {
     let mut value = value.unwrap_or_else(|| Value::Object(Map::new()));
-    let faults = check(&mut value, &METADATA, "metadata");
+    let faults = check(&mut value, &METADATA, "metadata", &|path| lines.text(path));
     if !faults.is_empty() {
         return Err(origin.problems(lines, faults));
     }
@@ -217,7 +217,7 @@ fn content(
     fields: Map<String, Value>,
 ) -> Result<Resource, Vec<Problem>> {
     let mut value = Value::Object(fields);
-    let mut faults = check(&mut value, &known.shape, "");
+    let mut faults = check(&mut value, &known.shape, "", &|path| lines.text(path));
     if !faults.is_empty() {
         if known.definition.kind == "Secret" {
             for fault in faults.iter_mut().filter(|fault| !fault.value.is_empty()) {

@@ -35,15 +35,27 @@ pub(super) fn read(
     let mut reader = Reader { first_line, variables, ..Reader::default() };
     let mut parser = Parser::new_from_str(text);
     while let Some(event) = parser.next_event() {
-        let (event, span) = event.map_err(|error| DocumentFault {
-            line: first_line + error.marker().line().saturating_sub(1),
-            field: String::new(),
-            value: error.info().to_owned(),
-            expected: "YAML".to_owned(),
+        let (event, span) = event.map_err(|error| {
+            let line = error.marker().line().saturating_sub(1);
+            DocumentFault {
+                line: first_line + line,
+                field: String::new(),
+                value: error.info().to_owned(),
+                expected: expected(text.lines().nth(line).unwrap_or_default()).to_owned(),
+            }
         })?;
         reader.event(event, span)?;
     }
     Ok((reader.root, reader.faults))
+}
+
+/// What a line that is no YAML should have been. The braces of a variable mean a mapping where one is open already.
+fn expected(line: &str) -> &'static str {
+    if line.contains("${") {
+        "YAML, in which a variable inside { } or [ ] is quoted: \"${NAME}\""
+    } else {
+        "YAML"
+    }
 }
 
 #[derive(Default)]
@@ -131,7 +143,7 @@ impl Reader<'_> {
                 (Value::Object(fields), Children::Map(lines))
             }
         };
-        let tree = (value, Lines { line, from_variable: false, children });
+        let tree = (value, Lines { line, children, ..Lines::default() });
         self.complete(tree, anchor, line, nodes_before)
     }
 
@@ -189,13 +201,16 @@ impl Reader<'_> {
                 return Err(fault(line, &format!("{}{}", tag.handle, tag.suffix), "no tags but YAML's own"));
             }
         };
-        let lines = |from_variable| Lines { line, from_variable, children: Children::None };
+        let lines = |from_variable| Lines { line, from_variable, ..Lines::default() };
         match scalar::replace(text, self.variables) {
             // A text around a variable is a text, whatever the variable holds.
             Ok(replaced) if is_text || (replaced.any && !scalar::is_one_variable(text)) => {
                 Ok((Value::String(replaced.text), lines(replaced.any)))
             }
-            Ok(replaced) => Ok((scalar::plain(&replaced.text), lines(replaced.any))),
+            Ok(replaced) => {
+                let value = scalar::plain(&replaced.text);
+                Ok((value, Lines { text: replaced.any.then_some(replaced.text), ..lines(replaced.any) }))
+            }
             Err(unset) => {
                 let field = self.path();
                 self.faults.push(DocumentFault { line, field, value: unset.value, expected: unset.expected });

@@ -22,21 +22,27 @@ pub(crate) struct Fault {
 
 static ENVIRONMENT: LazyLock<Arc<Env>> = LazyLock::new(|| Arc::new(Env::stdlib()));
 
-/// Checks `value` and fills its defaults in. `path` is where it stands in its document.
-pub(crate) fn check(value: &mut Value, shape: &Shape, path: &str) -> Vec<Fault> {
-    let mut checker = Checker { path: path.to_owned(), faults: Vec::new() };
+/// The text that stands at a path, where something else was read from it.
+pub(crate) type Texts<'a> = &'a dyn Fn(&str) -> Option<&'a str>;
+
+/// Checks `value` and fills its defaults in. `path` is where it stands in its document. Where a text is due and
+/// `texts` has one, it is taken: a variable's value may look like a number, or like nothing.
+pub(crate) fn check(value: &mut Value, shape: &Shape, path: &str, texts: Texts<'_>) -> Vec<Fault> {
+    let mut checker = Checker { path: path.to_owned(), faults: Vec::new(), texts };
     checker.value(value, shape);
     checker.faults
 }
 
-struct Checker {
+struct Checker<'t> {
     path: String,
     faults: Vec<Fault>,
+    texts: Texts<'t>,
 }
 
-impl Checker {
+impl Checker<'_> {
     fn value(&mut self, value: &mut Value, shape: &Shape) {
         let before = self.faults.len();
+        self.restore(value, shape);
         match (&shape.kind, &mut *value) {
             (ShapeKind::Any, _) | (ShapeKind::Boolean, Value::Bool(_)) => {}
             (ShapeKind::Object(object), Value::Object(fields)) => self.object(fields, object),
@@ -58,7 +64,20 @@ impl Checker {
         }
     }
 
+    fn restore(&self, value: &mut Value, shape: &Shape) {
+        if let (ShapeKind::Text(_), false) = (&shape.kind, value.is_string())
+            && let Some(text) = (self.texts)(&self.path)
+        {
+            *value = Value::String(text.to_owned());
+        }
+    }
+
     fn object(&mut self, fields: &mut Map<String, Value>, shape: &ObjectShape) {
+        for (name, field) in fields.iter_mut().filter(|(_, value)| value.is_null()) {
+            if let Some(shape) = shape.fields.get(name).or(shape.others.as_deref()) {
+                self.at_key(name, |checker| checker.restore(field, shape));
+            }
+        }
         // An API server drops nulls of fields that can't be null.
         fields.retain(|_, value| !value.is_null());
         for (name, field) in &shape.fields {
