@@ -103,7 +103,7 @@ fn parent_attachments<'a>(
     let Some(gateway) = all.gateways.iter().find(|gateway| gateway.name == target) else {
         return Err(match index.gateways.find(&target) {
             Some(_) => format!("a Gateway that is served: {target} has problems of its own"),
-            None => format!("a Gateway that exists: {target} does not"),
+            None => index.missing("Gateway", &target),
         });
     };
     let named = |door: &&Door| {

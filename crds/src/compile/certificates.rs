@@ -143,5 +143,5 @@ pub(super) fn secret<'a>(
     if !index.grants.permit(reference) {
         return Err(Grants::wanted(reference));
     }
-    index.secrets.find(&target).ok_or_else(|| format!("a Secret that exists: {target} does not"))
+    index.secrets.find(&target).ok_or_else(|| index.missing("Secret", &target))
 }

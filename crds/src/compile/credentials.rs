@@ -43,7 +43,7 @@ pub(super) fn compile(index: &Index<'_>, problems: &mut Vec<Problem>) -> BTreeMa
             let complaint = if &*target.group != AI_GROUP {
                 Some(format!("an AIServiceBackend: {} is not served yet", &*target.kind))
             } else if index.service_backends.find(&name).is_none() {
-                Some(format!("an AIServiceBackend that exists: {name} does not"))
+                Some(index.missing("AIServiceBackend", &name))
             } else if let Entry::Vacant(place) = by_backend.entry(name) {
                 place.insert(proof.clone());
                 None
@@ -87,7 +87,11 @@ fn proof(
         ),
         PolicyType::AwsCredentials | PolicyType::AzureCredentials | PolicyType::GcpCredentials => {
             let what = "one of APIKey, AzureAPIKey, AnthropicAPIKey: other types are not served yet; its backends are not called";
-            problems.push(loaded.problem("spec.type", format!("{policy_type:?}"), what));
+            problems.push(loaded.problem(
+                "spec.type",
+                loaded.json["spec"]["type"].as_str().unwrap_or_default(),
+                what,
+            ));
             return Proof::Unusable;
         }
     };

@@ -80,7 +80,7 @@ impl<'a, 'i> Sites<'a, 'i> {
 
     fn of_backend(&self, name: ResourceName) -> Result<Site, String> {
         let site = match self.backends.get(&name) {
-            None => return Err(format!("a Backend that exists: {name} does not")),
+            None => return Err(self.index.missing("Backend", &name)),
             Some(Err(())) => {
                 return Err(format!("a Backend that can be used: {name} has problems of its own"));
             }

@@ -143,8 +143,9 @@ fn compile_gateway(
         problems.push(loaded.problem("", "", what));
         return None;
     }
-    if index.classes.find(&ResourceName::new("", &**gateway_class_name)).is_none() {
-        let what = "the name of a GatewayClass that exists";
+    let class = ResourceName::new("", &**gateway_class_name);
+    if index.classes.find(&class).is_none() {
+        let what = index.missing("GatewayClass", &class);
         problems.push(loaded.problem("spec.gatewayClassName", shown(gateway_class_name), what));
         return None;
     }

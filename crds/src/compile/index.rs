@@ -49,6 +49,8 @@ pub(super) struct Index<'a> {
     pub(super) secrets: Entries<'a, SecretContent>,
     pub(super) config_maps: Entries<'a, ConfigMapContent>,
     pub(super) grants: Grants<'a>,
+    /// Of the kinds above, by kind: written, and not of use.
+    rejected: BTreeSet<(&'a str, &'a ResourceName)>,
     /// AIServiceBackends whose credential was rejected.
     pub(super) without_credential: BTreeSet<ResourceName>,
     /// Backends and Services, by kind, whose TLS was rejected.
@@ -75,6 +77,10 @@ impl<'a> Index<'a> {
                 Resource::Secret(content) => index.secrets.add(loaded, content),
                 Resource::ConfigMap(content) => index.config_maps.add(loaded, content),
                 Resource::ReferenceGrant(spec) => index.grants.add(loaded, spec),
+                Resource::Rejected => {
+                    index.rejected.insert((loaded.kind, &loaded.name));
+                    true
+                }
                 Resource::RejectedPolicy(policy) => {
                     index.protect(&loaded.name.namespace, policy);
                     true
@@ -94,6 +100,16 @@ impl<'a> Index<'a> {
             }
         }
         index
+    }
+
+    /// What to say of a reference to a resource that was not found.
+    pub(super) fn missing(&self, kind: &str, name: &ResourceName) -> String {
+        let article = if kind.starts_with('A') { "an" } else { "a" };
+        if self.rejected.contains(&(kind, name)) {
+            format!("{article} {kind} that can be used: {name} was rejected, see its problem")
+        } else {
+            format!("{article} {kind} that exists: {name} does not")
+        }
     }
 
     /// Whether a check of callers was asked for that is not done here.

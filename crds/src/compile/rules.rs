@@ -234,7 +234,7 @@ fn candidate(
     let found = if !context.index.grants.permit(permission) {
         Err(Grants::wanted(permission))
     } else if context.index.service_backends.find(&target).is_none() {
-        Err(format!("an AIServiceBackend that exists: {target} does not"))
+        Err(context.index.missing("AIServiceBackend", &target))
     } else {
         let usable = context.backends.get(&target);
         usable.ok_or_else(|| {

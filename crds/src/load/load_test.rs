@@ -118,7 +118,10 @@ fn a_variable_that_looks_like_a_number_is_a_text_where_one_is_due() {
         assert_eq!(loaded[0].metadata.annotations["x.y/z"], value, "in metadata too");
     }
     let (loaded, _) = parse("in.yaml", &text, &|_| Some(String::new()));
-    assert!(loaded[0].metadata.annotations.is_empty(), "nothing is nothing: an empty variable leaves a field out");
+    assert!(
+        loaded[0].metadata.annotations.is_empty(),
+        "nothing is nothing: an empty variable leaves a field out"
+    );
     let written = text.replace("${V}", "12345");
     assert!(problems(&written)[0].contains("expected a text"), "what stands in the file is read as YAML");
 }

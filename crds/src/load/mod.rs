@@ -20,7 +20,7 @@ use crate::snapshot::ResourceName;
 
 use lines::Lines;
 
-/// A resource that passed the checks of its schema, and where it was read.
+/// A resource past the checks of its schema, and where it was read.
 #[derive(Debug)]
 pub struct Loaded {
     /// Its content.
@@ -83,6 +83,11 @@ fn read(file: &str, text: &str, variables: Variables<'_>) -> (Vec<Loaded>, Vec<P
 }
 
 impl Loaded {
+    /// True when it did not pass its checks, and only says so.
+    pub fn is_rejected(&self) -> bool {
+        matches!(self.resource, Resource::Rejected | Resource::RejectedPolicy(_))
+    }
+
     /// A problem with a field of this resource. The value is hidden where it came from a variable or a Secret.
     pub(crate) fn problem(
         &self,

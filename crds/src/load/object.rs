@@ -90,7 +90,7 @@ fn load_one(
         }
     };
     let resource = match content(&named, &lines, known, fields) {
-        Ok(resource) if origin.sound => Some(resource),
+        Ok(resource) if origin.sound => resource,
         Ok(_) => rejected(known, &json),
         Err(faults) => {
             problems.extend(faults.into_iter().filter(|_| origin.sound));
@@ -104,7 +104,7 @@ fn load_one(
     };
     let name = ResourceName { namespace, name: metadata.name.clone() };
     let (kind, file) = (known.definition.kind, origin.file.to_owned());
-    loaded.extend(resource.map(|resource| Loaded { resource, kind, name, json, metadata, file, lines }));
+    loaded.push(Loaded { resource, kind, name, json, metadata, file, lines });
 }
 
 /// An object of a kind that is served, with a name.
@@ -174,9 +174,10 @@ fn unserved_guard(json: &Value, file: &str, lines: Lines) -> Option<Loaded> {
     Some(Loaded { resource, kind, name, json: json.clone(), metadata, file: file.to_owned(), lines })
 }
 
-/// Of most kinds nothing is left; a policy leaves its targets protected.
-fn rejected(known: &Known, json: &Value) -> Option<Resource> {
-    RejectedPolicy::read(known.definition.kind, json).map(|policy| Resource::RejectedPolicy(Box::new(policy)))
+/// Of most kinds the name is left; a policy leaves its targets protected.
+fn rejected(known: &Known, json: &Value) -> Resource {
+    RejectedPolicy::read(known.definition.kind, json)
+        .map_or(Resource::Rejected, |policy| Resource::RejectedPolicy(Box::new(policy)))
 }
 
 /// The kind, if we serve it in this version.

@@ -44,7 +44,7 @@ pub struct AiGatewayRouteSpec {
 pub(crate) struct RouteRule {
     /// Name of the rule, for policies and metrics.
     #[schemars(extend("x-kubernetes-validations" = [
-        {"rule": "self != 'route-not-found'", "message": "route-not-found is a reserved name"},
+        {"rule": "self != 'route-not-found'", "message": "the name must not be route-not-found, which is reserved"},
     ]))]
     pub(crate) name: Option<SectionName>,
     /// Whom to ask.

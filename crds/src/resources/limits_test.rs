@@ -69,7 +69,7 @@ fn routes() {
         (rules(16),      "spec.rules: at most 15 entries", "16 rules"),
         (json!({"rules": [{"name": "a"}, {"name": "b"}, {}, {}]}), "", "names that differ, and none"),
         (json!({"rules": [{"name": "a"}, {"name": "a"}]}), "names of rules must differ", "a name twice"),
-        (rule(&json!({"name": "route-not-found"})), "route-not-found is a reserved name", "their own rule's name"),
+        (rule(&json!({"name": "route-not-found"})), "this rule to be met: the name must not be route-not-found", "their own rule's name"),
         (costs(36),      "", "36 costs"),
         (costs(37),      "spec.llmRequestCosts: at most 36 entries", "37 costs"),
         (json!({"rules": [], "llmRequestCosts": [{"metadataKey": "k", "type": "CEL"}]}), "cel is required", "CEL without an expression"),

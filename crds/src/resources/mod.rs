@@ -94,6 +94,8 @@ pub enum Resource {
     ReferenceGrant(Box<ReferenceGrantSpec>),
     /// A policy that protects its targets and did not pass its checks: they are not used without it.
     RejectedPolicy(Box<RejectedPolicy>),
+    /// Any other resource that did not pass its checks: who refers to it is told so.
+    Rejected,
 }
 
 /// Every Kind that is served.

@@ -158,11 +158,12 @@ impl Checker<'_> {
         for rule in rules {
             match rule.program.execute(&context) {
                 Ok(cel::Value::Bool(true)) => {}
-                Ok(cel::Value::Bool(false)) => self.fault(brief(value), rule.message.clone()),
-                Ok(other) => self
-                    .fault(brief(value), format!("{} (the rule gave {:?})", rule.message, other.type_of())),
+                Ok(cel::Value::Bool(false)) => self.fault(brief(value), wanted(rule)),
+                Ok(other) => {
+                    self.fault(brief(value), format!("{} (it gave {:?})", wanted(rule), other.type_of()))
+                }
                 Err(error) => {
-                    self.fault(brief(value), format!("{} (the rule failed: {error})", rule.message));
+                    self.fault(brief(value), format!("{} (it failed: {error})", wanted(rule)));
                 }
             }
         }
@@ -191,6 +192,11 @@ impl ShapeKind {
             Self::Boolean => "true or false".to_owned(),
         }
     }
+}
+
+/// Messages are sentences, as API servers show them.
+fn wanted(rule: &Rule) -> String {
+    format!("this rule to be met: {}", rule.message)
 }
 
 /// Appends a field to a path: `a.b`, or `a[b.c/d]` where the name itself has dots.

@@ -114,7 +114,8 @@ fn mend(
     let mut kept = 0;
     let mut serving: Vec<Arc<Loaded>> = Vec::with_capacity(loaded.len());
     for one in loaded {
-        match before.get(&key(&one)).filter(|_| rejected.contains(&key(&one))) {
+        let bad = one.is_rejected() || rejected.contains(&key(&one));
+        match before.get(&key(&one)).filter(|last_good| bad && !last_good.is_rejected()) {
             Some(last_good) => {
                 kept += 1;
                 serving.push(Arc::clone(last_good));
@@ -125,7 +126,7 @@ fn mend(
     let present: BTreeSet<String> = serving.iter().map(|one| key(one)).collect();
     for (name, last_good) in before {
         if !present.contains(name) && (unnamed || rejected.contains(name)) {
-            kept += 1;
+            kept += usize::from(!last_good.is_rejected());
             serving.push(Arc::clone(last_good));
         }
     }
@@ -157,7 +158,9 @@ fn go_back(
         };
         for one in resources {
             let last_good = before.get(&key(one)).filter(|_| rejected.contains(&key(one)));
-            if let Some(last_good) = last_good.filter(|last_good| last_good.json != one.json) {
+            if let Some(last_good) =
+                last_good.filter(|last_good| !last_good.is_rejected() && last_good.json != one.json)
+            {
                 *one = Arc::clone(last_good);
                 swapped += 1;
             }

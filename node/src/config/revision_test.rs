@@ -172,10 +172,18 @@ spec:
         );
         ("key.yaml", Ok(text))
     };
+    let unset = |file: File| (file.0, file.1.map(|text| text.replace("name: k}}", "name: \"${UNSET}\"}}")));
     let a = |model: &str| ("a.yaml", Ok(route("a", model, "b", "")));
     let dangling = || ("a.yaml", Ok(route("a", "three", "nobody", "")));
     check(&[
         (vec![base(), key("sk-1"), a("one")], "one", 0, 0, "a good start"),
+        (
+            vec![base(), unset(key("sk-1")), a("one")],
+            "one",
+            1,
+            1,
+            "a policy whose variable is not set goes back too",
+        ),
         (
             vec![base(), key(""), a("two")],
             "two",
