@@ -11,16 +11,22 @@ pub(super) struct Document<'a> {
     pub(super) first_line: usize,
 }
 
+/// Editors of Windows put it first in a file; files put together have it before any document (YAML 1.2.2, section 5.2).
+const BYTE_ORDER_MARK: char = '\u{feff}';
+
 /// The documents that hold anything but comments and directives.
 pub(super) fn documents(text: &str) -> Vec<Document<'_>> {
-    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let mut documents = Vec::new();
     let (mut start, mut first_line, mut at) = (0, 1, 0);
     for (number, line) in (1..).zip(text.split_inclusive('\n')) {
         let next = at + line.len();
-        if is_marker(line, "---") && at > start {
+        let bare = line.strip_prefix(BYTE_ORDER_MARK).unwrap_or(line);
+        let begin = next - bare.len();
+        if is_marker(bare, "---") && at > start {
             documents.push(Document { text: &text[start..at], first_line });
-            (start, first_line) = (at, number);
+            (start, first_line) = (begin, number);
+        } else if begin > at && !text[start..at].lines().any(has_content) {
+            (start, first_line) = (begin, number);
         } else if is_marker(line, "...") {
             documents.push(Document { text: &text[start..at], first_line });
             (start, first_line) = (next, number + 1);
@@ -59,6 +65,11 @@ mod tests {
             ("a: 1\n...\nb: 2",                  vec![("a: 1\n", 1), ("b: 2", 3)]),        // ended by dots
             ("---a: 1",                          vec![("---a: 1", 1)]),                    // no marker
             ("--- {a: 1}\r\n--- {b: 2}",         vec![("--- {a: 1}\r\n", 1), ("--- {b: 2}", 2)]), // content beside
+            ("\u{feff}a: 1\n---\nb: 2",         vec![("a: 1\n", 1), ("---\nb: 2", 2)]), // a mark of byte order
+            ("a: 1\n\u{feff}---\nb: 2",         vec![("a: 1\n", 1), ("---\nb: 2", 2)]), // files put together
+            ("a: 1\n---\n\u{feff}b: 2",         vec![("a: 1\n", 1), ("b: 2", 3)]),     // the same, with a line between
+            ("a: 1\n---\n\u{feff}---\nb: 2",    vec![("a: 1\n", 1), ("---\nb: 2", 3)]), // and with two
+            ("a: |\n  x\u{feff}y\n",            vec![("a: |\n  x\u{feff}y\n", 1)]),    // inside a text it is text
             ("",                                 vec![]),                                  // nothing at all
         ];
         for (text, want) in rows {
