@@ -98,6 +98,13 @@ async fn validate_names_file_line_and_field() {
         let (code, output) = Process::run(arguments, &[]).await;
         assert_eq!((code, output.as_str()), (0, "7 resources, no problem"), "{arguments:?}");
     }
+    let empty = tempfile::tempdir().unwrap();
+    let named = empty.path().to_str().unwrap();
+    for (name, text) in [("notes.txt", "kind: ["), ("comments.yaml", "# nothing yet\n")] {
+        fs::write(empty.path().join(name), text).unwrap();
+        let (code, output) = Process::run(&["validate", "-f", named], &[]).await;
+        assert!(code == 1 && output.contains(&format!("no resources found in {named}")), "{name}: {output}");
+    }
     let unset = folder.path().join("unset.yaml");
     let (code, output) =
         Process::run(&["validate", "-f", unset.to_str().unwrap()], &[("NOWHERE_SET", "x")]).await;

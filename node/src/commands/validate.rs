@@ -26,7 +26,10 @@ pub(crate) fn run(settings: &Validate) -> ExitCode {
     for problem in &problems {
         println!("{problem}");
     }
-    if problems.is_empty() {
+    if resources.is_empty() && problems.is_empty() {
+        let named: Vec<String> = settings.files.iter().map(|path| path.display().to_string()).collect();
+        fail(&format!("no resources found in {}", named.join(", ")))
+    } else if problems.is_empty() {
         println!("{} resources, no problem", resources.len());
         ExitCode::SUCCESS
     } else {
