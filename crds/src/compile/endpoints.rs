@@ -39,7 +39,14 @@ impl<'a, 'i> Sites<'a, 'i> {
         let policies = tls::policies(index, problems);
         let mut backends = BTreeMap::new();
         for backend in index.backends.iter() {
-            backends.insert(&backend.loaded.name, site(index, backend, problems));
+            let name = &backend.loaded.name;
+            if backend.spec.tls.is_some()
+                && policies.keys().any(|(kind, of, _)| (*kind, of) == ("Backend", name))
+            {
+                let what = "no TLS of its own: a BackendTLSPolicy is for it, and counts alone";
+                problems.push(backend.loaded.not_honoured("spec.tls", what));
+            }
+            backends.insert(name, site(index, backend, problems));
         }
         Self { index, backends, policies }
     }
