@@ -160,7 +160,7 @@ impl Checker<'_> {
                 Ok(cel::Value::Bool(true)) => {}
                 Ok(cel::Value::Bool(false)) => self.fault(brief(value), wanted(rule)),
                 Ok(other) => {
-                    self.fault(brief(value), format!("{} (it gave {:?})", wanted(rule), other.type_of()))
+                    self.fault(brief(value), format!("{} (it gave {:?})", wanted(rule), other.type_of()));
                 }
                 Err(error) => {
                     self.fault(brief(value), format!("{} (it failed: {error})", wanted(rule)));
