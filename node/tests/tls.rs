@@ -270,6 +270,11 @@ async fn bad_certificates_are_told_and_the_last_good_ones_serve() {
         let problems = gateway.shown("/v1/status").await["config"]["problems"].to_string();
         assert!(problems.contains(told) && !problems.contains("PRIVATE"), "{told}: {problems}");
     }
+
+    let untyped = manifest(&good, &ca, "model-7").replace("type: kubernetes.io/tls\n", "");
+    fs::write(&file, untyped).unwrap();
+    until("model-7", async || (gateway.send(&Ask::chat("model-7")).await.status == 200).then_some(())).await;
+    connect(&gateway, &authority.connector(&[]), "gateway.test").await.expect("its type was forgotten");
 }
 
 #[tokio::test]

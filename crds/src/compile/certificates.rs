@@ -65,7 +65,10 @@ fn certificate(
     let from = (GATEWAY_GROUP, "Gateway", loaded.name.namespace.as_str());
     let secret = secret(index, from, reference)?;
     if secret.spec.secret_type.as_deref() != Some("kubernetes.io/tls") {
-        return Err("a Secret of type kubernetes.io/tls".to_owned());
+        let what = "a Secret of type kubernetes.io/tls".to_owned();
+        // Without a certificate it is a good Secret, and the reference is the mistake.
+        let is_meant = secret.spec.has(CHAIN);
+        return Err(if is_meant { unusable(secret.loaded, "type", what, problems) } else { what });
     }
     let chain = text(secret, CHAIN, problems)?;
     let key = text(secret, KEY, problems)?;

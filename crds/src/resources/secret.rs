@@ -49,6 +49,11 @@ impl Unusable {
 }
 
 impl SecretContent {
+    /// True when it has a key, whatever stands there.
+    pub(crate) fn has(&self, key: &str) -> bool {
+        self.string_data.contains_key(key) || self.data.contains_key(key)
+    }
+
     /// Where a key stands, or should.
     pub(crate) fn field(&self, key: &str) -> String {
         let of = if self.string_data.contains_key(key) { "stringData" } else { "data" };
