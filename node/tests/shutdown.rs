@@ -3,6 +3,8 @@
 #[expect(dead_code, reason = "no test file uses all of it")]
 mod rust;
 
+use std::fs::OpenOptions;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use tokio::net::TcpStream;
@@ -70,6 +72,26 @@ async fn what_does_not_finish_is_cut_off() {
     assert_eq!(status.code(), Some(0), "{}", gateway.process.output());
     let line = gateway.logged_where(|line| line["original_model"] == "gpt").await;
     assert_eq!(line["usage"], "estimated", "what passed is not forgotten: {line}");
+}
+
+/// Whoever reads the access log may be stuck; it is no reason to stay.
+#[tokio::test]
+async fn a_log_that_nobody_reads_holds_up_nobody() {
+    let folder = tempfile::tempdir().unwrap();
+    let pipe = folder.path().join("log");
+    assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    let unread = OpenOptions::new().read(true).write(true).open(&pipe).unwrap();
+    let (mut gateway, _simulator) = bed(&["--access-log", pipe.to_str().unwrap()]).await;
+    let long = format!("/{}", "x".repeat(8_000));
+    for _ in 0..40 {
+        gateway.send(&Ask::get(&long)).await.expect(404); // 320 kB of lines: more than a pipe holds.
+    }
+    gateway.process.terminate();
+    let told = Instant::now();
+    let status = gateway.process.ended().await;
+    assert_eq!(status.code(), Some(0), "{}", gateway.process.output());
+    assert!(told.elapsed() < Duration::from_secs(8), "{:?}", told.elapsed());
+    drop(unread);
 }
 
 #[tokio::test]
