@@ -8,6 +8,7 @@ mod rust;
 
 use serde_json::{Value, json};
 
+use rust::canned::{Canned, Then};
 use rust::client::Event;
 use rust::gateway::Settings;
 use rust::manifest::{GATEWAY, KeyOf, anthropic, backend, key, openai, route, rule};
@@ -180,6 +181,20 @@ async fn every_request_has_one_line_in_the_access_log() {
     let ids: std::collections::BTreeSet<_> =
         gateway.log().iter().map(|line| line["request_id"].to_string()).collect();
     assert_eq!((gateway.log().len(), ids.len()), (7, 7), "one line each");
+}
+
+/// An answer may be over with its head; nobody left then.
+#[tokio::test]
+async fn an_answer_of_no_bytes_is_whole() {
+    const EMPTY: &str = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 0\r\n\r\n";
+    let upstream = Canned::start(EMPTY, Then::Silence).await;
+    let manifest = GATEWAY.to_owned()
+        + &openai("one", &upstream.address)
+        + &route("all", "", &rule("gpt", "{name: one}", ""));
+    let gateway = Gateway::start(&manifest).await;
+    let answer = gateway.send(&Ask::chat("gpt")).await.expect(200);
+    assert_eq!(answer.text(), "");
+    assert_eq!(gateway.logged(&answer).await["end"], "whole");
 }
 
 #[tokio::test]

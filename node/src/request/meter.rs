@@ -28,15 +28,14 @@ pub(crate) struct Pace {
 /// Begins to watch.
 pub(crate) fn observe(reply: Reply, plan: Plan) -> Metered {
     let mut metered = Metered { reply, plan, pace: Pace::default() };
-    metered.tick();
+    metered.tick(Instant::now());
     metered
 }
 
 impl Metered {
-    /// To be called after each chunk: notes the time if it brought output.
-    pub(crate) fn tick(&mut self) {
+    /// To be called after each chunk, with the time: notes it if output came.
+    pub(crate) fn tick(&mut self, now: Instant) {
         if self.reply.reading.seen().output_events > 0 {
-            let now = Instant::now();
             self.pace.first.get_or_insert(now);
             self.pace.last = Some(now);
         }

@@ -15,6 +15,7 @@ mod hop;
 mod identify;
 mod meter;
 mod models;
+mod patience;
 pub(crate) mod refusal;
 mod route;
 mod settle;

@@ -3,7 +3,6 @@
 
 use std::collections::VecDeque;
 use std::fmt;
-use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Instant;
@@ -11,11 +10,11 @@ use std::time::Instant;
 use bytes::Bytes;
 use http::StatusCode;
 use hyper::body::{Body, Frame, Incoming as IncomingBody, SizeHint};
-use tokio::time::Sleep;
 use tollgate_api::error::{ApiError, ErrorKind};
 use tollgate_api::exchange::Mode;
 
 use super::meter::Metered;
+use super::patience::Patience;
 use super::settle::Settling;
 use super::trail::End;
 
@@ -34,8 +33,7 @@ pub(crate) struct Flow {
     metered: Metered,
     settling: Settling,
     state: State,
-    /// Allocated only for rules that limit time.
-    alarm: Option<Pin<Box<Sleep>>>,
+    patience: Patience,
     scratch: Vec<Bytes>,
 }
 
@@ -85,16 +83,23 @@ impl Flow {
         metered: Metered,
         settling: Settling,
     ) -> Self {
+        let patience = Patience::new(metered.reply.deadline, metered.reply.idle, Instant::now());
         let mut flow = Self {
             ready: ready.into(),
             upstream,
             metered,
             settling,
             state: State::Flowing,
-            alarm: None,
+            patience,
             scratch: Vec::new(),
         };
-        flow.set_alarm();
+        if flow.upstream.is_end_stream() {
+            // Nobody asks for a body of no bytes, and there is nothing in it to be read.
+            match flow.metered.reply.reading.mode() {
+                Mode::Pass => flow.conclude(),
+                Mode::Collect | Mode::Stream => flow.end(),
+            }
+        }
         flow
     }
 
@@ -114,17 +119,13 @@ impl Flow {
                     if let Ok(chunk) = frame.into_data() {
                         self.take(chunk);
                     }
-                    // A body of known length is over with its last byte: nobody asks for more of it.
-                    if self.state == State::Flowing && self.upstream.is_end_stream() {
-                        self.end();
-                    }
                 }
                 Poll::Ready(Some(Err(error))) => {
                     self.break_off(End::UpstreamCut, &upstream_cut(&error.to_string()));
                 }
                 Poll::Ready(None) => self.end(),
                 Poll::Pending => {
-                    ready!(self.poll_alarm(context));
+                    ready!(self.patience.poll_over(context));
                     self.break_off(End::TimedOut, &timed_out());
                 }
             }
@@ -134,9 +135,14 @@ impl Flow {
     fn take(&mut self, chunk: Bytes) {
         let fed = self.metered.reply.reading.feed(chunk, &mut self.scratch);
         self.ready.extend(self.scratch.drain(..));
-        self.metered.tick();
+        let now = Instant::now();
+        self.metered.tick(now);
+        self.patience.heard(now);
         match fed {
-            Ok(()) => self.set_alarm(),
+            // A body of known length is over with its last byte: nobody asks for more of it.
+            Ok(()) if self.upstream.is_end_stream() => self.end(),
+            Ok(()) if self.patience.is_over(now) => self.break_off(End::TimedOut, &timed_out()),
+            Ok(()) => {}
             Err(malformed) => self.break_off(End::UpstreamBroken, &upstream_cut(&malformed.message)),
         }
     }
@@ -145,13 +151,15 @@ impl Flow {
         let finished = self.metered.reply.reading.finish(&mut self.scratch);
         self.ready.extend(self.scratch.drain(..));
         match finished {
-            Ok(()) => {
-                self.state = State::Ended;
-                self.settling.trail().end = End::Whole;
-                self.settling.finish(&self.metered);
-            }
+            Ok(()) => self.conclude(),
             Err(malformed) => self.break_off(End::UpstreamCut, &upstream_cut(&malformed.message)),
         }
+    }
+
+    fn conclude(&mut self) {
+        self.state = State::Ended;
+        self.settling.trail().end = End::Whole;
+        self.settling.finish(&self.metered);
     }
 
     /// The answer can't be completed: say so in the client's protocol where it can, cut the connection where not.
@@ -167,27 +175,6 @@ impl Flow {
         };
         self.settling.trail().end = end;
         self.settling.finish(&self.metered);
-    }
-
-    /// The next moment at which patience ends: the rule's total time, or too long a silence.
-    fn set_alarm(&mut self) {
-        let idle = self.metered.reply.idle.map(|idle| Instant::now() + idle);
-        let Some(at) = [self.metered.reply.deadline, idle].into_iter().flatten().min() else {
-            return;
-        };
-        let at = tokio::time::Instant::from_std(at);
-        match &mut self.alarm {
-            None => self.alarm = Some(Box::pin(tokio::time::sleep_until(at))),
-            Some(alarm) if alarm.deadline() != at => alarm.as_mut().reset(at),
-            Some(_) => {}
-        }
-    }
-
-    fn poll_alarm(&mut self, context: &mut Context<'_>) -> Poll<()> {
-        match &mut self.alarm {
-            Some(alarm) => alarm.as_mut().poll(context),
-            None => Poll::Pending,
-        }
     }
 }
 
