@@ -1,7 +1,7 @@
 //! Everything that a request needs, in one value that is shared by all of them.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tollgate_ratelimit::Wallet;
 
@@ -13,7 +13,10 @@ use crate::upstream::retry::RetryBudget;
 /// Limits to what one client may make this node hold.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Limits {
+    /// The largest body.
     pub(crate) body_bytes: usize,
+    /// How long a client may leave its connection without a request, or its answer untaken.
+    pub(crate) client_timeout: Duration,
 }
 
 /// One node's gateway.

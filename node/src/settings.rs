@@ -64,6 +64,10 @@ pub(crate) struct Run {
     #[arg(long, value_name = "BYTES", default_value_t = 32 * 1024 * 1024)]
     pub(crate) max_body: usize,
 
+    /// A client that sends no request, or takes nothing of its answer, for this long is disconnected, in seconds.
+    #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..))]
+    client_timeout: u64,
+
     /// Requests that may run at once; more are refused with 503.
     #[arg(long, value_name = "N", default_value_t = 16_384, value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) max_running: u64,
@@ -90,6 +94,10 @@ impl Run {
     /// Whether the ports of Gateway listeners are opened beside it.
     pub(crate) fn opens_gateway_ports(&self) -> bool {
         self.listen.is_none()
+    }
+
+    pub(crate) fn client_timeout(&self) -> Duration {
+        Duration::from_secs(self.client_timeout)
     }
 
     pub(crate) fn drain_timeout(&self) -> Duration {

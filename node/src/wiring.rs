@@ -90,7 +90,7 @@ impl Node {
             books: Arc::new(Books::default()),
             telemetry: Arc::clone(&telemetry),
             retries: RetryBudget::default(),
-            limits: Limits { body_bytes: settings.max_body },
+            limits: Limits { body_bytes: settings.max_body, client_timeout: settings.client_timeout() },
             started,
         });
         let (drain, draining) = watch::channel(false);

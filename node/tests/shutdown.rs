@@ -7,6 +7,7 @@ use std::fs::OpenOptions;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 
 use rust::gateway::Settings;
@@ -72,6 +73,29 @@ async fn what_does_not_finish_is_cut_off() {
     assert_eq!(status.code(), Some(0), "{}", gateway.process.output());
     let line = gateway.logged_where(|line| line["original_model"] == "gpt").await;
     assert_eq!(line["usage"], "estimated", "what passed is not forgotten: {line}");
+}
+
+#[tokio::test]
+async fn connections_without_a_request_hold_up_nobody() {
+    let (mut gateway, _simulator) = bed(&[]).await;
+    let mut open = Vec::new();
+    for sent in [
+        "",
+        "PRI * HTTP",
+        "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0",
+        "POST /v1/chat/completions HTTP/1.1\r\nhost: gateway.test\r\n",
+    ] {
+        let mut stream = TcpStream::connect(gateway.client.address).await.unwrap();
+        stream.write_all(sent.as_bytes()).await.unwrap();
+        open.push(stream);
+    }
+    gateway.send(&Ask::chat("gpt")).await.expect(200); // By now it has read what came before.
+    gateway.process.terminate();
+    let told = Instant::now();
+    let status = gateway.process.ended().await;
+    assert_eq!(status.code(), Some(0), "{}", gateway.process.output());
+    assert!(told.elapsed() < Duration::from_secs(8), "{:?}", told.elapsed());
+    drop(open);
 }
 
 /// Whoever reads the access log may be stuck; it is no reason to stay.

@@ -22,6 +22,10 @@ use crate::telemetry::metrics::Gauges;
 /// After an accept failed for lack of something, give it time to come back.
 const ACCEPT_PAUSE: std::time::Duration = std::time::Duration::from_millis(100);
 
+/// HTTP/2 clients that vanished are noticed by pings; HTTP/1 has a time for its heads.
+const PING_AFTER: std::time::Duration = std::time::Duration::from_secs(30);
+const PING_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(20);
+
 /// What the admin API shows.
 pub(crate) struct Admin {
     pub(crate) gateway: Arc<Gateway>,
@@ -69,6 +73,11 @@ pub(crate) fn serve(listener: std::net::TcpListener, admin: Admin) -> std::io::R
                 });
                 let mut builder = Builder::new(TokioExecutor::new());
                 builder.http1().timer(TokioTimer::new());
+                builder
+                    .http2()
+                    .timer(TokioTimer::new())
+                    .keep_alive_interval(PING_AFTER)
+                    .keep_alive_timeout(PING_TIMEOUT);
                 let _client_went_away = builder.serve_connection(TokioIo::new(stream), service).await;
             });
         }

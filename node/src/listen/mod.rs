@@ -4,8 +4,10 @@
 //! A door speaks what the client speaks: HTTP/1.1 or HTTP/2 by prior knowledge in clear text, or TLS if the first byte
 //! is a TLS record's and the configuration has a certificate.
 
+mod activity;
 mod connection;
 mod linger;
+mod patient;
 mod tls;
 
 use std::collections::BTreeMap;

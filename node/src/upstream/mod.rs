@@ -35,6 +35,10 @@ const IDLE_TIMEOUT: Duration = Duration::from_secs(50);
 /// Idle connections kept to one address; more are closed when their answer ends.
 const MOST_IDLE: usize = 1_024;
 
+/// An HTTP/2 connection with answers on it is asked for a sign of life after so much silence, and given up without one.
+const PING_AFTER: Duration = Duration::from_secs(30);
+const PING_TIMEOUT: Duration = Duration::from_secs(20);
+
 pub(crate) type HttpClient = Client<Connector, SegmentsBody>;
 
 /// One pool a worker, so that a connection stays on the thread of the requests that use it.
@@ -138,6 +142,8 @@ fn clients(reach: &Reach, count: usize) -> Result<PerWorker, String> {
     builder.pool_max_idle_per_host(MOST_IDLE);
     builder.http2_only(reach.h2);
     builder.http2_adaptive_window(true);
+    builder.http2_keep_alive_interval(PING_AFTER);
+    builder.http2_keep_alive_timeout(PING_TIMEOUT);
     Ok((0..count.max(1)).map(|_| builder.build(connector.clone())).collect())
 }
 
