@@ -7,14 +7,17 @@ use tollgate_ratelimit::Wallet;
 
 use crate::config::Config;
 use crate::quota::Books;
+use crate::request::body_memory::BodyMemory;
 use crate::telemetry::Telemetry;
 use crate::upstream::retry::RetryBudget;
 
 /// Limits to what one client may make this node hold.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 pub(crate) struct Limits {
     /// The largest body.
     pub(crate) body_bytes: usize,
+    /// All of them together.
+    pub(crate) body_memory: Arc<BodyMemory>,
     /// How long a client may leave its connection without a request, or its answer untaken.
     pub(crate) client_timeout: Duration,
 }

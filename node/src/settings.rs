@@ -64,6 +64,11 @@ pub(crate) struct Run {
     #[arg(long, value_name = "BYTES", default_value_t = 32 * 1024 * 1024)]
     pub(crate) max_body: usize,
 
+    /// Request bodies that are held at once, in bytes; what finds no room is refused with 503. A body is held until its
+    /// answer begins.
+    #[arg(long, value_name = "BYTES", default_value_t = 512 * 1024 * 1024)]
+    pub(crate) body_memory: usize,
+
     /// A client that sends no request, or takes nothing of its answer, for this long is disconnected, in seconds.
     #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..))]
     client_timeout: u64,

@@ -19,6 +19,7 @@ use crate::config::{Config, Keeper, Source, Watcher, environment};
 use crate::gateway::{Gateway, Limits};
 use crate::listen::{self, Lobby};
 use crate::quota::Books;
+use crate::request::body_memory::BodyMemory;
 use crate::settings::Run;
 use crate::simulate;
 use crate::tasks::{Spawner, Tasks};
@@ -90,7 +91,7 @@ impl Node {
             books: Arc::new(Books::default()),
             telemetry: Arc::clone(&telemetry),
             retries: RetryBudget::default(),
-            limits: Limits { body_bytes: settings.max_body, client_timeout: settings.client_timeout() },
+            limits: limits(settings)?,
             started,
         });
         let (drain, draining) = watch::channel(false);
@@ -170,6 +171,20 @@ fn source(settings: &Run, background: &Spawner) -> Result<Source, String> {
         if made.providers.is_empty() { "none (no key is set)".to_owned() } else { made.providers.join(", ") };
     tracing::info!(%providers, demo = environment::DEMO_MODEL, "routes made from the environment");
     Ok(Source::Made(made.manifest))
+}
+
+fn limits(settings: &Run) -> Result<Limits, String> {
+    let Run { max_body, body_memory, .. } = *settings;
+    if body_memory < max_body {
+        return Err(format!(
+            "--body-memory {body_memory} is less than --max-body {max_body}: a body of that size would never find room"
+        ));
+    }
+    Ok(Limits {
+        body_bytes: max_body,
+        body_memory: BodyMemory::new(body_memory),
+        client_timeout: settings.client_timeout(),
+    })
 }
 
 fn sink(name: &str) -> Sink {

@@ -16,7 +16,7 @@ use tokio::net::TcpStream;
 use rust::canned::{Canned, Then};
 use rust::gateway::Settings;
 use rust::manifest::{GATEWAY, anthropic, openai, route, rule};
-use rust::{Answer, Ask, Gateway, Simulator, until};
+use rust::{Answer, Ask, Gateway, Process, Simulator, until};
 
 const MAX_BODY: usize = 4_096;
 
@@ -300,4 +300,58 @@ async fn a_full_house() {
         })
         .await;
     }
+}
+
+/// Bodies that are not whole yet, or may be sent again, take memory; there is a bound to all of it.
+#[tokio::test]
+async fn bodies_find_no_room() {
+    let arguments = ["--max-body", "4096", "--body-memory", "4096"];
+    let Bed { gateway, simulator } = bed(&arguments).await;
+    let large = |ask: Ask| ask.with("user", "x".repeat(3_000));
+    let address = gateway.client;
+    let hang = large(Ask::chat("gpt")).simulate("hang");
+    let hanging = tokio::spawn(async move { address.send(&hang).await });
+    until("the first to hang", async || (simulator.asked("gpt").await == 1).then_some(())).await;
+    for (ask, anthropic) in [(Ask::chat("gpt"), false), (Ask::messages("claude"), true)] {
+        let answer = gateway.send(&large(ask.clone())).await;
+        assert_eq!(answer.status, 503, "{answer:?}");
+        assert_eq!(answer.header("retry-after"), Some("1"));
+        let message = refusal(&answer, anthropic);
+        assert!(message.contains("4096"), "{message}");
+        assert_eq!(gateway.logged(&answer).await["end"], "no_room");
+        gateway.send(&ask).await.expect(200); // A small one still fits.
+    }
+
+    hanging.abort();
+    until("room", async || (gateway.send(&large(Ask::chat("gpt"))).await.status == 200).then_some(())).await;
+    // What is being answered needs its body no more.
+    let ask = large(Ask::chat("gpt")).streamed().simulate("stall@3");
+    let mut flowing = gateway.client.open(&ask).await;
+    flowing.piece().await.unwrap().unwrap();
+    gateway.send(&large(Ask::chat("gpt"))).await.expect(200);
+}
+
+/// A body that never becomes whole counts as far as it came.
+#[tokio::test]
+async fn half_a_body_takes_room_too() {
+    let arguments = ["--max-body", "4096", "--body-memory", "4096"];
+    let Bed { gateway, simulator: _running } = bed(&arguments).await;
+    let mut half = TcpStream::connect(gateway.client.address).await.unwrap();
+    let head = "POST /v1/chat/completions HTTP/1.1\r\nhost: gateway.test\r\ncontent-length: 4000\r\n\r\n";
+    half.write_all(head.as_bytes()).await.unwrap();
+    let large = Ask::chat("gpt").with("user", "x".repeat(3_000));
+    gateway.send(&large).await.expect(200); // Announced only: that takes no memory.
+    half.write_all(&[b' '; 2_000]).await.unwrap();
+    let status = async |wanted: u16| (gateway.send(&large).await.status == wanted).then_some(());
+    until("no room", async || status(503).await).await;
+    drop(half);
+    until("room", async || status(200).await).await;
+}
+
+#[tokio::test]
+async fn room_for_no_body_at_all_is_a_mistake() {
+    let arguments = ["run", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--body-memory", "4096"];
+    let (code, output) = Process::run(&arguments, &[]).await;
+    assert_eq!(code, 1, "{output}");
+    assert!(output.contains("--body-memory 4096") && output.contains("--max-body 33554432"), "{output}");
 }

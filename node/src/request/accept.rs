@@ -13,6 +13,7 @@ use tollgate_api::endpoint::{Dialect, Endpoint};
 use tollgate_api::error::Malformed;
 use tollgate_api::peek::Peek;
 
+use super::body_memory::{Held, NoRoom};
 use super::refusal::Refusal;
 use super::trail::Trail;
 use crate::gateway::Limits;
@@ -24,6 +25,9 @@ pub(crate) const MODEL_HEADER: HeaderName = HeaderName::from_static("x-ai-eg-mod
 pub(crate) const LONGEST_MODEL: usize = 256;
 /// A body that has not arrived whole by then is given up: a slow client must not hold memory for ever.
 const BODY_TIMEOUT: Duration = Duration::from_mins(1);
+
+/// Memory that is set aside on the word of a client, before the bytes are here.
+const SET_ASIDE: usize = 1024 * 1024;
 
 /// A request as it came off a listener.
 pub(crate) struct Incoming {
@@ -53,6 +57,8 @@ pub(crate) struct Accepted {
     pub(crate) port: Option<u16>,
     pub(crate) body: Bytes,
     pub(crate) peek: Peek,
+    /// Given back with the body.
+    _held: Held,
 }
 
 /// Reads method and path. Base URLs with and without `/v1` both work: clients append either form to what they are given.
@@ -95,7 +101,8 @@ pub(crate) async fn read(
 ) -> Result<Accepted, Refusal> {
     let (mut head, body) = incoming.request.into_parts();
     refuse_encoded(&head.headers)?;
-    let collected = tokio::time::timeout(BODY_TIMEOUT, collect(body, limits.body_bytes)).await;
+    let mut arriving = Arriving { body, held: limits.body_memory.hold() };
+    let collected = tokio::time::timeout(BODY_TIMEOUT, arriving.collect(limits.body_bytes)).await;
     let body = collected.map_err(|_| Refusal::BodyTimeout { timeout: BODY_TIMEOUT })??;
     trail.request_bytes = body.len();
 
@@ -108,7 +115,15 @@ pub(crate) async fn read(
     trail.streamed = peek.stream;
     set_model(&mut head.headers, &peek.model)?;
     let host = host(&head);
-    Ok(Accepted { endpoint, headers: head.headers, host, port: incoming.port, body, peek })
+    Ok(Accepted {
+        endpoint,
+        headers: head.headers,
+        host,
+        port: incoming.port,
+        body,
+        peek,
+        _held: arriving.held,
+    })
 }
 
 /// The host that the client addressed, without its port, in lower case.
@@ -176,41 +191,50 @@ fn refuse_encoded(headers: &HeaderMap) -> Result<(), Refusal> {
     }
 }
 
-/// Collects the body; the usual one, which came in a single piece, is not copied.
-async fn collect(mut body: IncomingBody, limit: usize) -> Result<Bytes, Refusal> {
-    let announced = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
-    if announced > limit {
-        return Err(Refusal::TooLarge { limit });
-    }
-    let Some(first) = next_data(&mut body).await? else {
-        return Ok(Bytes::new());
-    };
-    let Some(second) = next_data(&mut body).await? else {
-        return if first.len() > limit { Err(Refusal::TooLarge { limit }) } else { Ok(first) };
-    };
-
-    let mut whole = BytesMut::with_capacity(announced.max(first.len() + second.len()));
-    whole.extend_from_slice(&first);
-    let mut next = Some(second);
-    while let Some(piece) = next {
-        if whole.len() + piece.len() > limit {
-            return Err(Refusal::TooLarge { limit });
-        }
-        whole.extend_from_slice(&piece);
-        next = next_data(&mut body).await?;
-    }
-    Ok(whole.freeze())
+/// A body on its way in.
+struct Arriving {
+    body: IncomingBody,
+    held: Held,
 }
 
-async fn next_data(body: &mut IncomingBody) -> Result<Option<Bytes>, Refusal> {
-    if body.is_end_stream() {
-        return Ok(None);
-    }
-    while let Some(frame) = body.frame().await {
-        let frame = frame.map_err(|error| Refusal::BrokenBody { reason: error.to_string() })?;
-        if let Ok(data) = frame.into_data() {
-            return Ok(Some(data));
+impl Arriving {
+    /// Collects the body; the usual one, which came in a single piece, is not copied.
+    async fn collect(&mut self, limit: usize) -> Result<Bytes, Refusal> {
+        let announced = usize::try_from(self.body.size_hint().lower()).unwrap_or(usize::MAX);
+        if announced > limit {
+            return Err(Refusal::TooLarge { limit });
         }
+        let Some(first) = self.next().await? else {
+            return Ok(Bytes::new());
+        };
+        let Some(second) = self.next().await? else {
+            return if first.len() > limit { Err(Refusal::TooLarge { limit }) } else { Ok(first) };
+        };
+
+        let mut whole = BytesMut::with_capacity(announced.min(SET_ASIDE).max(first.len() + second.len()));
+        whole.extend_from_slice(&first);
+        let mut next = Some(second);
+        while let Some(piece) = next {
+            if whole.len() + piece.len() > limit {
+                return Err(Refusal::TooLarge { limit });
+            }
+            whole.extend_from_slice(&piece);
+            next = self.next().await?;
+        }
+        Ok(whole.freeze())
     }
-    Ok(None)
+
+    async fn next(&mut self) -> Result<Option<Bytes>, Refusal> {
+        if self.body.is_end_stream() {
+            return Ok(None);
+        }
+        while let Some(frame) = self.body.frame().await {
+            let frame = frame.map_err(|error| Refusal::BrokenBody { reason: error.to_string() })?;
+            if let Ok(data) = frame.into_data() {
+                self.held.grow(data.len()).map_err(|NoRoom { limit }| Refusal::NoRoom { limit })?;
+                return Ok(Some(data));
+            }
+        }
+        Ok(None)
+    }
 }

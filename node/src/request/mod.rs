@@ -10,6 +10,7 @@
 
 pub(crate) mod accept;
 mod admit;
+pub(crate) mod body_memory;
 pub(crate) mod forward;
 mod hop;
 mod identify;

@@ -53,6 +53,9 @@ pub(crate) enum Refusal {
     Busy {
         limit: u64,
     },
+    NoRoom {
+        limit: usize,
+    },
     Unreachable {
         backend: String,
         reason: &'static str,
@@ -120,6 +123,7 @@ impl Refusal {
             Self::Untranslatable(_) => "untranslatable",
             Self::MissingCredential { .. } => "missing_credential",
             Self::Busy { .. } => "busy",
+            Self::NoRoom { .. } => "no_room",
             Self::Unreachable { .. } => "unreachable",
             Self::UpstreamTimeout { .. } => "upstream_timeout",
             Self::BrokenAnswer { .. } => "broken_answer",
@@ -131,7 +135,7 @@ impl Refusal {
 
     const fn retry(&self) -> Retry {
         match self {
-            Self::Busy { .. } => Retry::After(Duration::from_secs(1)),
+            Self::Busy { .. } | Self::NoRoom { .. } => Retry::After(Duration::from_secs(1)),
             Self::UnknownPath { .. }
             | Self::WrongMethod { .. }
             | Self::EncodedBody { .. }
@@ -175,6 +179,7 @@ impl Refusal {
             | Self::NoBackend { .. }
             | Self::MissingCredential { .. }
             | Self::Busy { .. }
+            | Self::NoRoom { .. }
             | Self::Unreachable { .. }
             | Self::UpstreamTimeout { .. }
             | Self::BrokenAnswer { .. }
@@ -196,7 +201,7 @@ impl Refusal {
             Self::NoBackend { .. } => (Code::INTERNAL_SERVER_ERROR, Kind::Internal),
             Self::Untranslatable(_) => (Code::UNPROCESSABLE_ENTITY, Kind::InvalidRequest),
             Self::MissingCredential { .. } => (Code::UNAUTHORIZED, Kind::Authentication),
-            Self::Busy { .. } => (Code::SERVICE_UNAVAILABLE, Kind::Overloaded),
+            Self::Busy { .. } | Self::NoRoom { .. } => (Code::SERVICE_UNAVAILABLE, Kind::Overloaded),
             Self::Unreachable { .. } | Self::BrokenAnswer { .. } => (Code::BAD_GATEWAY, Kind::Upstream),
             Self::UpstreamTimeout { .. } => (Code::GATEWAY_TIMEOUT, Kind::Timeout),
             Self::Upstream { status, .. } => (*status, Kind::Upstream),
@@ -233,6 +238,9 @@ impl Refusal {
             ),
             Self::Busy { limit } => {
                 format!("this node is at its limit of {limit} running requests; try again")
+            }
+            Self::NoRoom { limit } => {
+                format!("this node is at its limit of {limit} bytes of request bodies; try again")
             }
             Self::Unreachable { backend, reason } => {
                 format!("backend {backend} could not be reached: {reason}")
