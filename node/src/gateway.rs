@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tollgate_ratelimit::Wallet;
+use tollgate_ratelimit::Slots;
 
 use crate::config::Config;
 use crate::quota::Books;
@@ -25,7 +25,7 @@ pub(crate) struct Limits {
 /// One node's gateway.
 pub(crate) struct Gateway {
     pub(crate) config: Config,
-    pub(crate) wallet: Arc<Wallet>,
+    pub(crate) slots: Arc<Slots>,
     pub(crate) books: Arc<Books>,
     pub(crate) telemetry: Arc<Telemetry>,
     pub(crate) retries: RetryBudget,

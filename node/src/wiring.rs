@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
-use tollgate_ratelimit::Wallet;
+use tollgate_ratelimit::Slots;
 
 use crate::admin::{self, Admin};
 use crate::config::{Config, Keeper, Source, Watcher, environment};
@@ -87,7 +87,7 @@ impl Node {
 
         let gateway = Arc::new(Gateway {
             config,
-            wallet: Wallet::new(settings.max_running),
+            slots: Slots::new(settings.max_running),
             books: Arc::new(Books::default()),
             telemetry: Arc::clone(&telemetry),
             retries: RetryBudget::default(),

@@ -1,10 +1,10 @@
 //! Tokens by kind: the unit in which providers bill, and in which the ledger is kept.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// What one answer cost in tokens. `input` includes what was read from or written to the provider's cache, `output`
 /// includes reasoning: the shares are named apart because they are priced apart.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Usage {
     /// All input tokens.
     pub input: u64,
@@ -21,7 +21,7 @@ pub struct Usage {
 }
 
 /// Whose figures a usage is made of.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Certainty {
     /// The provider's own.
@@ -29,6 +29,8 @@ pub enum Certainty {
     Reported,
     /// A count of what passed, because the answer ended before the provider said.
     Estimated,
+    /// What was reserved, because nothing is known of how the request ended.
+    Unknown,
 }
 
 impl Usage {

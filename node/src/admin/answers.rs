@@ -21,12 +21,12 @@ pub(super) fn problem(status: StatusCode, message: &str) -> Answer {
 /// Serving and able to admit.
 pub(super) fn ready(admin: &Admin) -> Answer {
     let config = admin.gateway.config.latest();
-    let wallet = &admin.gateway.wallet;
+    let slots = &admin.gateway.slots;
     let reason = if *admin.draining.borrow() {
         "draining: this node is shutting down"
     } else if config.revision == 0 {
         "no configuration yet"
-    } else if wallet.held() >= wallet.limit() {
+    } else if slots.held() >= slots.limit() {
         "at the limit of running requests"
     } else {
         return text("ready\n");
@@ -36,7 +36,7 @@ pub(super) fn ready(admin: &Admin) -> Answer {
 
 #[expect(clippy::cast_precision_loss, reason = "running requests are far below 2^52")]
 pub(super) fn metrics(admin: &Admin) -> Answer {
-    admin.gauges.in_flight.set(admin.gateway.wallet.held() as f64);
+    admin.gauges.in_flight.set(admin.gateway.slots.held() as f64);
     let body = Bytes::from(admin.prometheus.render());
     typed(StatusCode::OK, "text/plain; version=0.0.4; charset=utf-8", body)
 }
@@ -57,8 +57,8 @@ pub(super) fn status(admin: &Admin) -> Answer {
         "version": env!("CARGO_PKG_VERSION"),
         "uptime_s": now_ms / 1_000,
         "draining": *admin.draining.borrow(),
-        "running_requests": admin.gateway.wallet.held(),
-        "most_running_requests": admin.gateway.wallet.limit(),
+        "running_requests": admin.gateway.slots.held(),
+        "most_running_requests": admin.gateway.slots.limit(),
         "config": {"revision": config.revision, "problems": problems},
         "backends": backends,
     });

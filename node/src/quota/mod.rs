@@ -6,7 +6,7 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-use tollgate_ratelimit::{Ledger, Settlement};
+use tollgate_ratelimit::{Rows, Settlement};
 
 /// More than there are threads that settle, so that two seldom meet.
 const SHARDS: usize = 8;
@@ -14,7 +14,7 @@ const SHARDS: usize = 8;
 /// This node's ledger.
 #[derive(Default)]
 pub(crate) struct Books {
-    shards: [Mutex<Ledger>; SHARDS],
+    shards: [Mutex<Rows>; SHARDS],
 }
 
 impl Books {
@@ -25,8 +25,8 @@ impl Books {
     }
 
     /// The whole ledger as it is now.
-    pub(crate) fn ledger(&self) -> Ledger {
-        let mut whole = Ledger::default();
+    pub(crate) fn ledger(&self) -> Rows {
+        let mut whole = Rows::default();
         for shard in &self.shards {
             whole.merge(&shard.lock().unwrap_or_else(PoisonError::into_inner));
         }

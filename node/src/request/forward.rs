@@ -11,7 +11,7 @@ use hyper::body::Incoming as IncomingBody;
 use tollgate_api::error::{ApiError, ErrorKind};
 use tollgate_api::exchange::{Mode, Replies, Reply as Reading};
 use tollgate_crds::Candidate;
-use tollgate_ratelimit::Hold;
+use tollgate_ratelimit::Slot;
 
 use super::accept::Accepted;
 use super::hop;
@@ -80,7 +80,7 @@ pub(crate) async fn first_byte(
     gateway: &Gateway,
     plan: &Plan,
     accepted: &Accepted,
-    hold: &Hold,
+    hold: &Slot,
     trail: &mut Trail,
 ) -> Result<Reply, Refusal> {
     gateway.retries.earn();

@@ -61,7 +61,7 @@ async fn serve(
     let accepted = accept::read(incoming, endpoint, &gateway.limits, trail).await?;
     let consumer = identify::consumer(&accepted, trail);
     let plan = route::plan(&config, consumer, &accepted, trail)?;
-    let reservation = admit::reserve(&gateway.wallet, &plan, &accepted)?;
+    let reservation = admit::reserve(&gateway.slots, &plan, &accepted)?;
     let reply = forward::first_byte(gateway, &plan, &accepted, &reservation, trail).await?;
 
     // The client is being answered now: nothing below may refuse.

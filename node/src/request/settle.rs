@@ -5,7 +5,7 @@ use std::sync::Arc;
 use http::{HeaderMap, Response, header};
 use tollgate_api::exchange::Mode;
 use tollgate_crds::{Cost, CostFacts};
-use tollgate_ratelimit::{Certainty, Hold, RowKey, Settlement};
+use tollgate_ratelimit::{Certainty, RowKey, Settlement, Slot};
 
 use super::accept::LONGEST_MODEL;
 use super::forward::Content;
@@ -21,7 +21,7 @@ use crate::quota::Books;
 /// passed.
 pub(crate) struct Settling {
     books: Arc<Books>,
-    hold: Option<Hold>,
+    hold: Option<Slot>,
     trail: Trail,
 }
 
@@ -29,7 +29,7 @@ pub(crate) struct Settling {
 pub(crate) fn when_done(
     gateway: &Gateway,
     mut metered: Metered,
-    hold: Hold,
+    hold: Slot,
     trail: &mut Trail,
 ) -> Response<ReplyBody> {
     let keeps_length = match metered.reply.reading.mode() {

@@ -1,8 +1,5 @@
-//! What one node may have running at once, held in atomics so that no request waits for another.
-//!
-//! A single node without budgets has one thing to ration: itself. The wallet hands out slots, up to a limit, and the
-//! interface is the one that leases need: `reserve` a need, then `settle` or `release` the hold. Dropping a hold
-//! releases it, so no path through a request can leak one.
+//! What one node may have running at once, held in an atomic so that no request waits for another. A slot is held from
+//! admission to the answer's end; dropped, it is given back, so no path through a request can leak one.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -26,26 +23,26 @@ pub enum Refused {
     },
 }
 
-/// A node's wallet.
+/// A node's slots.
 #[derive(Debug)]
-pub struct Wallet {
+pub struct Slots {
     limit: u64,
     held: AtomicU64,
 }
 
-impl Wallet {
-    /// A wallet that lets `limit` requests run at once.
+impl Slots {
+    /// Slots that let `limit` requests run at once.
     pub fn new(limit: u64) -> Arc<Self> {
         Arc::new(Self { limit, held: AtomicU64::new(0) })
     }
 
     /// Holds what `need` asks for, or says why not. Nothing is held after a refusal.
-    pub fn reserve(self: &Arc<Self>, need: Need) -> Result<Hold, Refused> {
+    pub fn reserve(self: &Arc<Self>, need: Need) -> Result<Slot, Refused> {
         let taken = self
             .held
             .try_update(Ordering::AcqRel, Ordering::Acquire, |held| (held < self.limit).then_some(held + 1));
         match taken {
-            Ok(_) => Ok(Hold { wallet: Arc::clone(self), need }),
+            Ok(_) => Ok(Slot { slots: Arc::clone(self), need }),
             Err(_) => Err(Refused::Busy { limit: self.limit }),
         }
     }
@@ -61,14 +58,14 @@ impl Wallet {
     }
 }
 
-/// The wallet's promise to one request. Dropped, it is released.
+/// One request's slot. Dropped, it is released.
 #[derive(Debug)]
-pub struct Hold {
-    wallet: Arc<Wallet>,
+pub struct Slot {
+    slots: Arc<Slots>,
     need: Need,
 }
 
-impl Hold {
+impl Slot {
     /// The cap on output tokens that the upstream must be told: none, since a slot covers any length of answer.
     pub const fn output_cap(&self) -> Option<u64> {
         None
@@ -90,9 +87,9 @@ impl Hold {
     }
 }
 
-impl Drop for Hold {
+impl Drop for Slot {
     fn drop(&mut self) {
-        self.wallet.held.fetch_sub(1, Ordering::AcqRel);
+        self.slots.held.fetch_sub(1, Ordering::AcqRel);
     }
 }
 
@@ -102,34 +99,34 @@ mod tests {
 
     #[test]
     fn never_more_than_the_limit_and_every_hold_comes_back() {
-        let wallet = Wallet::new(2);
-        let first = wallet.reserve(Need::default()).expect("empty wallet");
-        let second = wallet.reserve(Need::default()).expect("one left");
-        assert_eq!(wallet.reserve(Need::default()).err(), Some(Refused::Busy { limit: 2 }));
-        assert_eq!(wallet.held(), 2, "a refusal holds nothing");
+        let slots = Slots::new(2);
+        let first = slots.reserve(Need::default()).expect("all are free");
+        let second = slots.reserve(Need::default()).expect("one left");
+        assert_eq!(slots.reserve(Need::default()).err(), Some(Refused::Busy { limit: 2 }));
+        assert_eq!(slots.held(), 2, "a refusal holds nothing");
 
         first.settle();
-        assert_eq!(wallet.held(), 1);
+        assert_eq!(slots.held(), 1);
         second.release();
-        drop(wallet.reserve(Need::default()).expect("free again"));
-        assert_eq!(wallet.held(), 0, "a dropped hold is released");
+        drop(slots.reserve(Need::default()).expect("free again"));
+        assert_eq!(slots.held(), 0, "a dropped hold is released");
     }
 
     #[test]
     fn holds_are_counted_right_from_many_threads() {
-        let wallet = Wallet::new(3);
+        let slots = Slots::new(3);
         std::thread::scope(|scope| {
             for _ in 0..4 {
                 scope.spawn(|| {
                     for _ in 0..10_000 {
-                        if let Ok(hold) = wallet.reserve(Need::default()) {
-                            assert!(wallet.held() <= 3);
+                        if let Ok(hold) = slots.reserve(Need::default()) {
+                            assert!(slots.held() <= 3);
                             hold.settle();
                         }
                     }
                 });
             }
         });
-        assert_eq!(wallet.held(), 0);
+        assert_eq!(slots.held(), 0);
     }
 }

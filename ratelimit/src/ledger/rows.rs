@@ -2,15 +2,16 @@
 
 use std::collections::BTreeMap;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
+use crate::unit::Amount;
 use crate::usage::{Certainty, Usage};
 
-/// The most rows that are kept. Past it, spend is booked to the day's row of [`Ledger::OTHER`]: totals stay right.
+/// The most rows that are kept. Past it, spend is booked to the day's row of [`Rows::OTHER`]: totals stay right.
 const MOST_ROWS: usize = 100_000;
 
 /// What a row is about.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct RowKey {
     /// Who called.
     pub consumer: String,
@@ -34,7 +35,7 @@ pub struct Settlement {
 }
 
 /// Totals of one row.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Row {
     /// Settled requests.
     pub requests: u64,
@@ -44,6 +45,29 @@ pub struct Row {
     pub usage: Usage,
     /// The part of `usage` that was estimated.
     pub estimated_usage: Usage,
+    /// How many of them were never heard of again: what they had reserved counts as spent.
+    pub unknown_requests: u64,
+    /// The part of `usage` that is such a reservation.
+    pub unknown_usage: Usage,
+    /// What all of them cost, by the price list in force when each was admitted.
+    pub cost_nano_usd: Amount,
+    /// The newest version of the price list among them; 0 where no price was known.
+    pub prices: u32,
+}
+
+/// An operator's change to a row.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Change {
+    /// Requests more or less.
+    pub requests: i64,
+    /// Input tokens more or less.
+    pub input: i64,
+    /// Output tokens more or less.
+    pub output: i64,
+    /// Tokens in all, more or less.
+    pub total: i64,
+    /// Nano-dollars more or less.
+    pub cost_nano_usd: i64,
 }
 
 impl Row {
@@ -56,6 +80,10 @@ impl Row {
                 self.estimated_requests = self.estimated_requests.saturating_add(1);
                 self.estimated_usage = self.estimated_usage.plus(usage);
             }
+            Certainty::Unknown => {
+                self.unknown_requests = self.unknown_requests.saturating_add(1);
+                self.unknown_usage = self.unknown_usage.plus(usage);
+            }
         }
     }
 
@@ -64,16 +92,20 @@ impl Row {
         self.estimated_requests = self.estimated_requests.saturating_add(other.estimated_requests);
         self.usage = self.usage.plus(other.usage);
         self.estimated_usage = self.estimated_usage.plus(other.estimated_usage);
+        self.unknown_requests = self.unknown_requests.saturating_add(other.unknown_requests);
+        self.unknown_usage = self.unknown_usage.plus(other.unknown_usage);
+        self.cost_nano_usd = self.cost_nano_usd.saturating_add(other.cost_nano_usd);
+        self.prices = self.prices.max(other.prices);
     }
 }
 
-/// The ledger of one node, or a shard of it.
+/// A table of rows.
 #[derive(Clone, Debug, Default)]
-pub struct Ledger {
+pub struct Rows {
     rows: BTreeMap<RowKey, Row>,
 }
 
-impl Ledger {
+impl Rows {
     /// Stands for consumer, model and backend once there are too many rows to tell them apart.
     pub const OTHER: &'static str = "_other";
 
@@ -127,10 +159,10 @@ mod tests {
 
     #[test]
     fn totals_are_the_sum_of_settlements_and_estimates_are_told_apart() {
-        let mut ledger = Ledger::default();
+        let mut ledger = Rows::default();
         ledger.settle(settlement("a", 10, Certainty::Reported));
         ledger.settle(settlement("a", 5, Certainty::Estimated));
-        let mut other = Ledger::default();
+        let mut other = Rows::default();
         other.settle(settlement("a", 2, Certainty::Reported));
         other.settle(settlement("b", 3, Certainty::Reported));
         ledger.merge(&other);
@@ -145,7 +177,7 @@ mod tests {
 
     #[test]
     fn a_full_ledger_keeps_its_totals() {
-        let mut ledger = Ledger::default();
+        let mut ledger = Rows::default();
         for model in 0..MOST_ROWS + 10 {
             ledger.settle(settlement(&model.to_string(), 1, Certainty::Reported));
         }
