@@ -2,6 +2,9 @@
 
 pub mod budget;
 pub mod cover;
+#[cfg(test)]
+mod dice;
+pub mod invalid;
 pub mod ledger;
 pub mod slots;
 pub mod time;

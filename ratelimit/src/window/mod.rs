@@ -1,13 +1,16 @@
 //! When a budget is whole again. One file a kind of window.
 
+pub mod calendar;
 pub mod fixed;
 pub mod rolling;
 
 use serde::{Deserialize, Serialize};
 
+use crate::invalid::Invalid;
 use crate::time::{Span, Timestamp};
-pub use fixed::{Fixed, Period};
-pub use rolling::Rolling;
+pub use calendar::{UnknownZone, upcoming};
+pub use fixed::{Fixed, MOST_BOUNDARIES, Period};
+pub use rolling::{Minted, Rolling};
 
 /// A budget's window.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -34,6 +37,15 @@ impl Window {
         match self {
             Self::Fixed(fixed) => fixed.span_at(span.end),
             Self::Rolling(_) | Self::Lifetime => None,
+        }
+    }
+
+    /// Whether a budget may have it. What a time zone says is not looked at: members whose data differ must agree.
+    pub fn check(&self) -> Result<(), Invalid> {
+        match self {
+            Self::Fixed(fixed) => fixed.check(),
+            Self::Rolling(rolling) => rolling.check(),
+            Self::Lifetime => Ok(()),
         }
     }
 }
