@@ -7,6 +7,8 @@ mod dice;
 pub mod invalid;
 pub mod key;
 pub mod ledger;
+pub mod money;
+pub mod price;
 pub mod slots;
 pub mod time;
 pub mod unit;
