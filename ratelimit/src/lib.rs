@@ -14,6 +14,7 @@ pub mod time;
 pub mod unit;
 pub mod usage;
 pub mod window;
+pub mod wire;
 
 pub use ledger::rows::{Row, RowKey, Rows, Settlement};
 pub use slots::{Need, Refused, Slot, Slots};
