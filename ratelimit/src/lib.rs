@@ -5,6 +5,7 @@ pub mod cover;
 #[cfg(test)]
 mod dice;
 pub mod invalid;
+pub mod journal;
 pub mod key;
 pub mod ledger;
 pub mod money;

@@ -224,9 +224,9 @@ impl<R: Read> Reader<R> {
     }
 
     fn fill(&mut self, into: &mut [u8]) -> Result<(), SnapshotError> {
-        self.input.read_exact(into).map_err(|why| match why.kind() {
-            ErrorKind::UnexpectedEof => self.failed(Why::Cut),
-            kind => self.failed(Why::Io(kind)),
+        self.input.read_exact(into).map_err(|why| {
+            let kind = why.kind();
+            self.failed(if kind == ErrorKind::UnexpectedEof { Why::Cut } else { Why::Io(kind) })
         })
     }
 

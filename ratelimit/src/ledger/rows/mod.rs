@@ -103,7 +103,8 @@ impl Row {
         }
     }
 
-    fn merge(&mut self, other: &Self) {
+    /// Adds another row's totals.
+    pub(crate) fn merge(&mut self, other: &Self) {
         self.requests = self.requests.saturating_add(other.requests);
         self.estimated_requests = self.estimated_requests.saturating_add(other.estimated_requests);
         self.usage = self.usage.plus(other.usage);

@@ -1,0 +1,227 @@
+//! What the records so far add up to. Replay fills books from a file; whoever writes the file may keep them along, and
+//! then a checkpoint is a copy of them.
+
+use std::collections::BTreeMap;
+
+use super::record::{Entry, Intent, OpenHold, Opened, Part, Place, Record, Spent};
+use crate::budget::BucketName;
+use crate::ledger::command::LeaseId;
+use crate::ledger::rows::{Row, RowKey};
+
+/// The most places that one hold may take from: far more than budgets that cover one request.
+pub const MOST_PARTS: usize = 64;
+
+type RowsByKey = BTreeMap<RowKey, Row>;
+
+/// A session's journal, added up.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Books {
+    pub(super) opened: Opened,
+    pub(super) phase: Phase,
+    /// What finished requests spent.
+    pub(super) spent: BTreeMap<Place, Spent>,
+    pub(super) open: BTreeMap<u64, OpenHold>,
+    /// Rows by the batch that they go, or went, with. Batches that were answered are gone.
+    pub(super) rows: BTreeMap<u64, RowsByKey>,
+    pub(super) sent: u64,
+    pub(super) reported: u64,
+}
+
+/// How far a journal has come.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Phase {
+    /// Nothing is known yet.
+    #[default]
+    Empty,
+    /// This many pieces of its checkpoint are missing.
+    Restoring(u32),
+    /// It can go on.
+    Open,
+    /// It ended in order.
+    Clean,
+}
+
+/// A record that can't follow what came before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Disorder {
+    /// The first record is neither an opening nor a checkpoint.
+    NotOpened,
+    /// An opening, or a checkpoint's piece, in a place where none is due.
+    OpenedAgain,
+    /// A record amid the pieces of a checkpoint.
+    Unfinished {
+        /// How many pieces were missing.
+        pieces: u32,
+    },
+    /// A record after the end.
+    AfterEnd,
+    /// The hold is open already.
+    HoldTwice {
+        /// Its number.
+        hold: u64,
+    },
+    /// No such hold is open.
+    NoHold {
+        /// Its number.
+        hold: u64,
+    },
+    /// A hold of more than [`MOST_PARTS`] parts.
+    TooManyParts {
+        /// Its number.
+        hold: u64,
+    },
+    /// Batches are numbered one by one, and answered after they were sent.
+    Sequence {
+        /// The one that was expected, or the last that could be.
+        expected: u64,
+        /// The one that came.
+        got: u64,
+    },
+}
+
+impl Books {
+    /// Adds a record. After an error nothing was changed, unless in the midst of a checkpoint.
+    pub fn apply(&mut self, record: Record<'_>) -> Result<(), Disorder> {
+        self.expect(&record)?;
+        match record {
+            Record::Opened(opened) => {
+                self.opened = opened;
+                self.phase = Phase::Open;
+            }
+            Record::Reserved { hold, parts, intent } => self.reserve(hold, &parts, intent.into_owned())?,
+            Record::Extended { hold, parts, usage, cost_nano_usd } => {
+                let mut open = self.open.get(&hold).ok_or(Disorder::NoHold { hold })?.clone();
+                open.parts = joined(open.parts, &parts).ok_or(Disorder::TooManyParts { hold })?;
+                open.intent.usage = open.intent.usage.plus(usage);
+                open.intent.cost_nano_usd = open.intent.cost_nano_usd.saturating_add(cost_nano_usd);
+                self.open.insert(hold, open);
+            }
+            Record::Settled { hold, parts, key, row } => {
+                let open = self.open.remove(&hold).ok_or(Disorder::NoHold { hold })?;
+                for part in parts.iter() {
+                    self.spend(part.clone());
+                }
+                let key = key.map_or(open.intent.key, std::borrow::Cow::into_owned);
+                self.rows.entry(self.sent.saturating_add(1)).or_default().entry(key).or_default().merge(&row);
+            }
+            Record::Released { hold } => {
+                self.open.remove(&hold).ok_or(Disorder::NoHold { hold })?;
+            }
+            Record::Leased { bucket, lease } => self.lease(bucket.into_owned(), lease),
+            Record::Ended { lease } => _ = self.spent.remove(&Place::Lease(lease)),
+            Record::Sent { sequence, through } => self.send(sequence, through.as_deref())?,
+            Record::Reported { sequence } => {
+                if sequence > self.sent {
+                    return Err(Disorder::Sequence { expected: self.sent, got: sequence });
+                }
+                self.reported = self.reported.max(sequence);
+                self.rows.retain(|batch, _| *batch > sequence);
+            }
+            Record::Checkpoint { pieces_left, entries } => {
+                for entry in entries {
+                    self.restore(entry);
+                }
+                self.phase = if pieces_left == 0 { Phase::Open } else { Phase::Restoring(pieces_left) };
+            }
+            Record::Clean => self.phase = Phase::Clean,
+        }
+        Ok(())
+    }
+
+    /// Everything that a checkpoint has to say.
+    pub(super) fn entries(&self) -> Vec<Entry> {
+        let first = [Entry::Opened(self.opened), Entry::Batches { sent: self.sent, reported: self.reported }];
+        let spent = self
+            .spent
+            .iter()
+            .map(|(place, spent)| Entry::Spent(Part { place: place.clone(), spent: *spent }));
+        let holds = self.open.iter().map(|(hold, open)| Entry::Hold { hold: *hold, open: open.clone() });
+        let rows = self.rows.iter().flat_map(|(sequence, rows)| {
+            rows.iter().map(|(key, row)| Entry::Row { sequence: *sequence, key: key.clone(), row: *row })
+        });
+        first.into_iter().chain(spent).chain(holds).chain(rows).collect()
+    }
+
+    /// Whether this kind of record may come now.
+    fn expect(&self, record: &Record<'_>) -> Result<(), Disorder> {
+        match (self.phase, record) {
+            (Phase::Empty, Record::Opened(_) | Record::Checkpoint { .. }) => Ok(()),
+            (Phase::Empty, _) => Err(Disorder::NotOpened),
+            (Phase::Restoring(pieces), Record::Checkpoint { pieces_left, .. })
+                if pieces.checked_sub(1) == Some(*pieces_left) =>
+            {
+                Ok(())
+            }
+            (Phase::Restoring(pieces), _) => Err(Disorder::Unfinished { pieces }),
+            (Phase::Open, Record::Opened(_) | Record::Checkpoint { .. }) => Err(Disorder::OpenedAgain),
+            (Phase::Open, _) => Ok(()),
+            (Phase::Clean, _) => Err(Disorder::AfterEnd),
+        }
+    }
+
+    fn reserve(&mut self, hold: u64, parts: &[Part], intent: Intent) -> Result<(), Disorder> {
+        if self.open.contains_key(&hold) {
+            return Err(Disorder::HoldTwice { hold });
+        }
+        let parts = joined(Vec::new(), parts).ok_or(Disorder::TooManyParts { hold })?;
+        self.open.insert(hold, OpenHold { parts, intent });
+        Ok(())
+    }
+
+    /// What a bucket's name stood for until now, this lease stands for from now on.
+    fn lease(&mut self, bucket: BucketName, lease: LeaseId) {
+        let (from, to) = (Place::Bucket(bucket), Place::Lease(lease));
+        if let Some(spent) = self.spent.remove(&from) {
+            self.spend(Part { place: to.clone(), spent });
+        }
+        for part in self.open.values_mut().flat_map(|open| &mut open.parts) {
+            if part.place == from {
+                part.place = to.clone();
+            }
+        }
+    }
+
+    fn spend(&mut self, part: Part) {
+        let spent = self.spent.entry(part.place).or_default();
+        *spent = spent.plus(part.spent);
+    }
+
+    fn send(&mut self, sequence: u64, through: Option<&RowKey>) -> Result<(), Disorder> {
+        let expected = self.sent.saturating_add(1);
+        if sequence != expected {
+            return Err(Disorder::Sequence { expected, got: sequence });
+        }
+        self.sent = sequence;
+        let Some(last) = through else { return Ok(()) };
+        let Some(batch) = self.rows.get_mut(&sequence) else { return Ok(()) };
+        let stay: RowsByKey = batch.extract_if(.., |key, _| key > last).collect();
+        if batch.is_empty() {
+            self.rows.remove(&sequence);
+        }
+        if !stay.is_empty() {
+            self.rows.insert(sequence.saturating_add(1), stay);
+        }
+        Ok(())
+    }
+
+    fn restore(&mut self, entry: Entry) {
+        match entry {
+            Entry::Opened(opened) => self.opened = opened,
+            Entry::Batches { sent, reported } => (self.sent, self.reported) = (sent, reported),
+            Entry::Spent(part) => self.spend(part),
+            Entry::Hold { hold, open } => _ = self.open.insert(hold, open),
+            Entry::Row { sequence, key, row } => _ = self.rows.entry(sequence).or_default().insert(key, row),
+        }
+    }
+}
+
+/// `parts` and `more`, one a place. None where there are too many.
+fn joined(mut parts: Vec<Part>, more: &[Part]) -> Option<Vec<Part>> {
+    for one in more {
+        match parts.iter_mut().find(|part| part.place == one.place) {
+            Some(part) => part.spent = part.spent.plus(one.spent),
+            None => parts.push(one.clone()),
+        }
+    }
+    (parts.len() <= MOST_PARTS).then_some(parts)
+}
