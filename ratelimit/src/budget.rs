@@ -2,8 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::cover::{Cover, Dimension};
-use crate::unit::{Amount, Unit};
+use crate::cover::{self, Cover, Dimension};
+use crate::invalid::Invalid;
+use crate::ledger::limits::MOST_NAME_BYTES;
+use crate::unit::{Amount, MOST_AMOUNT, Unit};
 use crate::window::Window;
 
 /// A budget's number in the ledger, handed out once and never used again.
@@ -65,4 +67,26 @@ pub struct BucketName {
     pub budget: BudgetId,
     /// The values that it is divided by.
     pub key: Key,
+}
+
+impl Budget {
+    /// Whether it can be kept. If not: the field, and what was expected of it.
+    pub fn check(&self) -> Result<(), Invalid> {
+        let wrong = |field, expected: String| Err(Invalid { field, expected });
+        if self.name.is_empty() || self.name.len() > MOST_NAME_BYTES {
+            return wrong("name", format!("1 to {MOST_NAME_BYTES} bytes"));
+        }
+        if self.limit > MOST_AMOUNT {
+            return wrong("limit", format!("at most {MOST_AMOUNT}"));
+        }
+        match self.enforcement {
+            Enforcement::Bounded { per_node } if per_node > MOST_AMOUNT => {
+                return wrong("enforcement.perNode", format!("at most {MOST_AMOUNT}"));
+            }
+            Enforcement::Bounded { .. } | Enforcement::Strict | Enforcement::Shadow => {}
+        }
+        self.covers.check()?;
+        cover::check_divisions(&self.per)?;
+        self.window.check()
+    }
 }

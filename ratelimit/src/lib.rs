@@ -4,6 +4,7 @@ pub mod budget;
 pub mod cover;
 #[cfg(test)]
 mod dice;
+pub mod fault;
 pub mod invalid;
 pub mod journal;
 pub mod key;
@@ -18,5 +19,6 @@ pub mod window;
 pub mod wire;
 
 pub use ledger::rows::{Row, RowKey, Rows, Settlement};
+pub use ledger::{Ledger, command::Command, outcome::Outcome};
 pub use slots::{Need, Refused, Slot, Slots};
 pub use usage::{Certainty, Usage};

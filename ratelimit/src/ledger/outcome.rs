@@ -225,3 +225,13 @@ pub enum Field {
     /// `settled` and `returned` together.
     SettledAndReturned,
 }
+
+impl Rejected {
+    pub(crate) fn full(what: &str, most: usize) -> Self {
+        Self::Full { what: what.to_owned(), most: most as u64 }
+    }
+
+    pub(crate) fn invalid(field: &str, expected: impl Into<String>) -> Self {
+        Self::Invalid { field: field.to_owned(), expected: expected.into() }
+    }
+}

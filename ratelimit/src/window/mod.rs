@@ -40,6 +40,14 @@ impl Window {
         }
     }
 
+    /// Whether it is a calendar whose known boundaries end before `at`.
+    pub fn runs_out_before(&self, at: Timestamp) -> bool {
+        match self {
+            Self::Fixed(fixed) => fixed.runs_out_before(at),
+            Self::Rolling(_) | Self::Lifetime => false,
+        }
+    }
+
     /// Whether a budget may have it. What a time zone says is not looked at: members whose data differ must agree.
     pub fn check(&self) -> Result<(), Invalid> {
         match self {

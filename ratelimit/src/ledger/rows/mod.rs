@@ -7,6 +7,7 @@
 mod fold;
 mod names;
 mod query;
+mod snapshot;
 mod term;
 
 use std::collections::BTreeMap;
@@ -21,8 +22,8 @@ pub use query::{GroupBy, Line, Query};
 pub use term::{Grain, Term};
 
 /// The most rows, and the most changes, that are kept by name. Past it, what is new goes to the day's row of
-/// [`Rows::OTHER`].
-const MOST_ROWS: usize = 100_000;
+/// [`Rows::OTHER`]. Fewer in tests, which fill the table.
+const MOST_ROWS: usize = if cfg!(test) { 20_000 } else { 2_000_000 };
 /// How many rows of that kind there may be. Past it, it is the year's: nine thousand more at most.
 const MOST_OTHER_ROWS: usize = 4_000;
 
@@ -127,7 +128,7 @@ impl Change {
 }
 
 /// A table of rows.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Rows {
     names: Names,
     booked: BTreeMap<Place, Row>,

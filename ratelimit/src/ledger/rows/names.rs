@@ -4,8 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use serde::de::Error as _;
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde::{Deserialize, Serialize};
 
 use super::{MOST_ROWS, Rows};
 
@@ -60,36 +59,20 @@ impl Names {
         self.by_number.get(place).map_or(Rows::OTHER, |name| name)
     }
 
+    /// All names in the order of their numbers.
+    pub(super) fn iter(&self) -> impl Iterator<Item = &str> {
+        self.by_number.iter().skip(1).map(|name| &**name)
+    }
+
+    /// Takes the next name of a snapshot. A name that is there already would shift all numbers after it.
+    pub(super) fn restore(&mut self, name: &str) {
+        self.insert(name.into());
+    }
+
     fn insert(&mut self, name: Arc<str>) -> NameId {
         let id = NameId(u32::try_from(self.by_number.len()).expect("fewer than MOST_NAMES"));
         self.by_number.push(Arc::clone(&name));
         self.by_name.insert(name, id);
         id
-    }
-}
-
-impl Serialize for Names {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_seq(self.by_number.iter().map(|name| &**name))
-    }
-}
-
-impl<'de> Deserialize<'de> for Names {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let written = Vec::<String>::deserialize(deserializer)?;
-        let mut names = Self::default();
-        if written.first().map(String::as_str) != Some(Rows::OTHER) || written.len() > MOST_NAMES {
-            return Err(D::Error::custom(format!(
-                "expected 1 to {MOST_NAMES} names, {:?} first",
-                Rows::OTHER
-            )));
-        }
-        for name in &written[1..] {
-            if names.known(name).is_some() {
-                return Err(D::Error::custom(format!("expected each name once, not {name:?} again")));
-            }
-            names.insert(name.as_str().into());
-        }
-        Ok(names)
     }
 }

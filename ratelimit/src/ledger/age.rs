@@ -1,0 +1,76 @@
+//! What time does: windows close, silent sessions are fenced, debts move on, old rows fold. Nothing here makes anything
+//! free that somebody may have spent.
+
+use super::Ledger;
+use super::lease::NONE;
+use super::limits::MOST_CLOSED_A_TICK;
+use super::outcome::{Nudge, Outcome};
+use super::rows::Retention;
+use crate::time::DAY_MS;
+
+/// What a fenced session holds of a window that is over is forfeited after this long: its node may come back with the
+/// truth, and a window's books should close some day.
+const LATE_AFTER_MS: u64 = 7 * DAY_MS;
+
+impl Ledger {
+    pub(super) fn tick(&mut self, nudges: &mut Vec<Nudge>) -> Outcome {
+        self.fence_silent();
+        for slot in self.take_due() {
+            self.close_or_wait(slot, nudges);
+        }
+        self.rows.fold(self.now.day(), Retention::default());
+        Outcome::Done
+    }
+
+    /// Buckets to look at now, in an order that does not depend on how they got into the list.
+    fn take_due(&mut self) -> Vec<u32> {
+        let mut due = Vec::new();
+        while let Some(first) = self.due.first_entry() {
+            if *first.key() > self.now || due.len() >= MOST_CLOSED_A_TICK {
+                break;
+            }
+            let at = *first.key();
+            let mut slots = first.remove();
+            slots.retain(|slot| self.buckets.get(*slot).is_some_and(|bucket| bucket.due == at));
+            slots.sort_unstable();
+            slots.dedup();
+            if due.len() + slots.len() > MOST_CLOSED_A_TICK {
+                let later = slots.split_off(MOST_CLOSED_A_TICK - due.len());
+                self.due.insert(at, later);
+            }
+            due.append(&mut slots);
+        }
+        due
+    }
+
+    fn close_or_wait(&mut self, slot: u32, nudges: &mut Vec<Nudge>) {
+        let now = self.now;
+        let Some(bucket) = self.buckets.get(slot) else { return };
+        if bucket.first_lease == NONE {
+            self.close_if_over(slot);
+            return;
+        }
+        if bucket.window.end > now {
+            // A rolling bucket that somebody took a lease of since.
+            self.tell_denied(slot, nudges);
+            return;
+        }
+        // Its holders have still to settle. Those that are gone are not waited for beyond all patience.
+        let late = now.since(bucket.window.end) >= LATE_AFTER_MS;
+        if late {
+            let gone: Vec<u32> = self
+                .chain(bucket)
+                .filter(|(_, lease)| self.sessions.get(&lease.session).is_none_or(|session| session.fenced))
+                .map(|(lease, _)| lease)
+                .collect();
+            for lease in gone {
+                self.forfeit(lease);
+            }
+        }
+        if self.buckets.get(slot).is_some_and(|bucket| bucket.window.end <= now) {
+            let again =
+                if late { now.plus(DAY_MS) } else { self.buckets[slot].window.end.plus(LATE_AFTER_MS) };
+            self.look_again(slot, again);
+        }
+    }
+}

@@ -1,0 +1,211 @@
+//! A batch: what one session says, applied once. The sequence is checked first, and the answer kept, so that a batch that is
+//! sent again after a lost answer or a new leader changes nothing and learns what the first one did.
+
+use super::Ledger;
+use super::command::{Batch, Item, Keep, LeaseId, SessionId, Target};
+use super::lease::Recall;
+use super::limits::{MOST_BATCH_ROWS, MOST_ITEMS};
+use super::outcome::{Answer, BatchVerdict, Field, ItemAnswer, Nudge, Rejected};
+use crate::fault::{self, Fault};
+use crate::unit::{Amount, MOST_AMOUNT};
+
+impl Ledger {
+    pub(super) fn batch(&mut self, batch: &Batch, nudges: &mut Vec<Nudge>) -> Answer {
+        let answer = |verdict, items| Answer {
+            session: batch.session,
+            sequence: batch.sequence,
+            at: self.now,
+            verdict,
+            items,
+        };
+        let Some(session) = self.sessions.get(&batch.session) else {
+            return answer(BatchVerdict::NoSession, Vec::new());
+        };
+        let expected = session.last_sequence + 1;
+        if batch.sequence != expected && !fault::planted(Fault::SequenceUnchecked) {
+            return match &session.last_answer {
+                Some(last) if last.sequence == batch.sequence => last.clone(),
+                Some(_) | None => answer(BatchVerdict::OutOfSequence { expected }, Vec::new()),
+            };
+        }
+        if batch.items.len() > MOST_ITEMS || batch.rows.len() > MOST_BATCH_ROWS {
+            return answer(BatchVerdict::TooLarge, Vec::new());
+        }
+
+        for (key, row) in &batch.rows {
+            self.book(key, row);
+        }
+        let items = batch.items.iter().map(|item| self.item(batch.session, item, nudges)).collect();
+        let answer = Answer {
+            session: batch.session,
+            sequence: batch.sequence,
+            at: self.now,
+            verdict: BatchVerdict::Applied,
+            items,
+        };
+        let now = self.now;
+        if let Some(session) = self.sessions.get_mut(&batch.session) {
+            session.last_sequence = batch.sequence;
+            session.last_answer = Some(answer.clone());
+            session.heard_at = now;
+            session.fenced = false;
+        }
+        answer
+    }
+
+    /// One item is taken whole or not at all.
+    fn item(&mut self, session: SessionId, item: &Item, nudges: &mut Vec<Nudge>) -> ItemAnswer {
+        let slot = match self.resolve(session, &item.target) {
+            Ok(slot) => slot,
+            Err(rejected) => return ItemAnswer::Rejected(rejected),
+        };
+        if let Err(rejected) = self.check_totals(slot, item) {
+            return ItemAnswer::Rejected(rejected);
+        }
+        self.absorb(slot, item);
+        let bucket = self.leases[slot].bucket;
+        let answer = match item.keep {
+            Keep::Close => {
+                self.end_lease(slot);
+                ItemAnswer::Closed
+            }
+            Keep::Open => ItemAnswer::Lease(self.grant(slot, item.want, item.need, nudges)),
+        };
+        self.tell_denied(bucket, nudges);
+        answer
+    }
+
+    fn resolve(&mut self, session: SessionId, target: &Target) -> Result<u32, Rejected> {
+        match target {
+            Target::Lease(id) => self.own_lease(session, *id),
+            Target::Current(name) => {
+                let bucket = self.current_bucket(name)?;
+                self.lease_in(bucket, session)
+            }
+            Target::Next(name) => {
+                let bucket = self.next_bucket(name)?;
+                self.lease_in(bucket, session)
+            }
+        }
+    }
+
+    fn own_lease(&self, session: SessionId, id: LeaseId) -> Result<u32, Rejected> {
+        let lease = self.leases.get(id.slot).ok_or(Rejected::UnknownLease)?;
+        if self.leases.generation(id.slot) != id.generation {
+            return Err(Rejected::UnknownLease);
+        }
+        if lease.session == session { Ok(id.slot) } else { Err(Rejected::NotYours) }
+    }
+
+    /// Totals only grow, and pay for no more than was granted.
+    fn check_totals(&self, slot: u32, item: &Item) -> Result<(), Rejected> {
+        let lease = &self.leases[slot];
+        // A bucket's name stands for its lease where the number is not known yet: nothing can have been spent of it.
+        if !matches!(item.target, Target::Lease(_)) {
+            return match [item.settled, item.overrun, item.returned].into_iter().find(|total| *total > 0) {
+                Some(got) => Err(Rejected::Impossible { field: Field::Settled, bound: 0, got }),
+                None => Ok(()),
+            };
+        }
+        for (field, got, before) in [
+            (Field::Settled, item.settled, lease.settled),
+            (Field::Overrun, item.overrun, lease.overrun),
+            (Field::Returned, item.returned, lease.returned),
+        ] {
+            if got < before {
+                return Err(Rejected::Impossible { field, bound: before, got });
+            }
+        }
+        let ended = item.settled.saturating_add(item.returned);
+        if ended > lease.granted {
+            let field = Field::SettledAndReturned;
+            return Err(Rejected::Impossible { field, bound: lease.granted, got: ended });
+        }
+        let bound = MOST_AMOUNT - self.buckets[lease.bucket].spent.min(MOST_AMOUNT);
+        if item.overrun - lease.overrun > bound {
+            return Err(Rejected::Impossible { field: Field::Overrun, bound, got: item.overrun });
+        }
+        Ok(())
+    }
+
+    /// Books what the totals say beyond what they said before.
+    fn absorb(&mut self, slot: u32, item: &Item) {
+        if !matches!(item.target, Target::Lease(_)) {
+            return;
+        }
+        self.mint(self.leases[slot].bucket);
+        let lease = &self.leases[slot];
+        let returned = item.returned - lease.returned;
+        let settled = item.settled - lease.settled;
+        let overrun = item.overrun - lease.overrun;
+        if returned > 0 {
+            self.give_back(slot, returned);
+        }
+        if settled > 0 {
+            self.spend(slot, settled);
+        }
+        if overrun > 0 && !fault::planted(Fault::OverrunForgotten) {
+            self.overrun(slot, overrun);
+        }
+        self.cover(slot);
+        let now = self.now;
+        let lease = &mut self.leases[slot];
+        if lease.recall == Recall::Asked {
+            lease.recall = Recall::Answered(now);
+        }
+    }
+
+    /// To be done before anything is booked as spent: a rolling window that was full until now made nothing free meanwhile.
+    pub(super) fn mint(&mut self, bucket: u32) {
+        let bucket = &mut self.buckets[bucket];
+        if let Some(entry) = self.budgets.get(&bucket.budget) {
+            bucket.mint(&entry.budget, self.now);
+        }
+    }
+
+    /// Unspent value becomes free again.
+    pub(super) fn give_back(&mut self, slot: u32, amount: Amount) {
+        let lease = &mut self.leases[slot];
+        lease.returned += amount;
+        let bucket = &mut self.buckets[lease.bucket];
+        bucket.outstanding -= amount;
+        if fault::planted(Fault::ReturnedTwice) {
+            bucket.adjusted += i64::try_from(amount).unwrap_or(0);
+        }
+    }
+
+    /// Leased value becomes spent.
+    pub(super) fn spend(&mut self, slot: u32, amount: Amount) {
+        let lease = &mut self.leases[slot];
+        lease.settled += amount;
+        let bucket = &mut self.buckets[lease.bucket];
+        bucket.outstanding -= amount;
+        bucket.spent += amount;
+    }
+
+    /// Spent without having been leased: it is booked all the same, if need be as a debt.
+    fn overrun(&mut self, slot: u32, amount: Amount) {
+        let lease = &mut self.leases[slot];
+        lease.overrun += amount;
+        let bucket = &mut self.buckets[lease.bucket];
+        bucket.spent += amount;
+        *self.overruns.entry(lease.bucket).or_default() += amount;
+        if let Some(entry) = self.budgets.get_mut(&bucket.budget) {
+            entry.overran = true;
+        }
+    }
+
+    /// Overrun that the bucket can pay for is no debt any more.
+    fn cover(&mut self, slot: u32) {
+        let lease = &self.leases[slot];
+        let open = lease.overrun - lease.covered;
+        if open == 0 {
+            return;
+        }
+        let bucket = &self.buckets[lease.bucket];
+        let Some(entry) = self.budgets.get(&bucket.budget) else { return };
+        let debt = (-bucket.free(&entry.budget)).max(0);
+        let still_open = Amount::try_from(debt).unwrap_or(open).min(open);
+        self.leases[slot].covered += open - still_open;
+    }
+}

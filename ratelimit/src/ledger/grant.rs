@@ -1,0 +1,202 @@
+//! How much a session gets, and what it is told when it gets less than it needs (reference: guided self-scheduling; the
+//! last part of a bucket is handed out in ever smaller leases, then only as needed).
+
+use super::Ledger;
+use super::bucket::Bucket;
+use super::command::SessionId;
+use super::lease::{Chain, Recall};
+use super::outcome::{LeaseState, Nudge, Verdict, Why};
+use crate::fault::{self, Fault};
+use crate::time::Timestamp;
+use crate::unit::Amount;
+
+/// A holder gets at most this part of its fair share of what is left at once: with two, shares shrink by half, so that the
+/// last tokens are not stranded and no lease is so small that it costs a round trip each request.
+const SHARES_A_HOLDER: u64 = 2;
+/// A holder that kept what it needs is asked again after this long.
+const RECALL_AGAIN_MS: u64 = 500;
+
+/// What is asked of a bucket.
+#[derive(Clone, Copy)]
+pub(super) struct Ask {
+    pub(super) want: Amount,
+    pub(super) need: Amount,
+}
+
+/// How much to grant: the wish, but no more than a share of what is free, unless the need is larger. Less than the need
+/// helps nobody, and is not granted.
+pub(super) fn size(ask: Ask, free: Amount, holders: u32) -> Amount {
+    let share = free / (SHARES_A_HOLDER * u64::from(holders.max(1)));
+    let granted = ask.want.max(ask.need).min(ask.need.max(share)).min(free);
+    if granted < ask.need { 0 } else { granted }
+}
+
+impl Ledger {
+    /// Grants what can be granted to the lease at `slot`, and says how it stands.
+    pub(super) fn grant(
+        &mut self,
+        slot: u32,
+        want: Amount,
+        need: Amount,
+        nudges: &mut Vec<Nudge>,
+    ) -> LeaseState {
+        let lease = &self.leases[slot];
+        let (bucket_slot, session) = (lease.bucket, lease.session);
+        let recalled = lease.recall == Recall::Asked;
+        let ask = Ask { want, need };
+        let verdict = self.decide(slot, ask);
+        let verdict = match verdict {
+            Decision::Grant(amount) => {
+                self.hand_out(slot, amount);
+                Verdict::Granted
+            }
+            Decision::Deny(verdict) => {
+                self.remember_denied(slot, need);
+                verdict
+            }
+            Decision::Recall => {
+                self.remember_denied(slot, need);
+                self.recall(bucket_slot, Some(session), nudges);
+                Verdict::Wait
+            }
+        };
+        let lease = &self.leases[slot];
+        LeaseState {
+            lease: self.lease_id(slot),
+            window: self.buckets[bucket_slot].window,
+            granted: lease.granted,
+            covered: lease.covered,
+            verdict,
+            recalled,
+        }
+    }
+
+    fn decide(&mut self, slot: u32, ask: Ask) -> Decision {
+        let now = self.now;
+        let lease = &mut self.leases[slot];
+        let (bucket_slot, denied_before) = (lease.bucket, lease.denied_need > 0);
+        lease.denied_need = 0;
+        let bucket = &mut self.buckets[bucket_slot];
+        bucket.denied -= u32::from(denied_before);
+        let Some(entry) = self.budgets.get(&bucket.budget) else {
+            return Decision::Deny(Verdict::Exhausted { until: Timestamp::NEVER });
+        };
+        if ask.want == 0 && ask.need == 0 {
+            return Decision::Grant(0);
+        }
+        if bucket.window.end <= now || entry.deleted {
+            return Decision::Deny(Verdict::Exhausted { until: bucket.window.end });
+        }
+        let rule = &entry.budget;
+        bucket.mint(rule, now);
+        let free = bucket.grantable(rule);
+        let granted = size(ask, free, bucket.leases);
+        if granted > 0 || ask.need == 0 {
+            return Decision::Grant(granted);
+        }
+        self.refuse(slot, ask, free)
+    }
+
+    /// Why there is nothing for `ask`, from the most final reason to the least.
+    fn refuse(&self, asking: u32, ask: Ask, free: Amount) -> Decision {
+        let bucket = &self.buckets[self.leases[asking].bucket];
+        let rule = &self.budgets[&bucket.budget].budget;
+        let most = bucket.most(rule);
+        if ask.need > most {
+            return Decision::Deny(Verdict::TooLarge { limit: most });
+        }
+        let mut held = false;
+        for (slot, lease) in self.chain(bucket) {
+            let fenced = self.sessions.get(&lease.session).is_none_or(|session| session.fenced);
+            if fenced || lease.outstanding() == 0 {
+                continue; // What a silent session holds does not come back by waiting.
+            }
+            if slot == asking {
+                held = true; // Its own requests will end, too.
+                continue;
+            }
+            match lease.recall {
+                Recall::Answered(at) if self.now.since(at) < RECALL_AGAIN_MS => held = true,
+                Recall::No | Recall::Asked | Recall::Answered(_) => return Decision::Recall,
+            }
+        }
+        if held {
+            return Decision::Deny(Verdict::Held);
+        }
+        Decision::Deny(Verdict::Exhausted { until: bucket.when(rule, self.now, ask.need - free) })
+    }
+
+    /// So that its holder is told when there is as much again.
+    fn remember_denied(&mut self, slot: u32, need: Amount) {
+        let lease = &mut self.leases[slot];
+        lease.denied_need = need;
+        self.buckets[lease.bucket].denied += u32::from(need > 0);
+    }
+
+    fn hand_out(&mut self, slot: u32, amount: Amount) {
+        if amount == 0 {
+            return;
+        }
+        let lease = &mut self.leases[slot];
+        lease.granted += amount;
+        lease.recall = match lease.recall {
+            Recall::Answered(_) | Recall::No => Recall::No,
+            Recall::Asked => Recall::Asked,
+        };
+        if !fault::planted(Fault::GrantUncounted) {
+            self.buckets[lease.bucket].outstanding += amount;
+        }
+    }
+
+    /// Asks every holder of the bucket but one to give back what it does not need.
+    pub(super) fn recall(&mut self, bucket: u32, but: Option<SessionId>, nudges: &mut Vec<Nudge>) {
+        let now = self.now;
+        let mut at = self.buckets[bucket].first_lease;
+        while let Some(lease) = self.leases.get_mut(at) {
+            let slot = at;
+            at = lease.next;
+            let due = match lease.recall {
+                Recall::No => true,
+                Recall::Asked => false,
+                Recall::Answered(answered) => now.since(answered) >= RECALL_AGAIN_MS,
+            };
+            if !due || lease.outstanding() == 0 || Some(lease.session) == but {
+                continue;
+            }
+            lease.recall = Recall::Asked;
+            let session = lease.session;
+            nudges.push(Nudge { session, lease: self.lease_id(slot), why: Why::Recalled });
+        }
+    }
+
+    /// Tells those who were refused that there is as much as they needed.
+    pub(super) fn tell_denied(&mut self, bucket: u32, nudges: &mut Vec<Nudge>) {
+        let now = self.now;
+        let Some(held) = self.buckets.get_mut(bucket).filter(|bucket| bucket.denied > 0) else { return };
+        let Some(entry) = self.budgets.get(&held.budget) else { return };
+        held.mint(&entry.budget, now);
+        let free = held.grantable(&entry.budget);
+        let mut at = held.first_lease;
+        while let Some(lease) = self.leases.get_mut(at) {
+            let slot = at;
+            at = lease.next;
+            if lease.denied_need == 0 || lease.denied_need > free {
+                continue;
+            }
+            lease.denied_need = 0;
+            let session = lease.session;
+            self.buckets[bucket].denied -= 1;
+            nudges.push(Nudge { session, lease: self.lease_id(slot), why: Why::Changed });
+        }
+    }
+
+    pub(super) fn chain<'a>(&'a self, bucket: &Bucket) -> Chain<'a> {
+        Chain { leases: &self.leases, at: bucket.first_lease }
+    }
+}
+
+enum Decision {
+    Grant(Amount),
+    Deny(Verdict),
+    Recall,
+}
