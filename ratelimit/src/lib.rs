@@ -15,6 +15,7 @@ pub mod slots;
 pub mod time;
 pub mod unit;
 pub mod usage;
+pub mod wallet;
 pub mod window;
 pub mod wire;
 

@@ -1,0 +1,334 @@
+//! What the clerk knows of one purse: its leases, who waits, how fast it is spent. Decides what to ask for, and never speaks
+//! itself.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use crate::ledger::command::LeaseId;
+use crate::time::{NodeTime, Span};
+use crate::unit::{Amount, MOST_AMOUNT};
+use crate::wallet::demand::{Demand, Sizing, first_want};
+use crate::wallet::outlet::Outlet;
+use crate::wallet::purse::{Leased, Purse};
+
+/// What a recalled holder keeps: what it will spend while the answer travels.
+const KEPT_AFTER_RECALL_MS: u64 = 50;
+/// The last part of a window in which the next one's lease is asked for.
+const PREFETCH_SHARE: u64 = 10;
+/// A lease that nobody took from for so many horizons goes back.
+const IDLE_HORIZONS: u64 = 2;
+
+/// What a lease is to its purse.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Role {
+    /// Requests are paid from it.
+    Current,
+    /// They will be, in the window after this one.
+    Next,
+    /// Open holds settle into it; then it is closed.
+    Ended,
+}
+
+/// The totals that the ledger has heard.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Totals {
+    pub(super) settled: Amount,
+    pub(super) overrun: Amount,
+    pub(super) returned: Amount,
+}
+
+/// One lease.
+#[derive(Debug)]
+pub(super) struct Book {
+    pub(super) leased: Arc<Leased>,
+    pub(super) role: Role,
+    pub(super) window: Option<Span>,
+    pub(super) told: Totals,
+    /// What the ledger has covered of the overrun, and how much of that the allowance got back.
+    pub(super) covered: Amount,
+    pub(super) restored: Amount,
+}
+
+impl Book {
+    pub(super) fn new(leased: Arc<Leased>, role: Role) -> Self {
+        Self { leased, role, window: None, told: Totals::default(), covered: 0, restored: 0 }
+    }
+
+    pub(super) fn id(&self) -> Option<LeaseId> {
+        self.leased.id.get().copied()
+    }
+
+    /// The totals as they are now. What was withdrawn is read first: it is out of reach already, so that settled and returned
+    /// together never pass what was granted.
+    pub(super) fn totals(&self) -> Totals {
+        let cell = &self.leased.cell;
+        let returned = cell.lease.withdrawn();
+        let settled = cell.lease.spent();
+        Totals { settled, overrun: cell.overrun(), returned }
+    }
+
+    /// Takes what the ledger says of it.
+    pub(super) fn install(&mut self, granted: Amount, covered: Amount) -> Amount {
+        let cell = &self.leased.cell;
+        let more_covered = covered.saturating_sub(self.covered);
+        self.covered = self.covered.max(covered);
+        let restorable = cell.allowance.spent().saturating_sub(self.restored).min(more_covered);
+        if restorable > 0 {
+            self.restored += restorable;
+            cell.allowance.grant(cell.allowance.parts().granted.saturating_add(restorable));
+        }
+        cell.lease.grant(granted.min(MOST_AMOUNT))
+    }
+
+    /// Taken in all, from lease and allowance.
+    fn taken(&self) -> Amount {
+        let [lease, allowance] = [&self.leased.cell.lease, &self.leased.cell.allowance].map(|account| {
+            let parts = account.parts();
+            parts.granted.saturating_sub(parts.withdrawn).saturating_sub(parts.avail)
+        });
+        lease.saturating_add(allowance)
+    }
+
+    fn has_uncovered_loan(&self) -> bool {
+        self.leased.cell.allowance.spent() > self.restored
+    }
+}
+
+/// What to ask for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Question {
+    pub(super) want: Amount,
+    pub(super) need: Amount,
+    /// How large a request the need is for: refusals are remembered for this much and more.
+    pub(super) amount: Amount,
+}
+
+/// Whether the lease for the next window was asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum NextLease {
+    NotYet,
+    Due,
+    /// There, on its way, or there is none.
+    Settled,
+}
+
+/// See the file's purpose.
+#[derive(Debug)]
+pub(super) struct Entry {
+    pub(super) purse: Arc<Purse>,
+    pub(super) books: Vec<Book>,
+    /// Tickets that lack something here, oldest first.
+    pub(super) waiting: BTreeSet<u64>,
+    /// What the oldest of them needs of this purse, and all of them.
+    pub(super) head: Amount,
+    pub(super) backlog: Amount,
+    demand: Demand,
+    last_grant: Amount,
+    /// No more is asked for stock before: the last time there was none.
+    pub(super) quiet_until: NodeTime,
+    /// What is needed is not asked again before: others are being asked for it.
+    pub(super) ask_again_at: NodeTime,
+    /// The ledger wants back what is not needed.
+    pub(super) recalled: bool,
+    used_at: NodeTime,
+    taken_before: Amount,
+    pub(super) next: NextLease,
+    pub(super) timer: Option<NodeTime>,
+    pub(super) in_urgent: bool,
+    pub(super) in_reports: bool,
+}
+
+impl Entry {
+    pub(super) fn new(purse: Arc<Purse>) -> Self {
+        let current = Book::new(purse.current.load(), Role::Current);
+        Self {
+            purse,
+            books: vec![current],
+            waiting: BTreeSet::new(),
+            head: 0,
+            backlog: 0,
+            demand: Demand::default(),
+            last_grant: 0,
+            quiet_until: NodeTime(0),
+            ask_again_at: NodeTime(0),
+            recalled: false,
+            used_at: NodeTime(0),
+            taken_before: 0,
+            next: NextLease::NotYet,
+            timer: None,
+            in_urgent: false,
+            in_reports: false,
+        }
+    }
+
+    pub(super) fn current(&self) -> &Book {
+        let current = self.books.iter().find(|book| book.role == Role::Current);
+        current.expect("a purse has one current cell at any time")
+    }
+
+    pub(super) fn current_mut(&mut self) -> &mut Book {
+        let current = self.books.iter_mut().find(|book| book.role == Role::Current);
+        current.expect("a purse has one current cell at any time")
+    }
+
+    pub(super) fn find(&self, id: LeaseId) -> Option<usize> {
+        self.books.iter().position(|book| book.id() == Some(id))
+    }
+
+    /// Puts `book` in the place of the current one, whose holds settle into the old cell.
+    pub(super) fn replace_current(&mut self, mut book: Book) {
+        book.role = Role::Current;
+        let old = self.current_mut();
+        old.role = Role::Ended;
+        self.purse.current.store(Arc::clone(&book.leased));
+        // After the swap: who still has the old cell finds nothing in it.
+        let old = self.current();
+        old.leased.cell.empty();
+        self.demand.restart(book.taken());
+        self.taken_before = book.taken();
+        self.books.push(book);
+        self.books.retain(|book| book.role != Role::Ended || book.id().is_some());
+        self.next = NextLease::NotYet;
+    }
+
+    /// Goes over to the next window's lease once that window has begun. Whether it did.
+    pub(super) fn roll(&mut self, now: NodeTime) -> bool {
+        let current_is_over = now >= self.current().leased.cell.until();
+        let next =
+            self.books.iter().position(|book| book.role == Role::Next && book.leased.cell.from() <= now);
+        match next {
+            Some(next) if current_is_over => {
+                let book = self.books.remove(next);
+                self.last_grant = book.leased.cell.lease.avail();
+                self.purse.forget_denial();
+                self.replace_current(book);
+                true
+            }
+            Some(_) | None => false,
+        }
+    }
+
+    /// Puts a cell without a lease in the place of the current one.
+    pub(super) fn lay_down(&mut self, outlet: &Arc<Outlet>) {
+        let allowance = self.current().leased.cell.allowance.avail();
+        let fresh = self.purse.fresh(allowance, outlet);
+        self.replace_current(Book::new(fresh, Role::Current));
+    }
+
+    /// Notes what was taken since the last look.
+    pub(super) fn look(&mut self, now: NodeTime) {
+        for book in &self.books {
+            book.leased.cell.look();
+        }
+        let taken = self.current().taken();
+        if taken != self.taken_before || !self.waiting.is_empty() {
+            self.taken_before = taken;
+            self.used_at = now;
+        }
+        self.demand.sample(taken, now);
+    }
+
+    /// Notes how much came.
+    pub(super) fn granted(&mut self, more: Amount) {
+        if more > 0 {
+            self.last_grant = more;
+        }
+        self.current().leased.cell.watch(self.last_grant / 2);
+    }
+
+    fn sizing(&self, round_trip_ms: u64) -> Sizing {
+        let cell = &self.current().leased.cell;
+        Sizing { round_trip_ms, typical: cell.typical(), backlog: self.backlog, avail: cell.lease.avail() }
+    }
+
+    /// What to ask the ledger for in the current window. None when there is enough, or nothing to be had.
+    pub(super) fn question(&self, now: NodeTime, round_trip_ms: u64) -> Option<Question> {
+        let terms = self.purse.terms();
+        if terms.allowance() == MOST_AMOUNT {
+            return None; // A shadow only counts.
+        }
+        let book = self.current();
+        let sizing = self.sizing(round_trip_ms);
+        let first = book.id().is_none();
+        // What lies on a lease whose window has ended helps nobody.
+        let avail = if now < book.leased.cell.until() { sizing.avail } else { 0 };
+        let need = self.head.saturating_sub(avail);
+        let want = self.demand.want(Sizing { avail, ..sizing });
+        if need > 0 && now >= self.ask_again_at {
+            let want = if first { first_want(self.backlog, terms.limit) } else { want };
+            let want = if self.recalled { need } else { want.max(need) };
+            return Some(Question { want, need, amount: self.head });
+        }
+        let amount = sizing.typical.max(1);
+        if self.recalled || now < self.quiet_until || self.purse.denied(Amount::MAX, now).is_some() {
+            return None;
+        }
+        if first {
+            let lends = book.leased.cell.allowance.spent() > 0 || book.taken() > 0;
+            return lends.then(|| Question { want: first_want(want, terms.limit), need: 0, amount });
+        }
+        let is_low = avail < self.last_grant.div_ceil(2);
+        (is_low && want > 0 && self.is_used(now, round_trip_ms)).then_some(Question { want, need: 0, amount })
+    }
+
+    /// What to ask for in the next window.
+    pub(super) fn want_next(&self, round_trip_ms: u64) -> Amount {
+        let sizing = Sizing { avail: 0, backlog: 0, ..self.sizing(round_trip_ms) };
+        self.demand.want(sizing).max(sizing.typical)
+    }
+
+    /// Whether the ledger must hear of this purse although it has no lease: something was spent without one.
+    pub(super) fn owes_without_lease(&self) -> bool {
+        let book = self.current();
+        book.id().is_none() && (book.leased.cell.overrun() > 0 || book.taken() > 0)
+    }
+
+    /// What a recalled purse need not give back.
+    pub(super) fn keeps(&self) -> Amount {
+        self.demand.in_ms(KEPT_AFTER_RECALL_MS).max(self.backlog)
+    }
+
+    fn idle_ms(&self, round_trip_ms: u64) -> u64 {
+        IDLE_HORIZONS.saturating_mul(self.demand.horizon_ms(self.sizing(round_trip_ms)))
+    }
+
+    /// Whether somebody took from it lately.
+    pub(super) fn is_used(&self, now: NodeTime, round_trip_ms: u64) -> bool {
+        now.since(self.used_at) < self.idle_ms(round_trip_ms) || !self.waiting.is_empty()
+    }
+
+    /// Whether its lease may go back whole: nobody waits or holds, and nothing is lent that later income should make whole.
+    pub(super) fn may_lay_down(&self) -> bool {
+        let book = self.current();
+        let held = book.leased.cell.lease.parts().held();
+        book.id().is_some() && self.waiting.is_empty() && held == Some(0) && !book.has_uncovered_loan()
+    }
+
+    /// Whether nothing is left that the ledger should hear.
+    pub(super) fn is_blank(&self) -> bool {
+        self.waiting.is_empty()
+            && self.books.len() == 1
+            && self.current().id().is_none()
+            && !self.owes_without_lease()
+    }
+
+    /// When to ask for the next window's lease.
+    pub(super) fn prefetch_at(&self) -> Option<NodeTime> {
+        let window = self.current().window?;
+        let until = self.current().leased.cell.until();
+        (window.end != crate::time::Timestamp::NEVER)
+            .then(|| NodeTime(until.0.saturating_sub(window.end.since(window.start) / PREFETCH_SHARE)))
+    }
+
+    /// When something about it will be due, if nothing happens before.
+    pub(super) fn due_at(&self, now: NodeTime, round_trip_ms: u64) -> Option<NodeTime> {
+        let book = self.current();
+        let next = self.books.iter().find(|book| book.role == Role::Next).map(|book| book.leased.cell.from());
+        let over = next.map(|from| from.max(book.leased.cell.until()));
+        let idle = book.id().map(|_| self.used_at.plus(self.idle_ms(round_trip_ms)).max(now.plus(1)));
+        let again = (!self.waiting.is_empty()).then_some(self.ask_again_at.max(now.plus(1)));
+        let prefetch = self.prefetch_at().filter(|_| self.next == NextLease::NotYet);
+        let ends = book.window.map(|_| book.leased.cell.until()).filter(|until| *until > now);
+        [over, idle, again, prefetch, ends].into_iter().flatten().min()
+    }
+}

@@ -1,0 +1,329 @@
+//! What the ledger says. Grants are installed by their totals, so that an answer that is handled twice changes nothing.
+
+use std::sync::Arc;
+
+use super::Clerk;
+use super::entry::{Book, Entry, NextLease, Role, Totals};
+use super::say::{About, Asked, BEATS, Flight};
+use super::wait::Woken;
+use crate::ledger::command::{Item, Keep, LeaseId, SessionId};
+use crate::ledger::outcome::{Answer, BatchVerdict, ItemAnswer, LeaseState, Nudge, Rejected, Verdict, Why};
+use crate::time::{NodeTime, Timestamp};
+use crate::unit::Amount;
+use crate::wallet::purse::Denied;
+
+/// A refusal because others hold what is left is believed for this long: about a request's length.
+const HELD_MS: u64 = 250;
+/// While others are asked to give back, the ledger is asked again after two round trips, or this.
+const ASK_AGAIN_MS: u64 = 20;
+
+/// When an answer was made, on both clocks.
+#[derive(Clone, Copy)]
+struct Clocks {
+    at: Timestamp,
+    sent_at: NodeTime,
+    now: NodeTime,
+}
+
+impl Clocks {
+    /// Before this, cluster time has not reached `moment`: it can't be later than if the batch was applied when it was sent.
+    fn not_before(self, moment: Timestamp) -> NodeTime {
+        self.sent_at.plus(moment.since(self.at))
+    }
+
+    /// From here on cluster time has reached `moment`: it can't be earlier than if the batch was applied just now.
+    fn surely_at(self, moment: Timestamp) -> NodeTime {
+        self.now.plus(moment.since(self.at))
+    }
+}
+
+impl Clerk {
+    pub(in crate::wallet) fn handle(&mut self, answer: &Answer, now: NodeTime) -> Vec<Woken> {
+        let mut woken = Vec::new();
+        let is_ours = |flight: &Flight| flight.batch.sequence == answer.sequence;
+        if answer.session != self.session || !self.flight.as_ref().is_some_and(is_ours) {
+            return woken;
+        }
+        let Some(flight) = self.flight.take() else { return woken };
+        match answer.verdict {
+            BatchVerdict::Applied => self.applied(&flight, answer, now, &mut woken),
+            BatchVerdict::TooLarge => self.take_back(flight, now),
+            BatchVerdict::OutOfSequence { expected } if expected < flight.batch.sequence => {
+                // The ledger has not seen what came before: the same under the number that it waits for.
+                self.sequence = expected;
+                let batch = crate::ledger::command::Batch { sequence: expected, ..flight.batch };
+                self.flight = Some(Flight { batch, again_at: now, ..flight });
+            }
+            // Somebody else has spoken for this session, or nobody may any more.
+            BatchVerdict::OutOfSequence { .. } | BatchVerdict::NoSession => {
+                self.lose(flight, now, &mut woken)
+            }
+        }
+        woken
+    }
+
+    fn applied(&mut self, flight: &Flight, answer: &Answer, now: NodeTime, woken: &mut Vec<Woken>) {
+        if flight.copies == 1 {
+            let seen_ms = now.since(flight.sent_at).max(1);
+            self.round_trip_ms = (3 * self.round_trip_ms + seen_ms).div_ceil(4);
+        }
+        let valid_until = flight.sent_at.plus(self.settings.validity_ms);
+        self.outlet.set_valid_until(valid_until.max(self.outlet.valid_until()).max(NodeTime(1)));
+        self.heartbeat_at = flight.sent_at.plus(self.settings.validity_ms / BEATS);
+        let clocks = Clocks { at: answer.at, sent_at: flight.sent_at, now };
+        let heard = flight.batch.items.iter().zip(&flight.about).zip(&answer.items);
+        for ((item, about), item_answer) in heard {
+            self.hear(item, *about, item_answer, clocks);
+        }
+        for about in &flight.about {
+            self.serve(about.place, now, woken);
+        }
+    }
+
+    fn hear(&mut self, item: &Item, about: About, answer: &ItemAnswer, clocks: Clocks) {
+        let (round_trip_ms, validity_ms) = (self.round_trip_ms, self.settings.validity_ms);
+        let outlet = Arc::clone(&self.outlet);
+        let Some(entry) = self.entry(about.place) else { return };
+        if let Asked::Lease(id) = about.target {
+            entry.note_told(id, item);
+        }
+        match answer {
+            ItemAnswer::Lease(state) => {
+                entry.install(about, state, clocks);
+                let now = clocks.now;
+                match state.verdict {
+                    Verdict::Granted => {}
+                    Verdict::Wait => {
+                        entry.ask_again_at = now.plus(ASK_AGAIN_MS.max(2 * round_trip_ms));
+                    }
+                    Verdict::Held => entry.deny(about, Denied::Held, now.plus(HELD_MS)),
+                    Verdict::Exhausted { until } => {
+                        let until = clocks.surely_at(until);
+                        // Believed until a change would have been told twice, or once the heartbeat is due.
+                        let forget_at = until.min(now.plus(validity_ms / BEATS));
+                        entry.deny(about, Denied::Exhausted { until }, forget_at);
+                    }
+                    Verdict::TooLarge { limit } => {
+                        entry.deny(about, Denied::TooLarge { limit }, now.plus(validity_ms / BEATS));
+                    }
+                }
+                if state.recalled {
+                    entry.recalled = true;
+                    self.make_urgent(about.place);
+                } else if item.keep == Keep::Open && entry.has_more_to_tell() {
+                    self.report_later(about.place);
+                }
+            }
+            ItemAnswer::Closed => entry.drop_lease(about.target, &outlet),
+            ItemAnswer::Rejected(rejected) => {
+                entry.reject(about, rejected, clocks.now, &outlet);
+                self.rejected += 1;
+            }
+        }
+    }
+
+    /// The batch was too large: everything it was about is said again, in smaller ones.
+    fn take_back(&mut self, flight: Flight, now: NodeTime) {
+        self.sequence = flight.batch.sequence - 1;
+        self.most_items = (self.most_items / 2).max(1);
+        self.rejoin_rows(flight.batch.rows);
+        for about in flight.about {
+            if let Some(entry) = self.entry(about.place)
+                && about.target == Asked::Next
+            {
+                entry.next = NextLease::Due;
+            }
+            self.make_urgent(about.place);
+        }
+        self.heartbeat_at = now;
+    }
+
+    fn rejoin_rows(&mut self, rows: Vec<(crate::ledger::rows::RowKey, crate::ledger::rows::Row)>) {
+        for (key, row) in rows {
+            self.rows.entry(key).or_default().merge(&row);
+        }
+    }
+
+    /// The session is gone, and all leases with it: what they held was counted as spent when it was closed.
+    fn lose(&mut self, flight: Flight, now: NodeTime, woken: &mut Vec<Woken>) {
+        // A batch that was sent once and refused was not applied. Of one that was sent again nobody knows: its rows are not
+        // told twice.
+        if flight.copies == 1 {
+            self.rejoin_rows(flight.batch.rows);
+        }
+        self.is_lost = true;
+        self.outlet.set_valid_until(NodeTime(1));
+        let outlet = Arc::clone(&self.outlet);
+        for entry in self.entries.iter_mut().flatten() {
+            entry.lose_all(&outlet);
+        }
+        woken.extend(self.dismiss(now));
+    }
+
+    pub(in crate::wallet) const fn is_lost(&self) -> bool {
+        self.is_lost
+    }
+
+    pub(in crate::wallet) fn resume(&mut self, session: SessionId, now: NodeTime) {
+        if !self.is_lost {
+            let outlet = Arc::clone(&self.outlet);
+            for entry in self.entries.iter_mut().flatten() {
+                entry.lose_all(&outlet);
+            }
+            if let Some(flight) = self.flight.take()
+                && flight.copies == 0
+            {
+                self.rejoin_rows(flight.batch.rows);
+            }
+        }
+        self.is_lost = false;
+        self.session = session;
+        self.sequence = 0;
+        self.heartbeat_at = now;
+        self.outlet.set_valid_until(NodeTime(0));
+        self.outlet.hurry();
+    }
+
+    pub(in crate::wallet) fn nudge(&mut self, nudge: &Nudge, now: NodeTime) {
+        if nudge.session != self.session {
+            return;
+        }
+        let of_lease = |entry: &&mut Entry| entry.find(nudge.lease).is_some();
+        let Some(entry) = self.entries.iter_mut().flatten().find(of_lease) else { return };
+        let place = entry.purse.place;
+        match nudge.why {
+            Why::Recalled => entry.recalled = true,
+            Why::Changed => {
+                entry.purse.forget_denial();
+                entry.ask_again_at = now;
+                entry.quiet_until = now;
+            }
+        }
+        self.make_urgent(place);
+    }
+}
+
+impl Entry {
+    fn note_told(&mut self, id: LeaseId, item: &Item) {
+        if let Some(book) = self.find(id) {
+            let Item { settled, overrun, returned, .. } = *item;
+            self.books[book].told = Totals { settled, overrun, returned };
+        }
+    }
+
+    /// Whether more happened while the batch was away.
+    fn has_more_to_tell(&self) -> bool {
+        self.books.iter().any(|book| book.id().is_some() && book.totals() != book.told)
+            || self.books.iter().any(|book| book.role == Role::Ended)
+    }
+
+    fn install(&mut self, about: About, state: &LeaseState, clocks: Clocks) {
+        let LeaseState { lease, window, granted, covered, .. } = *state;
+        let place = match (self.find(lease), about.target) {
+            (Some(known), _) => known,
+            (None, Asked::Current) => self.begin(lease),
+            (None, Asked::Next) => self.prepare(lease),
+            (None, Asked::Lease(_)) => return, // Dropped in the meantime.
+        };
+        let book = &mut self.books[place];
+        book.window = Some(window);
+        let more = book.install(granted, covered);
+        let cell = &book.leased.cell;
+        let mut until =
+            if window.end == Timestamp::NEVER { NodeTime(u64::MAX) } else { clocks.not_before(window.end) };
+        match (about.target, book.role) {
+            (Asked::Next, Role::Next) => cell.open_between(clocks.surely_at(window.start), until),
+            (Asked::Current, _) => {
+                // It is the current one, the ledger says, whatever this node thought.
+                if until <= clocks.now && window.end != Timestamp::NEVER {
+                    until = clocks.surely_at(window.end);
+                }
+                cell.open_between(NodeTime(0), until.max(clocks.now.plus(1)));
+                if book.role == Role::Next {
+                    let book = self.books.remove(place);
+                    self.replace_current(book);
+                }
+            }
+            (Asked::Lease(_) | Asked::Next, Role::Current) => cell.open_between(NodeTime(0), until),
+            (Asked::Lease(_), Role::Next) | (_, Role::Ended) => return,
+        }
+        if about.target != Asked::Next {
+            self.counted(about, more, clocks.now);
+        }
+    }
+
+    /// The first lease of this window: in the cell that waits for one, or in a new one beside the ended window's.
+    fn begin(&mut self, lease: LeaseId) -> usize {
+        if self.current().id().is_some() {
+            let outlet = Arc::clone(&self.current().leased.outlet);
+            let fresh = self.purse.fresh(self.purse.terms().allowance(), &outlet);
+            self.replace_current(Book::new(fresh, Role::Current));
+            self.purse.forget_denial();
+        }
+        self.current().leased.id.set(lease).expect("the current cell had no lease");
+        self.find(lease).expect("it was just named")
+    }
+
+    fn prepare(&mut self, lease: LeaseId) -> usize {
+        let outlet = Arc::clone(&self.current().leased.outlet);
+        let fresh = self.purse.fresh(self.purse.terms().allowance(), &outlet);
+        fresh.id.set(lease).expect("a fresh cell has no lease");
+        self.books.push(Book::new(fresh, Role::Next));
+        self.books.len() - 1
+    }
+
+    fn counted(&mut self, about: About, more: Amount, now: NodeTime) {
+        self.granted(more);
+        let Some(question) = about.question else { return };
+        if more > 0 {
+            self.purse.forget_denial();
+        } else if question.want > 0 {
+            // There is no stock to be had just now.
+            self.quiet_until = now.plus(HELD_MS);
+        }
+    }
+
+    fn deny(&mut self, about: About, what: Denied, forget_at: NodeTime) {
+        if let Some(question) = about.question.filter(|question| question.need > 0) {
+            self.purse.deny(question.amount, what, forget_at);
+        }
+    }
+
+    fn drop_lease(&mut self, target: Asked, outlet: &Arc<crate::wallet::outlet::Outlet>) {
+        let Asked::Lease(id) = target else { return };
+        let Some(book) = self.find(id) else { return };
+        self.books[book].leased.cell.empty();
+        if self.books[book].role == Role::Current {
+            self.lay_down(outlet);
+        }
+        self.books.retain(|book| book.id() != Some(id));
+    }
+
+    fn reject(
+        &mut self,
+        about: About,
+        rejected: &Rejected,
+        now: NodeTime,
+        outlet: &Arc<crate::wallet::outlet::Outlet>,
+    ) {
+        match (about.target, rejected) {
+            (Asked::Next, _) => self.next = NextLease::Settled,
+            (Asked::Lease(_), _) => self.drop_lease(about.target, outlet),
+            (Asked::Current, _) => self.purse.deny(0, Denied::NotKept, now.plus(HELD_MS)),
+        }
+    }
+
+    /// Nothing is leased any more. Open holds settle into the old cells, unheard.
+    pub(super) fn lose_all(&mut self, outlet: &Arc<crate::wallet::outlet::Outlet>) {
+        if self.current().id().is_some() {
+            self.lay_down(outlet);
+        }
+        for book in &self.books {
+            if book.role != Role::Current {
+                book.leased.cell.empty();
+            }
+        }
+        self.books.retain(|book| book.role == Role::Current);
+        self.next = NextLease::NotYet;
+    }
+}

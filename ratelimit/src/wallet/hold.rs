@@ -1,0 +1,182 @@
+//! What one request holds of all its budgets: taken all or nothing, ended exactly once. Dropped, it is given back, so no path
+//! through a request can leak one.
+
+use std::mem;
+use std::sync::Arc;
+
+use smallvec::SmallVec;
+
+use super::cell::Taken;
+use super::outlet::Outlet;
+use super::purse::{Leased, Part};
+use super::refused::{Refused, Why};
+use crate::ledger::command::LeaseId;
+use crate::ledger::rows::{Row, RowKey};
+use crate::time::NodeTime;
+use crate::unit::Amount;
+
+/// Budgets that cover one request without an allocation: organisation, team, user, model.
+const USUAL_PARTS: usize = 4;
+
+/// What is held of one lease for one part.
+#[derive(Debug)]
+struct Piece {
+    part: usize,
+    leased: Arc<Leased>,
+    taken: Taken,
+}
+
+/// See the file's purpose.
+#[must_use = "a hold that is dropped is given back"]
+#[derive(Debug)]
+pub struct Hold {
+    number: u64,
+    parts: usize,
+    /// In the order of parts; more than one of a part after an extension past the end of a window.
+    pieces: SmallVec<[Piece; USUAL_PARTS]>,
+    /// For requests that no budget covers. Others reach it through their leases, so that not all requests of a node count
+    /// references to one thing.
+    outlet: Option<Arc<Outlet>>,
+}
+
+/// What is held of one lease, as the journal notes it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HeldPart {
+    /// For which part.
+    pub part: usize,
+    /// Of which lease. None for an allowance that is spent before the first lease came.
+    pub lease: Option<LeaseId>,
+    /// How much of the lease.
+    pub leased: Amount,
+    /// How much of the allowance beside it.
+    pub lent: Amount,
+}
+
+/// Takes all of `parts` or nothing.
+pub(super) fn reserve(outlet: &Arc<Outlet>, parts: &[Part<'_>], now: NodeTime) -> Result<Hold, Refused> {
+    if outlet.is_closed() {
+        return Err(Refused { part: 0, why: Why::Draining });
+    }
+    let mut hold = Hold { number: 0, parts: parts.len(), pieces: SmallVec::new(), outlet: None };
+    for (part, Part { purse, amount }) in parts.iter().enumerate() {
+        match purse.take((*amount).max(1), now) {
+            Ok((leased, taken)) => hold.pieces.push(Piece { part, leased, taken }),
+            Err(why) => return Err(Refused { part, why }), // The drop of `hold` undoes what was taken.
+        }
+    }
+    let near = hold.pieces.last().map_or(0, |piece| piece.leased.place);
+    hold.number = outlet.number(near);
+    if hold.pieces.is_empty() {
+        hold.outlet = Some(Arc::clone(outlet));
+    }
+    Ok(hold)
+}
+
+impl Hold {
+    /// Names the hold in this session's journal.
+    pub const fn number(&self) -> u64 {
+        self.number
+    }
+
+    /// What is held, lease by lease.
+    pub fn held(&self) -> impl Iterator<Item = HeldPart> {
+        self.pieces.iter().map(|piece| HeldPart {
+            part: piece.part,
+            lease: piece.leased.id.get().copied(),
+            leased: piece.taken.leased,
+            lent: piece.taken.lent,
+        })
+    }
+
+    /// How much is held for one part.
+    pub fn amount(&self, part: usize) -> Amount {
+        self.pieces.iter().filter(|piece| piece.part == part).map(|piece| piece.taken.total()).sum()
+    }
+
+    /// Holds more of each part, all or nothing: `more` has an amount for each part, in their order. What the hold's own lease
+    /// can't give is taken from the one that is current now.
+    pub fn extend(&mut self, more: &[Amount], now: NodeTime) -> Result<(), Refused> {
+        let mut added: SmallVec<[Piece; USUAL_PARTS]> = SmallVec::new();
+        for (part, amount) in more.iter().take(self.parts).enumerate().filter(|(_, amount)| **amount > 0) {
+            match self.take_more(part, *amount, now) {
+                Ok(piece) => added.push(piece),
+                Err(why) => {
+                    added.iter().for_each(|piece| piece.leased.release(piece.taken));
+                    return Err(Refused { part, why });
+                }
+            }
+        }
+        self.join(added);
+        Ok(())
+    }
+
+    fn take_more(&self, part: usize, amount: Amount, now: NodeTime) -> Result<Piece, Why> {
+        let last = self.pieces.iter().rev().find(|piece| piece.part == part);
+        let last = last.expect("a hold has a piece for each of its parts");
+        if last.leased.outlet.is_closed() {
+            return Err(Why::Draining);
+        }
+        // Its own lease first: the request belongs to the window that it began in.
+        if let Some(taken) = last.leased.take(amount, now) {
+            return Ok(Piece { part, leased: Arc::clone(&last.leased), taken });
+        }
+        let purse = last.leased.purse.upgrade().ok_or(Why::Dry)?;
+        let (leased, taken) = purse.take(amount, now)?;
+        Ok(Piece { part, leased, taken })
+    }
+
+    /// Takes over what another hold of the same parts, in the same order, holds: what a ticket that asked for more got.
+    pub fn absorb(&mut self, mut other: Self) {
+        let pieces = mem::take(&mut other.pieces);
+        self.join(pieces);
+    }
+
+    fn join(&mut self, added: SmallVec<[Piece; USUAL_PARTS]>) {
+        for piece in added {
+            let same = |own: &&mut Piece| own.part == piece.part && Arc::ptr_eq(&own.leased, &piece.leased);
+            match self.pieces.iter_mut().find(same) {
+                Some(own) => {
+                    own.taken.leased += piece.taken.leased;
+                    own.taken.lent += piece.taken.lent;
+                }
+                None => self.pieces.push(piece),
+            }
+        }
+    }
+
+    /// The request ended. `actual` says what it did cost of each part, in their order; a part that is left out did cost what
+    /// was held. The rest goes back at once. `row` is what it adds to the ledger.
+    pub fn settle(mut self, actual: &[Amount], row: (RowKey, Row)) {
+        let pieces = mem::take(&mut self.pieces);
+        let (key, row) = row;
+        let outlet = pieces.first().map(|piece| &piece.leased.outlet).or(self.outlet.as_ref());
+        if let Some(outlet) = outlet {
+            outlet.book(self.number, key, &row);
+        }
+        for (at, piece) in pieces.iter().enumerate() {
+            let Some(actual) = actual.get(piece.part) else {
+                piece.leased.settle(piece.taken, piece.taken.total());
+                continue;
+            };
+            // Earlier pieces of the part pay first; its last one pays whatever is left, more than is held if need be.
+            let earlier = pieces[..at].iter().filter(|other| other.part == piece.part);
+            let left = actual.saturating_sub(earlier.map(|other| other.taken.total()).sum());
+            let is_last = !pieces[at + 1..].iter().any(|other| other.part == piece.part);
+            let pays = if is_last { left } else { left.min(piece.taken.total()) };
+            piece.leased.settle(piece.taken, pays);
+        }
+    }
+
+    /// The request never reached an upstream: all goes back.
+    pub fn release(self) {
+        drop(self);
+    }
+}
+
+impl Drop for Hold {
+    fn drop(&mut self) {
+        for piece in &self.pieces {
+            piece.leased.release(piece.taken);
+        }
+    }
+}

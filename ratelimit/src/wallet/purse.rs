@@ -1,0 +1,226 @@
+//! One bucket's purse: the cell of its current lease, swapped when the window rolls over, and the last refusal. Whoever
+//! serves a consumer keeps its purses, so that a request looks nothing up.
+
+use std::sync::{Arc, Mutex, OnceLock, Weak};
+
+use super::cell::{Cell, Taken, Usable};
+use super::outlet::Outlet;
+use super::refused::Why;
+use super::sync::{AtomicBool, AtomicU64, Ordering, Swap, lock};
+use crate::budget::{BucketName, Enforcement};
+use crate::ledger::command::LeaseId;
+use crate::time::NodeTime;
+use crate::unit::{Amount, MOST_AMOUNT, Unit};
+
+/// What a wallet must know of a budget.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Terms {
+    /// What is counted.
+    pub unit: Unit,
+    /// How exactly it is kept.
+    pub enforcement: Enforcement,
+    /// How much there is in a window: a first lease is a share of it.
+    pub limit: Amount,
+}
+
+impl Terms {
+    /// What may be spent without a lease.
+    pub(super) const fn allowance(&self) -> Amount {
+        match self.enforcement {
+            Enforcement::Strict => 0,
+            Enforcement::Bounded { per_node } => per_node,
+            Enforcement::Shadow => MOST_AMOUNT,
+        }
+    }
+}
+
+/// What a request needs of one purse.
+#[derive(Clone, Copy, Debug)]
+pub struct Part<'a> {
+    /// The purse.
+    pub purse: &'a Arc<Purse>,
+    /// How much, in the unit of its budget. A hold is of at least 1: one of nothing could not keep its lease open.
+    pub amount: Amount,
+}
+
+/// A lease in its purse. Holds keep it, also after the purse went on to another.
+#[derive(Debug)]
+pub(super) struct Leased {
+    pub(super) cell: Cell,
+    /// Known once the ledger has answered.
+    pub(super) id: OnceLock<LeaseId>,
+    /// Its purse's place in the clerk's list.
+    pub(super) place: u32,
+    pub(super) purse: Weak<Purse>,
+    pub(super) outlet: Arc<Outlet>,
+}
+
+/// A no that is remembered, so that it costs nobody a round trip.
+#[derive(Clone, Copy, Debug)]
+struct Denial {
+    /// Requests of this much and more are refused by it.
+    amount: Amount,
+    /// Up to when it is believed: a change may have been told and lost.
+    forget_at: NodeTime,
+    what: Denied,
+}
+
+/// Which no.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Denied {
+    Held,
+    Exhausted { until: NodeTime },
+    TooLarge { limit: Amount },
+    NotKept,
+}
+
+/// See the file's purpose.
+#[derive(Debug)]
+pub struct Purse {
+    name: BucketName,
+    pub(super) place: u32,
+    pub(super) current: Swap<Leased>,
+    terms: Mutex<Terms>,
+    denial: Mutex<Option<Denial>>,
+    is_denied: AtomicBool,
+    /// Requests that found nothing to take since the wallet began.
+    misses: AtomicU64,
+}
+
+impl Purse {
+    pub(super) fn new(name: BucketName, terms: Terms, place: u32, outlet: &Arc<Outlet>) -> Arc<Self> {
+        Arc::new_cyclic(|purse| {
+            let cell = Cell::new(terms.allowance());
+            let outlet = Arc::clone(outlet);
+            let leased = Leased { cell, id: OnceLock::new(), place, purse: Weak::clone(purse), outlet };
+            Self {
+                name,
+                place,
+                current: Swap::new(Arc::new(leased)),
+                terms: Mutex::new(terms),
+                denial: Mutex::default(),
+                is_denied: AtomicBool::new(false),
+                misses: AtomicU64::new(0),
+            }
+        })
+    }
+
+    /// Which bucket it pays from.
+    pub fn name(&self) -> &BucketName {
+        &self.name
+    }
+
+    /// What is known of its budget.
+    pub fn terms(&self) -> Terms {
+        lock(&self.terms).clone()
+    }
+
+    /// What could be taken from it now without asking anybody.
+    pub fn avail(&self, now: NodeTime) -> Amount {
+        let current = self.current.load();
+        match current.usable(now) {
+            Usable::Lease => current.cell.lease.avail().saturating_add(current.cell.allowance.avail()),
+            Usable::AllowanceOnly => current.cell.allowance.avail(),
+        }
+    }
+
+    /// Requests that found nothing to take since the wallet began.
+    pub fn misses(&self) -> u64 {
+        self.misses.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn set_terms(&self, terms: &Terms) {
+        *lock(&self.terms) = terms.clone();
+    }
+
+    /// A cell without a lease, for this purse.
+    pub(super) fn fresh(self: &Arc<Self>, allowance: Amount, outlet: &Arc<Outlet>) -> Arc<Leased> {
+        Arc::new(Leased {
+            cell: Cell::new(allowance),
+            id: OnceLock::new(),
+            place: self.place,
+            purse: Arc::downgrade(self),
+            outlet: Arc::clone(outlet),
+        })
+    }
+
+    /// Takes all of `amount` or says why not.
+    pub(super) fn take(&self, amount: Amount, now: NodeTime) -> Result<(Arc<Leased>, Taken), Why> {
+        let leased = self.current.load();
+        match leased.take(amount, now) {
+            Some(taken) => Ok((leased, taken)),
+            None => Err(self.refuse(&leased, amount, now)),
+        }
+    }
+
+    fn refuse(&self, leased: &Leased, amount: Amount, now: NodeTime) -> Why {
+        self.misses.fetch_add(1, Ordering::Relaxed);
+        let budget = self.name.budget;
+        let valid_until = leased.outlet.valid_until();
+        if valid_until != NodeTime(0) && now >= valid_until {
+            return Why::Unreachable;
+        }
+        match self.denied(amount, now) {
+            None => Why::Dry,
+            Some(Denied::Held) => Why::Held { budget },
+            Some(Denied::Exhausted { until }) => Why::Exhausted { budget, until_ms: until.since(now) },
+            Some(Denied::TooLarge { limit }) => Why::TooLarge { limit },
+            Some(Denied::NotKept) => Why::NotKept { budget },
+        }
+    }
+
+    /// Whether this much is known not to be had.
+    pub(super) fn denied(&self, amount: Amount, now: NodeTime) -> Option<Denied> {
+        if !self.is_denied.load(Ordering::Acquire) {
+            return None;
+        }
+        let denial = (*lock(&self.denial))?;
+        (amount >= denial.amount && now < denial.forget_at).then_some(denial.what)
+    }
+
+    pub(super) fn deny(&self, amount: Amount, what: Denied, forget_at: NodeTime) {
+        *lock(&self.denial) = Some(Denial { amount, forget_at, what });
+        self.is_denied.store(true, Ordering::Release);
+    }
+
+    pub(super) fn forget_denial(&self) {
+        self.is_denied.store(false, Ordering::Release);
+        *lock(&self.denial) = None;
+    }
+}
+
+impl Leased {
+    fn usable(&self, now: NodeTime) -> Usable {
+        if now < self.outlet.valid_until() && self.cell.is_open_at(now) {
+            Usable::Lease
+        } else {
+            Usable::AllowanceOnly
+        }
+    }
+
+    /// Takes all of `amount` or nothing.
+    pub(super) fn take(&self, amount: Amount, now: NodeTime) -> Option<Taken> {
+        let taken = self.cell.take(amount, self.usable(now))?;
+        if self.cell.notice_low(taken) {
+            self.outlet.note_low(self.place);
+        }
+        Some(taken)
+    }
+
+    pub(super) fn settle(&self, taken: Taken, actual: Amount) {
+        self.cell.settle(taken, actual);
+        self.note_spent();
+    }
+
+    pub(super) fn release(&self, taken: Taken) {
+        self.cell.release(taken);
+        self.note_spent();
+    }
+
+    /// The clerk should look: something was spent, or a lease that ends has one hold less.
+    fn note_spent(&self) {
+        if self.cell.notice_spent() {
+            self.outlet.note_spent(self.place);
+        }
+    }
+}
