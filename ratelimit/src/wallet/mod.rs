@@ -140,7 +140,7 @@ impl Wallet {
         lock(&self.clerk).is_lost()
     }
 
-    /// Goes on under another session, with no leases and with the rows that were not told yet.
+    /// Goes on under another session after one was lost, with no leases and with the rows that were not told yet.
     pub fn resume(&self, session: SessionId, now: NodeTime) {
         lock(&self.clerk).resume(session, now);
     }
@@ -150,3 +150,7 @@ impl Wallet {
         lock(&self.clerk).stats()
     }
 }
+
+#[cfg(test)]
+#[path = "wallet_test.rs"]
+mod tests;

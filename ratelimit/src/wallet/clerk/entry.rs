@@ -1,7 +1,7 @@
 //! What the clerk knows of one purse: its leases, who waits, how fast it is spent. Decides what to ask for, and never speaks
 //! itself.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::ledger::command::LeaseId;
@@ -13,6 +13,8 @@ use crate::wallet::purse::{Leased, Purse};
 
 /// What a recalled holder keeps: what it will spend while the answer travels.
 const KEPT_AFTER_RECALL_MS: u64 = 50;
+/// For so long after a recall nothing is asked for stock.
+const CALM_MS: u64 = 500;
 /// The last part of a window in which the next one's lease is asked for.
 const PREFETCH_SHARE: u64 = 10;
 /// A lease that nobody took from for so many horizons goes back.
@@ -47,11 +49,13 @@ pub(super) struct Book {
     /// What the ledger has covered of the overrun, and how much of that the allowance got back.
     pub(super) covered: Amount,
     pub(super) restored: Amount,
+    /// The ledger wants back what is not needed, and has not been answered.
+    pub(super) recalled: bool,
 }
 
 impl Book {
     pub(super) fn new(leased: Arc<Leased>, role: Role) -> Self {
-        Self { leased, role, window: None, told: Totals::default(), covered: 0, restored: 0 }
+        Self { leased, role, window: None, told: Totals::default(), covered: 0, restored: 0, recalled: false }
     }
 
     pub(super) fn id(&self) -> Option<LeaseId> {
@@ -117,25 +121,23 @@ pub(super) enum NextLease {
 pub(super) struct Entry {
     pub(super) purse: Arc<Purse>,
     pub(super) books: Vec<Book>,
-    /// Tickets that lack something here, oldest first.
-    pub(super) waiting: BTreeSet<u64>,
-    /// What the oldest of them needs of this purse, and all of them.
-    pub(super) head: Amount,
-    pub(super) backlog: Amount,
+    /// Tickets that lack something here, oldest first, and how much each needs of this purse.
+    pub(super) waiting: BTreeMap<u64, Amount>,
+    backlog: Amount,
     demand: Demand,
     last_grant: Amount,
     /// No more is asked for stock before: the last time there was none.
     pub(super) quiet_until: NodeTime,
     /// What is needed is not asked again before: others are being asked for it.
     pub(super) ask_again_at: NodeTime,
-    /// The ledger wants back what is not needed.
-    pub(super) recalled: bool,
     used_at: NodeTime,
     taken_before: Amount,
     pub(super) next: NextLease,
     pub(super) timer: Option<NodeTime>,
     pub(super) in_urgent: bool,
     pub(super) in_reports: bool,
+    /// The last draft of a batch that it was in: it speaks once in each.
+    pub(super) spoke_in: u64,
 }
 
 impl Entry {
@@ -144,20 +146,19 @@ impl Entry {
         Self {
             purse,
             books: vec![current],
-            waiting: BTreeSet::new(),
-            head: 0,
+            waiting: BTreeMap::new(),
             backlog: 0,
             demand: Demand::default(),
             last_grant: 0,
             quiet_until: NodeTime(0),
             ask_again_at: NodeTime(0),
-            recalled: false,
             used_at: NodeTime(0),
             taken_before: 0,
             next: NextLease::NotYet,
             timer: None,
             in_urgent: false,
             in_reports: false,
+            spoke_in: 0,
         }
     }
 
@@ -180,10 +181,9 @@ impl Entry {
         book.role = Role::Current;
         let old = self.current_mut();
         old.role = Role::Ended;
+        let old = Arc::clone(&old.leased);
         self.purse.current.store(Arc::clone(&book.leased));
-        // After the swap: who still has the old cell finds nothing in it.
-        let old = self.current();
-        old.leased.cell.empty();
+        old.cell.empty(); // After the swap: who still has the old cell finds nothing in it.
         self.demand.restart(book.taken());
         self.taken_before = book.taken();
         self.books.push(book);
@@ -210,9 +210,25 @@ impl Entry {
 
     /// Puts a cell without a lease in the place of the current one.
     pub(super) fn lay_down(&mut self, outlet: &Arc<Outlet>) {
-        let allowance = self.current().leased.cell.allowance.avail();
+        // Taken out before the new cell has it: no moment in which it is in both.
+        let allowance = self.current().leased.cell.allowance.withdraw(Amount::MAX);
+        for book in self.books.iter_mut().filter(|book| book.role == Role::Next) {
+            book.role = Role::Ended; // A purse without a lease keeps none for later: what it owes would have no place.
+        }
         let fresh = self.purse.fresh(allowance, outlet);
         self.replace_current(Book::new(fresh, Role::Current));
+    }
+
+    pub(super) fn join_queue(&mut self, ticket: u64, amount: Amount) {
+        if self.waiting.insert(ticket, amount).is_none() {
+            self.backlog = self.backlog.saturating_add(amount);
+        }
+    }
+
+    pub(super) fn leave_queue(&mut self, ticket: u64) {
+        if let Some(amount) = self.waiting.remove(&ticket) {
+            self.backlog = if self.waiting.is_empty() { 0 } else { self.backlog.saturating_sub(amount) };
+        }
     }
 
     /// Notes what was taken since the last look.
@@ -252,15 +268,16 @@ impl Entry {
         let first = book.id().is_none();
         // What lies on a lease whose window has ended helps nobody.
         let avail = if now < book.leased.cell.until() { sizing.avail } else { 0 };
-        let need = self.head.saturating_sub(avail);
+        let head = self.waiting.first_key_value().map_or(0, |(_, amount)| *amount);
+        let need = head.saturating_sub(avail);
         let want = self.demand.want(Sizing { avail, ..sizing });
         if need > 0 && now >= self.ask_again_at {
             let want = if first { first_want(self.backlog, terms.limit) } else { want };
-            let want = if self.recalled { need } else { want.max(need) };
-            return Some(Question { want, need, amount: self.head });
+            let want = if book.recalled { need } else { want.max(need) };
+            return Some(Question { want, need, amount: head });
         }
         let amount = sizing.typical.max(1);
-        if self.recalled || now < self.quiet_until || self.purse.denied(Amount::MAX, now).is_some() {
+        if book.recalled || now < self.quiet_until || self.purse.denied(Amount::MAX, now).is_some() {
             return None;
         }
         if first {
@@ -283,9 +300,20 @@ impl Entry {
         book.id().is_none() && (book.leased.cell.overrun() > 0 || book.taken() > 0)
     }
 
-    /// What a recalled purse need not give back.
-    pub(super) fn keeps(&self) -> Amount {
-        self.demand.in_ms(KEPT_AFTER_RECALL_MS).max(self.backlog)
+    /// Takes out what recalled leases do not need now, and stocks nothing up for a while.
+    pub(super) fn give_back_recalled(&mut self, now: NodeTime) {
+        let keeps = self.demand.in_ms(KEPT_AFTER_RECALL_MS).max(self.backlog);
+        for book in self.books.iter_mut().filter(|book| book.recalled) {
+            match book.role {
+                Role::Current => {
+                    let lease = &book.leased.cell.lease;
+                    lease.withdraw(lease.avail().saturating_sub(keeps));
+                    self.quiet_until = now.plus(CALM_MS);
+                }
+                Role::Next => book.role = Role::Ended,
+                Role::Ended => {}
+            }
+        }
     }
 
     fn idle_ms(&self, round_trip_ms: u64) -> u64 {

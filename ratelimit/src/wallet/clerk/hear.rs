@@ -10,6 +10,7 @@ use crate::ledger::command::{Item, Keep, LeaseId, SessionId};
 use crate::ledger::outcome::{Answer, BatchVerdict, ItemAnswer, LeaseState, Nudge, Rejected, Verdict, Why};
 use crate::time::{NodeTime, Timestamp};
 use crate::unit::Amount;
+use crate::wallet::outlet::Outlet;
 use crate::wallet::purse::Denied;
 
 /// A refusal because others hold what is left is believed for this long: about a request's length.
@@ -97,6 +98,8 @@ impl Clerk {
                         entry.ask_again_at = now.plus(ASK_AGAIN_MS.max(2 * round_trip_ms));
                     }
                     Verdict::Held => entry.deny(about, Denied::Held, now.plus(HELD_MS)),
+                    // The window has ended there already: ask for the current one.
+                    Verdict::Exhausted { until } if until <= clocks.at => entry.end_window(state.lease, now),
                     Verdict::Exhausted { until } => {
                         let until = clocks.surely_at(until);
                         // Believed until a change would have been told twice, or once the heartbeat is due.
@@ -107,18 +110,32 @@ impl Clerk {
                         entry.deny(about, Denied::TooLarge { limit }, now.plus(validity_ms / BEATS));
                     }
                 }
+                let has_more = item.keep == Keep::Open && entry.has_more_to_tell();
+                if let Some(book) = entry.find(state.lease) {
+                    entry.books[book].recalled |= state.recalled;
+                    self.leases.insert(state.lease, about.place);
+                }
                 if state.recalled {
-                    entry.recalled = true;
                     self.make_urgent(about.place);
-                } else if item.keep == Keep::Open && entry.has_more_to_tell() {
+                } else if has_more {
                     self.report_later(about.place);
                 }
             }
-            ItemAnswer::Closed => entry.drop_lease(about.target, &outlet),
+            ItemAnswer::Closed => {
+                entry.drop_lease(about.target, &outlet);
+                self.forget_lease(about.target);
+            }
             ItemAnswer::Rejected(rejected) => {
                 entry.reject(about, rejected, clocks.now, &outlet);
                 self.rejected += 1;
+                self.forget_lease(about.target);
             }
+        }
+    }
+
+    fn forget_lease(&mut self, target: Asked) {
+        if let Asked::Lease(id) = target {
+            self.leases.remove(&id);
         }
     }
 
@@ -150,6 +167,8 @@ impl Clerk {
         // told twice.
         if flight.copies == 1 {
             self.rejoin_rows(flight.batch.rows);
+        } else {
+            self.unsure_rows += flight.batch.rows.len() as u64;
         }
         self.is_lost = true;
         self.outlet.set_valid_until(NodeTime(1));
@@ -157,6 +176,7 @@ impl Clerk {
         for entry in self.entries.iter_mut().flatten() {
             entry.lose_all(&outlet);
         }
+        self.leases.clear();
         woken.extend(self.dismiss(now));
     }
 
@@ -166,15 +186,7 @@ impl Clerk {
 
     pub(in crate::wallet) fn resume(&mut self, session: SessionId, now: NodeTime) {
         if !self.is_lost {
-            let outlet = Arc::clone(&self.outlet);
-            for entry in self.entries.iter_mut().flatten() {
-                entry.lose_all(&outlet);
-            }
-            if let Some(flight) = self.flight.take()
-                && flight.copies == 0
-            {
-                self.rejoin_rows(flight.batch.rows);
-            }
+            return;
         }
         self.is_lost = false;
         self.session = session;
@@ -188,11 +200,11 @@ impl Clerk {
         if nudge.session != self.session {
             return;
         }
-        let of_lease = |entry: &&mut Entry| entry.find(nudge.lease).is_some();
-        let Some(entry) = self.entries.iter_mut().flatten().find(of_lease) else { return };
-        let place = entry.purse.place;
+        let Some(place) = self.leases.get(&nudge.lease).copied() else { return };
+        let Some(entry) = self.entry(place) else { return };
+        let Some(book) = entry.find(nudge.lease) else { return };
         match nudge.why {
-            Why::Recalled => entry.recalled = true,
+            Why::Recalled => entry.books[book].recalled = true,
             Why::Changed => {
                 entry.purse.forget_denial();
                 entry.ask_again_at = now;
@@ -268,7 +280,9 @@ impl Entry {
         let outlet = Arc::clone(&self.current().leased.outlet);
         let fresh = self.purse.fresh(self.purse.terms().allowance(), &outlet);
         fresh.id.set(lease).expect("a fresh cell has no lease");
-        self.books.push(Book::new(fresh, Role::Next));
+        // A purse that gave its lease back while this was asked does not need it either.
+        let role = if self.current().id().is_some() { Role::Next } else { Role::Ended };
+        self.books.push(Book::new(fresh, role));
         self.books.len() - 1
     }
 
@@ -283,13 +297,19 @@ impl Entry {
         }
     }
 
+    fn end_window(&mut self, lease: LeaseId, now: NodeTime) {
+        if let Some(book) = self.find(lease) {
+            self.books[book].leased.cell.open_between(NodeTime(0), now);
+        }
+    }
+
     fn deny(&mut self, about: About, what: Denied, forget_at: NodeTime) {
         if let Some(question) = about.question.filter(|question| question.need > 0) {
             self.purse.deny(question.amount, what, forget_at);
         }
     }
 
-    fn drop_lease(&mut self, target: Asked, outlet: &Arc<crate::wallet::outlet::Outlet>) {
+    fn drop_lease(&mut self, target: Asked, outlet: &Arc<Outlet>) {
         let Asked::Lease(id) = target else { return };
         let Some(book) = self.find(id) else { return };
         self.books[book].leased.cell.empty();
@@ -299,13 +319,7 @@ impl Entry {
         self.books.retain(|book| book.id() != Some(id));
     }
 
-    fn reject(
-        &mut self,
-        about: About,
-        rejected: &Rejected,
-        now: NodeTime,
-        outlet: &Arc<crate::wallet::outlet::Outlet>,
-    ) {
+    fn reject(&mut self, about: About, rejected: &Rejected, now: NodeTime, outlet: &Arc<Outlet>) {
         match (about.target, rejected) {
             (Asked::Next, _) => self.next = NextLease::Settled,
             (Asked::Lease(_), _) => self.drop_lease(about.target, outlet),
@@ -314,7 +328,7 @@ impl Entry {
     }
 
     /// Nothing is leased any more. Open holds settle into the old cells, unheard.
-    pub(super) fn lose_all(&mut self, outlet: &Arc<crate::wallet::outlet::Outlet>) {
+    pub(super) fn lose_all(&mut self, outlet: &Arc<Outlet>) {
         if self.current().id().is_some() {
             self.lay_down(outlet);
         }

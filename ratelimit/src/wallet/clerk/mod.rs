@@ -13,7 +13,7 @@ use super::outlet::Outlet;
 use super::purse::{Purse, Terms};
 use super::{Full, MOST_PURSES, Settings};
 use crate::budget::BucketName;
-use crate::ledger::command::SessionId;
+use crate::ledger::command::{LeaseId, SessionId};
 use crate::ledger::rows::{Row, RowKey};
 use crate::time::NodeTime;
 use entry::Entry;
@@ -46,6 +46,8 @@ pub(super) struct Clerk {
     /// Rows that the next report takes along.
     rows: BTreeMap<RowKey, Row>,
     sequence: u64,
+    /// Batches that were begun, also those that had nothing to say.
+    drafts: u64,
     flight: Option<Flight>,
     most_items: usize,
     round_trip_ms: u64,
@@ -54,7 +56,10 @@ pub(super) struct Clerk {
     deadlines: BTreeSet<(NodeTime, u64)>,
     next_ticket: u64,
     timers: BTreeSet<(NodeTime, u32)>,
+    /// Places in `entries`, by lease.
+    leases: BTreeMap<LeaseId, u32>,
     rejected: u64,
+    unsure_rows: u64,
 }
 
 /// Figures for metrics and checkers.
@@ -74,6 +79,8 @@ pub struct Stats {
     pub round_trip_ms: u64,
     /// Items that the ledger did not take, since the wallet began. More than a few are a fault of ours.
     pub rejected: u64,
+    /// Rows that were left out because nobody knows whether a session that is gone had them.
+    pub unsure_rows: u64,
 }
 
 impl Clerk {
@@ -92,6 +99,7 @@ impl Clerk {
             heartbeat_at: NodeTime(0),
             rows: BTreeMap::new(),
             sequence: 0,
+            drafts: 0,
             flight: None,
             most_items: say::MOST_ITEMS,
             round_trip_ms: FIRST_ROUND_TRIP_MS,
@@ -100,7 +108,9 @@ impl Clerk {
             deadlines: BTreeSet::new(),
             next_ticket: 0,
             timers: BTreeSet::new(),
+            leases: BTreeMap::new(),
             rejected: 0,
+            unsure_rows: 0,
         }
     }
 
@@ -194,6 +204,7 @@ impl Clerk {
             waiting: self.waiters.len(),
             round_trip_ms: self.round_trip_ms,
             rejected: self.rejected,
+            unsure_rows: self.unsure_rows,
             ..Stats::default()
         };
         for book in self.entries.iter().flatten().flat_map(|entry| &entry.books) {
@@ -216,5 +227,15 @@ fn change_terms(entry: &mut Entry, terms: &Terms) {
         allowance.grant(allowance.parts().granted.saturating_add(after - before));
     } else {
         allowance.withdraw(before - after);
+    }
+}
+
+#[cfg(test)]
+impl Clerk {
+    /// What is held of each lease. Panics where a lease's parts do not add up (I2).
+    pub(super) fn held(&self) -> BTreeMap<LeaseId, crate::unit::Amount> {
+        let books = self.entries.iter().flatten().flat_map(|entry| &entry.books);
+        let held = |book: &entry::Book| book.leased.cell.lease.parts().held().expect("I2");
+        books.filter_map(|book| Some((book.id()?, held(book)))).collect()
     }
 }

@@ -106,16 +106,22 @@ impl Clerk {
 
     fn draft(&mut self, now: NodeTime) -> Draft {
         let mut draft = Draft::default();
+        self.drafts += 1;
         while draft.items.len() < self.most_items {
             let next = self.urgent.pop_front();
             let Some(place) = next.or_else(|| self.reports.pop_front()) else { break };
             let (round_trip_ms, closing) = (self.round_trip_ms, self.outlet.is_closed());
+            let drafts = self.drafts;
             let Some(entry) = self.entry(place) else { continue };
             if next.is_some() {
                 entry.in_urgent = false;
             } else {
                 entry.in_reports = false;
             }
+            if entry.spoke_in == drafts {
+                continue;
+            }
+            entry.spoke_in = drafts;
             if closing {
                 entry.retire();
             }
@@ -143,20 +149,14 @@ impl Entry {
     fn speak(&mut self, draft: &mut Draft, now: NodeTime, round_trip_ms: u64) {
         let place = self.purse.place;
         self.look(now);
-        self.roll(now);
-        if self.recalled {
-            let cell = &self.current().leased.cell;
-            let surplus = cell.lease.avail().saturating_sub(self.keeps());
-            cell.lease.withdraw(surplus);
-        }
+        self.give_back_recalled(now);
         let leaving = self.current().leased.outlet.is_closed();
         let question = if leaving { None } else { self.question(now, round_trip_ms) };
         let current_is_open = now < self.current().leased.cell.until();
         for book in &self.books {
             let asks = question.filter(|_| book.role == Role::Current && current_is_open);
             let closes = book.role == Role::Ended || leaving;
-            let answers = self.recalled && book.role == Role::Current;
-            if let Some(item) = tell(book, asks, closes, answers) {
+            if let Some(item) = tell(book, asks, closes) {
                 let Target::Lease(id) = item.target else { continue };
                 draft.push(item, About { place, target: Asked::Lease(id), question: asks });
             }
@@ -173,12 +173,12 @@ impl Entry {
             let item = ask(Target::Next(self.purse.name().clone()), Some(question));
             draft.push(item, About { place, target: Asked::Next, question: Some(question) });
         }
-        self.recalled = false;
+        self.books.iter_mut().for_each(|book| book.recalled = false);
     }
 }
 
 /// What is new of a lease; None if the ledger knows all of it.
-fn tell(book: &Book, asks: Option<Question>, closes: bool, answers: bool) -> Option<Item> {
+fn tell(book: &Book, asks: Option<Question>, closes: bool) -> Option<Item> {
     let id = book.id()?;
     if closes {
         book.leased.cell.empty();
@@ -186,7 +186,7 @@ fn tell(book: &Book, asks: Option<Question>, closes: bool, answers: bool) -> Opt
     // Before the totals are read: what is over does not change any more.
     let is_over = closes && book.leased.cell.is_over();
     let totals = book.totals();
-    if totals == book.told && asks.is_none() && !is_over && !answers {
+    if totals == book.told && asks.is_none() && !is_over && !book.recalled {
         return None;
     }
     let (want, need) = asks.map_or((0, 0), |question| (question.want, question.need));

@@ -54,8 +54,8 @@ impl Waiter {
 impl Clerk {
     pub(in crate::wallet) fn ask(&mut self, parts: &[Part<'_>], deadline: NodeTime, now: NodeTime) -> Asked {
         for part in parts {
-            if let Some(entry) = self.entry(part.purse.place) {
-                entry.roll(now);
+            if self.entry(part.purse.place).is_some_and(|entry| entry.roll(now)) {
+                self.set_timer(part.purse.place, Some(now)); // Those who wait already are served at the next tick.
             }
         }
         let refused = match reserve(&self.outlet, parts, now) {
@@ -79,7 +79,8 @@ impl Clerk {
         self.waiters.insert(ticket, waiter);
         self.deadlines.insert((deadline, ticket));
         for part in lacking {
-            self.queue_at(parts[part].purse.place, ticket, now);
+            let place = parts[part].purse.place;
+            self.queue_at(place, ticket, now);
         }
         Asked::Wait(Ticket(ticket))
     }
@@ -91,39 +92,13 @@ impl Clerk {
     }
 
     fn queue_at(&mut self, place: u32, ticket: u64, now: NodeTime) {
+        let Some(waiter) = self.waiters.get(&ticket) else { return };
+        let of_purse = waiter.parts.iter().filter(|(purse, _)| purse.place == place);
+        let amount = of_purse.fold(0, |sum: Amount, (_, amount)| sum.saturating_add(*amount));
         if let Some(entry) = self.entry(place) {
-            entry.waiting.insert(ticket);
-            let may_ask = now >= entry.ask_again_at;
-            self.sum_needs(place);
-            if may_ask {
-                self.make_urgent(place);
-            }
-            self.reschedule(place, now);
+            entry.join_queue(ticket, amount);
         }
-    }
-
-    /// Adds up what those who wait here need.
-    fn sum_needs(&mut self, place: u32) {
-        let Some(entry) = self.entries.get_mut(place as usize).and_then(Option::as_mut) else { return };
-        let needs = entry.waiting.iter().filter_map(|ticket| {
-            let waiter = self.waiters.get(ticket)?;
-            Some(
-                waiter
-                    .parts
-                    .iter()
-                    .filter(|(purse, _)| purse.place == place)
-                    .map(|(_, amount)| *amount)
-                    .sum(),
-            )
-        });
-        (entry.head, entry.backlog) = (0, 0);
-        for need in needs {
-            let need: Amount = need;
-            if entry.head == 0 {
-                entry.head = need;
-            }
-            entry.backlog = entry.backlog.saturating_add(need);
-        }
+        self.ask_on(place, now);
     }
 
     pub(in crate::wallet) fn cancel(&mut self, ticket: Ticket) {
@@ -134,10 +109,7 @@ impl Clerk {
         let Some(waiter) = self.waiters.remove(&ticket) else { return };
         self.deadlines.remove(&(waiter.deadline, ticket));
         for (purse, _) in &waiter.parts {
-            let was_there = self.entry(purse.place).is_some_and(|entry| entry.waiting.remove(&ticket));
-            if was_there {
-                self.sum_needs(purse.place);
-            }
+            self.forget_at(purse.place, ticket);
         }
     }
 
@@ -145,7 +117,9 @@ impl Clerk {
     pub(super) fn serve(&mut self, place: u32, now: NodeTime, woken: &mut Vec<Woken>) {
         loop {
             let Some(entry) = self.entry(place) else { return };
-            let Some(ticket) = entry.waiting.first().copied() else { break };
+            let Some(ticket) = entry.waiting.keys().next().copied() else {
+                break;
+            };
             let Some(waiter) = self.waiters.get(&ticket) else {
                 self.forget_at(place, ticket);
                 continue;
@@ -171,9 +145,8 @@ impl Clerk {
 
     fn forget_at(&mut self, place: u32, ticket: u64) {
         if let Some(entry) = self.entry(place) {
-            entry.waiting.remove(&ticket);
+            entry.leave_queue(ticket);
         }
-        self.sum_needs(place);
     }
 
     /// Somebody waits still: ask again, now or later.
