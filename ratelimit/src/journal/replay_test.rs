@@ -304,3 +304,23 @@ fn a_record_that_is_too_long_is_not_written() {
     writer.append(&reserved(1, &[], "a"), &mut out).expect("the writer goes on");
     assert_eq!(replay(&out, BOOT).expect("whole").books.open.len(), 1);
 }
+
+#[test]
+fn amounts_and_lengths_beyond_all_bounds_are_taken_as_such() {
+    let most = [part(lease(1), u64::MAX, u64::MAX)];
+    let life = [
+        opened(),
+        reserved(1, &most, "a"),
+        settled(1, &most, 1),
+        reserved(2, &most, "a"),
+        settled(2, &most, 1),
+    ];
+    let spent = books(&life).spent[&lease(1)];
+    assert_eq!((spent.leased, spent.overrun), (u64::MAX, u64::MAX), "full, not started again");
+
+    let mut bytes = written(&life);
+    let at_byte = bytes.len();
+    bytes.extend_from_slice(&[0xff; 8]);
+    let cut = replay(&bytes, BOOT).expect("begun").cut;
+    assert_eq!(cut, Some(Cut { at_byte, why: Fault::TooLong { bytes: u32::MAX as usize } }));
+}
