@@ -129,7 +129,7 @@ impl Books {
     }
 
     /// Everything that a checkpoint has to say.
-    pub(super) fn entries(&self) -> Vec<Entry> {
+    pub fn entries(&self) -> Vec<Entry> {
         let first = [Entry::Opened(self.opened), Entry::Batches { sent: self.sent, reported: self.reported }];
         let spent = self
             .spent

@@ -7,6 +7,9 @@
 //! ```
 //!
 //! A length of 0 is the end: room that was made ahead is zeros.
+//!
+//! A program that is upgraded meets its own old journals: a change to a record gets a new version, and the old one stays
+//! readable, in the way that `wire` describes.
 
 use super::books::Books;
 use super::record::Record;

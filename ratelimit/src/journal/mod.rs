@@ -21,6 +21,6 @@ pub mod settle;
 
 pub use books::{Books, Disorder};
 pub use frame::{TooLong, Writer};
-pub use record::{BootId, Intent, OpenHold, Opened, Part, Place, Record, Spent};
+pub use record::{BootId, Entry, Intent, OpenHold, Opened, Part, Place, Record, Spent};
 pub use replay::{Cut, JournalError, Replayed, replay};
 pub use settle::{Ending, WrongSession, settle_old};
