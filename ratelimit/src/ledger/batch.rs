@@ -2,6 +2,7 @@
 //! sent again after a lost answer or a new leader changes nothing and learns what the first one did.
 
 use super::Ledger;
+use super::bucket::Bucket;
 use super::command::{Batch, Item, Keep, LeaseId, SessionId, Target};
 use super::lease::Recall;
 use super::limits::{MOST_BATCH_ROWS, MOST_ITEMS};
@@ -100,18 +101,16 @@ impl Ledger {
     /// Totals only grow, and pay for no more than was granted.
     fn check_totals(&self, slot: u32, item: &Item) -> Result<(), Rejected> {
         let lease = &self.leases[slot];
-        // A bucket's name stands for its lease where the number is not known yet: nothing can have been spent of it.
-        if !matches!(item.target, Target::Lease(_)) {
-            return match [item.settled, item.overrun, item.returned].into_iter().find(|total| *total > 0) {
-                Some(got) => Err(Rejected::Impossible { field: Field::Settled, bound: 0, got }),
-                None => Ok(()),
+        if is_by_name(item) {
+            return match item.settled.max(item.returned) {
+                0 if item.overrun == 0 => Ok(()),
+                0 => check_overrun(lease.overrun, item.overrun, &self.buckets[lease.bucket]),
+                got => Err(Rejected::Impossible { field: Field::SettledAndReturned, bound: 0, got }),
             };
         }
-        for (field, got, before) in [
-            (Field::Settled, item.settled, lease.settled),
-            (Field::Overrun, item.overrun, lease.overrun),
-            (Field::Returned, item.returned, lease.returned),
-        ] {
+        for (field, got, before) in
+            [(Field::Settled, item.settled, lease.settled), (Field::Returned, item.returned, lease.returned)]
+        {
             if got < before {
                 return Err(Rejected::Impossible { field, bound: before, got });
             }
@@ -121,23 +120,17 @@ impl Ledger {
             let field = Field::SettledAndReturned;
             return Err(Rejected::Impossible { field, bound: lease.granted, got: ended });
         }
-        let bound = MOST_AMOUNT - self.buckets[lease.bucket].spent.min(MOST_AMOUNT);
-        if item.overrun - lease.overrun > bound {
-            return Err(Rejected::Impossible { field: Field::Overrun, bound, got: item.overrun });
-        }
-        Ok(())
+        check_overrun(lease.overrun, item.overrun, &self.buckets[lease.bucket])
     }
 
     /// Books what the totals say beyond what they said before.
     fn absorb(&mut self, slot: u32, item: &Item) {
-        if !matches!(item.target, Target::Lease(_)) {
-            return;
-        }
         self.mint(self.leases[slot].bucket);
         let lease = &self.leases[slot];
-        let returned = item.returned - lease.returned;
-        let settled = item.settled - lease.settled;
-        let overrun = item.overrun - lease.overrun;
+        let told = !is_by_name(item);
+        let returned = if told { item.returned - lease.returned } else { 0 };
+        let settled = if told { item.settled - lease.settled } else { 0 };
+        let overrun = item.overrun.saturating_sub(lease.overrun);
         if returned > 0 {
             self.give_back(slot, returned);
         }
@@ -150,7 +143,7 @@ impl Ledger {
         self.cover(slot);
         let now = self.now;
         let lease = &mut self.leases[slot];
-        if lease.recall == Recall::Asked {
+        if told && lease.recall == Recall::Asked {
             lease.recall = Recall::Answered(now);
         }
     }
@@ -207,5 +200,24 @@ impl Ledger {
         let debt = (-bucket.free(&entry.budget)).max(0);
         let still_open = Amount::try_from(debt).unwrap_or(open).min(open);
         self.leases[slot].covered += open - still_open;
+    }
+}
+
+/// A bucket's name stands for its lease where the number is not known yet: then nothing can have been spent of it, but an
+/// allowance can.
+const fn is_by_name(item: &Item) -> bool {
+    match item.target {
+        Target::Current(_) | Target::Next(_) => true,
+        Target::Lease(_) => false,
+    }
+}
+
+fn check_overrun(before: Amount, got: Amount, bucket: &Bucket) -> Result<(), Rejected> {
+    let field = Field::Overrun;
+    let most = before.saturating_add(MOST_AMOUNT - bucket.spent.min(MOST_AMOUNT));
+    match got {
+        got if got < before => Err(Rejected::Impossible { field, bound: before, got }),
+        got if got > most => Err(Rejected::Impossible { field, bound: most, got }),
+        _ => Ok(()),
     }
 }

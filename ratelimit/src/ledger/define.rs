@@ -21,6 +21,7 @@ impl Ledger {
     }
 
     fn make_budget(&mut self, budget: &Budget) -> Outcome {
+        self.forget_deleted();
         if self.budgets.len() >= MOST_BUDGETS || self.next_budget == u32::MAX {
             return Outcome::Rejected(Rejected::full("budgets", MOST_BUDGETS));
         }
@@ -38,6 +39,17 @@ impl Ledger {
         self.budgets.insert(id, entry);
         self.names.insert(budget.name.clone(), id);
         Outcome::BudgetSet { budget: id }
+    }
+
+    /// Makes room for a budget where there is none: the history of the one that was deleted first, and is over, goes.
+    fn forget_deleted(&mut self) {
+        if self.budgets.len() < MOST_BUDGETS {
+            return;
+        }
+        let over = self.budgets.iter().find(|(_, entry)| entry.deleted && entry.open_buckets == 0);
+        if let Some(id) = over.map(|(id, _)| *id) {
+            self.budgets.remove(&id);
+        }
     }
 
     /// A limit can change at any time. What is spent and leased stays: under a limit that is lower than that, grants stop.

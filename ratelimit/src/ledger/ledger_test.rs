@@ -1,7 +1,7 @@
 //! The ledger told step by step: each row a command, what it answers, and why.
 
 use super::command::{Batch, BucketAdjustment, Item, Keep, LeaseId, Target};
-use super::outcome::{Answer, BatchVerdict, ItemAnswer, LeaseState, Rejected, Verdict, Why};
+use super::outcome::{Answer, BatchVerdict, Field, ItemAnswer, LeaseState, Rejected, Verdict, Why};
 use super::*;
 use crate::budget::{BucketName, Enforcement, Key, OnExhausted};
 use crate::cover::Cover;
@@ -280,6 +280,28 @@ fn overruns_are_booked_covered_where_possible_and_carried() {
     bench.send(3, 1, Item { keep: Keep::Close, ..tell(lease, 60, 55, 0) });
     bench.apply(60, &Command::Tick);
     assert_eq!(bench.ask(61, 1, 0, 86).verdict, Verdict::TooLarge { limit: 85 }, "the next window pays it");
+}
+
+#[test]
+fn an_allowance_that_was_spent_before_a_lease_came_is_told_by_the_buckets_name() {
+    let mut bench = Bench::new(budget(100, minute()), 1);
+    let item = |overrun, keep| Item { overrun, keep, ..ask(Target::Current(name()), 0, 0) };
+    assert_eq!(bench.send(0, 1, item(30, Keep::Close)), ItemAnswer::Closed);
+    assert_eq!(bench.ledger.bucket(&name(), Timestamp(0)).map(|view| view.spent), Some(30));
+    let ItemAnswer::Lease(state) = bench.send(1, 1, item(30, Keep::Open)) else { panic!("a lease") };
+    assert_eq!(state.covered, 30, "another lease has totals of its own");
+    let backwards = bench.send(2, 1, item(20, Keep::Open));
+    assert!(matches!(backwards, ItemAnswer::Rejected(Rejected::Impossible { field: Field::Overrun, .. })));
+    let backwards = bench.send(2, 1, tell(state.lease, 0, 0, 0));
+    assert!(matches!(backwards, ItemAnswer::Rejected(Rejected::Impossible { field: Field::Overrun, .. })));
+}
+
+#[test]
+fn a_bucket_that_nobody_spent_from_is_as_if_it_had_never_been() {
+    let mut bench = Bench::new(budget(100, Window::Lifetime), 1);
+    let lease = bench.ask(0, 1, 0, 50).lease;
+    assert_eq!(bench.send(1, 1, Item { keep: Keep::Close, ..tell(lease, 0, 0, 50) }), ItemAnswer::Closed);
+    assert_eq!((bench.ledger.buckets().count(), bench.ledger.closed(BudgetId(1)).1.len()), (0, 0));
 }
 
 #[test]

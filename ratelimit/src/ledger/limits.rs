@@ -1,17 +1,19 @@
 //! The size that each collection of the ledger may have, so that no sequence of commands can fill a member's memory.
 
-/// Budgets, deleted ones with open leases among them.
+/// Budgets. Deleted ones are remembered while there is room.
 pub const MOST_BUDGETS: usize = 10_000;
 /// Buckets that are open: about a gigabyte.
 pub const MOST_BUCKETS: usize = 4_000_000;
 /// Leases that are open.
 pub const MOST_LEASES: usize = 8_000_000;
 /// Sessions that are open.
-pub const MOST_SESSIONS: usize = 10_000;
+pub const MOST_SESSIONS: usize = 4_096;
+/// Nodes that ever were: their numbers are not used again.
+pub const MOST_NODES: usize = 1_000_000;
 /// Items of one batch.
-pub const MOST_ITEMS: usize = 8_192;
+pub const MOST_ITEMS: usize = 4_096;
 /// Rows of one batch.
-pub const MOST_BATCH_ROWS: usize = 8_192;
+pub const MOST_BATCH_ROWS: usize = 4_096;
 /// Operators' entries that are kept one by one; the oldest make room.
 pub const MOST_ADJUSTMENTS: usize = 10_000;
 /// Buckets and rows that one entry may change.

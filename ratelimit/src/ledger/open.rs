@@ -129,14 +129,16 @@ impl Ledger {
         self.close_if_over(lease.bucket);
     }
 
-    /// Closes a bucket that nobody holds a part of and whose time is over; has another look later at one that will be.
+    /// Closes a bucket that nobody holds a part of and whose time is over, or that is like one that was never opened; has
+    /// another look later at one that will be.
     pub(super) fn close_if_over(&mut self, slot: u32) {
         let now = self.now;
         let Some(bucket) = self.buckets.get_mut(slot).filter(|bucket| bucket.first_lease == NONE) else {
             return;
         };
         let Some(entry) = self.budgets.get(&bucket.budget) else { return };
-        if entry.deleted || bucket.window.end <= now {
+        let is_untouched = bucket.spent == 0 && bucket.adjusted == 0;
+        if entry.deleted || bucket.window.end <= now || is_untouched {
             self.close(slot);
             return;
         }
@@ -165,6 +167,9 @@ impl Ledger {
         let forfeited = self.forfeited.remove(&slot).unwrap_or_default();
         let Some(entry) = self.budgets.get_mut(&bucket.budget) else { return };
         entry.open_buckets -= 1;
+        if bucket.spent == 0 && bucket.adjusted == 0 {
+            return; // Nothing ever happened in it.
+        }
         entry.remember(&Closed {
             window: bucket.window,
             buckets: 1,

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Ledger;
 use super::command::{LeaseId, NodeId, SessionId};
-use super::limits::MOST_SESSIONS;
+use super::limits::{MOST_NODES, MOST_SESSIONS};
 use super::outcome::{Answer, LeaseRecord, Outcome, Rejected, Unfinished};
 use crate::fault::{self, Fault};
 use crate::time::Timestamp;
@@ -41,6 +41,9 @@ impl Ledger {
             }
             None if self.sessions.len() >= MOST_SESSIONS || self.next_session == u32::MAX => {
                 return Outcome::Rejected(Rejected::full("sessions", MOST_SESSIONS));
+            }
+            None if newest.is_none() && self.incarnations.len() >= MOST_NODES => {
+                return Outcome::Rejected(Rejected::full("nodes", MOST_NODES));
             }
             None => self.begin_session(node, incarnation),
         };
