@@ -32,7 +32,10 @@ fn never_more_is_taken_than_was_granted() {
 
 #[test]
 fn nothing_is_lost_between_take_settle_undo_and_withdraw() {
-    loom::model(|| {
+    // Three threads with some ten steps each: all orders with up to three switches between threads that could go on.
+    let mut model = loom::model::Builder::new();
+    model.preemption_bound = Some(3);
+    model.check(|| {
         let cell = cell(1, 4);
         let settler = {
             let cell = Arc::clone(&cell);

@@ -89,12 +89,9 @@ impl Demand {
         let trips = ROUND_TRIPS.saturating_mul(sizing.round_trip_ms);
         // The economic order: T = sqrt(2c/(h*r)) with requests a second as r.
         let typical = u128::from(sizing.typical.max(1));
-        let order_ms = if self.rate == 0 {
-            u128::from(LONGEST_MS)
-        } else {
-            (2 * u128::from(ITEM_COST_MS) * 1_000 * typical * FINE / self.rate).isqrt()
-        };
-        u64::try_from(order_ms).unwrap_or(LONGEST_MS).max(trips).clamp(SHORTEST_MS, LONGEST_MS)
+        let order = (2 * u128::from(ITEM_COST_MS) * 1_000 * typical * FINE).checked_div(self.rate);
+        let order_ms = order.and_then(|order| u64::try_from(order.isqrt()).ok());
+        order_ms.unwrap_or(LONGEST_MS).max(trips).clamp(SHORTEST_MS, LONGEST_MS)
     }
 
     /// How much more should be on the lease.

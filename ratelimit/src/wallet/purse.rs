@@ -28,7 +28,8 @@ impl Terms {
     pub(super) const fn allowance(&self) -> Amount {
         match self.enforcement {
             Enforcement::Strict => 0,
-            Enforcement::Bounded { per_node } => per_node,
+            Enforcement::Bounded { per_node } if per_node < MOST_AMOUNT => per_node,
+            Enforcement::Bounded { .. } => MOST_AMOUNT - 1, // More is a shadow's alone.
             Enforcement::Shadow => MOST_AMOUNT,
         }
     }

@@ -439,6 +439,57 @@ fn random_walks_keep_every_lease_whole() {
     }
 }
 
+#[test]
+fn many_threads_spend_what_was_granted_and_not_one_more() {
+    let mut bench = Bench::new(50_000, 0);
+    let strict = terms(Enforcement::Strict, 50_000);
+    let purses = ["team", "user"].map(|key| bench.wallet.purse(&name(key), &strict).unwrap());
+    let wallet = Arc::clone(&bench.wallet);
+    let worker = |seed| {
+        let mut dice = Dice(seed);
+        let parts: Vec<_> = purses.iter().map(|purse| Part { purse, amount: 20 }).collect();
+        let mut spent = 0;
+        for _ in 0..20_000 {
+            match wallet.reserve(&parts, NodeTime(1_000)) {
+                Ok(hold) if dice.below(3) == 0 => hold.release(),
+                Ok(hold) => {
+                    let actual = dice.below(20);
+                    spent += actual;
+                    hold.settle(&[actual, actual], row());
+                }
+                Err(refused) if refused.why.is_dry() => {
+                    let _ = wallet.ask(&parts, NodeTime(1_000), NodeTime(1_000));
+                }
+                Err(_) => break,
+            }
+        }
+        spent
+    };
+    let spent: Amount = std::thread::scope(|scope| {
+        let threads: Vec<_> = (1..=4).map(|seed| scope.spawn(move || worker(seed))).collect();
+        while threads.iter().any(|thread| !thread.is_finished()) {
+            bench.pass(0);
+            bench.woken.clear();
+        }
+        threads.into_iter().map(|thread| thread.join().unwrap()).sum()
+    });
+    bench.woken.clear();
+    bench.wallet.drain(bench.now());
+    for _ in 0..10 {
+        bench.pass(1_000);
+    }
+    assert!(spent > 10_000, "something was done: {spent}");
+    assert!(bench.wallet.drained());
+    for purse in ["team", "user"] {
+        let of_purse = bench
+            .desk
+            .leases
+            .iter()
+            .filter(|lease| lease.bucket.as_ref().is_some_and(|(bucket, _)| *bucket == name(purse)));
+        assert_eq!(of_purse.map(|lease| lease.settled + lease.overrun).sum::<Amount>(), spent, "{purse}");
+    }
+}
+
 /// Numbers that look random and are the same each time (SplitMix64).
 struct Dice(u64);
 
@@ -457,9 +508,7 @@ fn walk(seed: u64) {
     let mut bench = Bench::new(2_000, window_ms);
     let enforcements = [Enforcement::Strict, Enforcement::Bounded { per_node: 50 }, Enforcement::Shadow];
     let purses: Vec<_> = (0..3)
-        .map(|at| {
-            bench.wallet.purse(&name(&at.to_string()), &terms(enforcements[at].clone(), 2_000)).unwrap()
-        })
+        .map(|at| bench.wallet.purse(&name(&at.to_string()), &terms(enforcements[at], 2_000)).unwrap())
         .collect();
     let (mut holds, mut spent, mut settled) = (Vec::new(), [0; 3], 0);
     let mut lost: Option<Answer> = None;

@@ -57,7 +57,7 @@ impl Clerk {
             }
             // Somebody else has spoken for this session, or nobody may any more.
             BatchVerdict::OutOfSequence { .. } | BatchVerdict::NoSession => {
-                self.lose(flight, now, &mut woken)
+                self.lose(flight, now, &mut woken);
             }
         }
         woken

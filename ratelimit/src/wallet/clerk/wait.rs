@@ -62,7 +62,7 @@ impl Clerk {
             Err(refused) if refused.why.is_dry() => refused,
             known @ (Ok(_) | Err(_)) => return Asked::Known(known),
         };
-        let lacking = self.lacking(parts, refused.part, now);
+        let lacking = lacking(parts, refused.part, now);
         for part in &lacking {
             let place = parts[*part].purse.place;
             if self.entry(place).is_some_and(|entry| entry.waiting.len() >= MOST_WAITERS) {
@@ -83,12 +83,6 @@ impl Clerk {
             self.queue_at(place, ticket, now);
         }
         Asked::Wait(Ticket(ticket))
-    }
-
-    /// All parts that have too little, so that they are asked for at the same time; `known` is one of them.
-    fn lacking(&self, parts: &[Part<'_>], known: usize, now: NodeTime) -> SmallVec<[usize; 4]> {
-        let lacks = |part: &Part<'_>| part.purse.avail(now) < part.amount.max(1);
-        (0..parts.len()).filter(|at| *at == known || lacks(&parts[*at])).collect()
     }
 
     fn queue_at(&mut self, place: u32, ticket: u64, now: NodeTime) {
@@ -183,4 +177,10 @@ impl Clerk {
         }
         woken
     }
+}
+
+/// All parts that have too little, so that they are asked for at the same time; `known` is one of them.
+fn lacking(parts: &[Part<'_>], known: usize, now: NodeTime) -> SmallVec<[usize; 4]> {
+    let lacks = |part: &Part<'_>| part.purse.avail(now) < part.amount.max(1);
+    (0..parts.len()).filter(|at| *at == known || lacks(&parts[*at])).collect()
 }
