@@ -342,6 +342,10 @@ fn a_lost_answer_is_asked_for_again_with_the_same_words() {
     let woken = bench.wallet.handle(&answer, bench.now().plus(500));
     assert!(woken[0].result.is_ok());
     assert_eq!(bench.wallet.handle(&lost, bench.now().plus(500)).len(), 0, "handled once");
+    let next = bench.wallet.poll(bench.now().plus(20_000)).expect("a heartbeat is due");
+    bench.wallet.handle(&lost, bench.now().plus(20_000));
+    let again = bench.wallet.poll(bench.now().plus(21_000));
+    assert_eq!(again, Some(next), "the answer to an earlier batch is none to this one");
     assert_eq!(purse.avail(bench.now().plus(500)), 45);
 }
 
@@ -369,6 +373,28 @@ fn a_window_ends_and_holds_settle_into_the_old_one() {
     assert!(bench.desk.leases[0].closed, "and nothing is left of the old one");
     assert!(bench.desk.leases[0].settled >= 20);
     assert_eq!(bench.desk.leases[1].settled, 1);
+}
+
+#[test]
+fn a_window_that_ended_is_not_spent_from_unless_the_ledger_says_that_it_goes_on() {
+    let mut bench = Bench::new(1_000, 60_000);
+    let end = bench.desk.window(bench.at()).end.0 - START;
+    bench.now = end - 10_000;
+    let purse = bench.wallet.purse(&name("a"), &terms(Enforcement::Strict, 1_000)).unwrap();
+    bench.hold(&purse, 1).expect("there is plenty").release();
+    let parts = [Part { purse: &purse, amount: 1 }];
+    let reserve = |at| bench.wallet.reserve(&parts, NodeTime(at));
+    reserve(end - 1).expect("the window's last moment").release();
+    assert_eq!(reserve(end).unwrap_err().why, Why::Dry);
+    bench.now = end;
+    assert!(matches!(bench.wallet.ask(&parts, NodeTime(end + 1_000), bench.now()), Asked::Wait(_)));
+    let batch = bench.wallet.poll(bench.now()).expect("somebody waits");
+    // The leader's clock is 40 ms behind what this node made of it.
+    let answer = bench.desk.apply(&batch, Timestamp(bench.at().0 - 40));
+    let woken = bench.wallet.handle(&answer, bench.now());
+    assert!(woken[0].result.is_ok(), "the old window goes on: {woken:?}");
+    assert_eq!(bench.desk.leases.len(), 1);
+    assert_eq!(reserve(end + 40).unwrap_err().why, Why::Dry);
 }
 
 #[test]
@@ -417,6 +443,7 @@ fn a_session_that_is_gone_is_left_behind() {
     let mut bench = Bench::new(1_000, 0);
     let purse = bench.wallet.purse(&name("a"), &terms(Enforcement::Strict, 1_000)).unwrap();
     let open = bench.hold(&purse, 5).expect("there is plenty");
+    let mut other = bench.hold(&purse, 5).expect("there is plenty");
     bench.now += 20_000;
     let batch = bench.wallet.poll(bench.now()).expect("a heartbeat is due");
     let verdict = BatchVerdict::NoSession;
@@ -430,6 +457,11 @@ fn a_session_that_is_gone_is_left_behind() {
     bench.wallet.resume(SessionId(8), bench.now());
     let batch = bench.wallet.poll(bench.now().plus(1_000)).expect("it speaks again");
     assert_eq!((batch.session, batch.sequence, batch.rows.len()), (SessionId(8), 1, 1));
+    let verdict = BatchVerdict::Applied;
+    let answer = Answer { session: SessionId(8), sequence: 1, at: bench.at(), verdict, items: vec![] };
+    bench.wallet.handle(&answer, bench.now().plus(1_000));
+    let refused = other.extend(&[1], bench.now().plus(1_000)).unwrap_err();
+    assert_eq!(refused.why, Why::Dry, "what was leased to the old session is gone");
 }
 
 #[test]
