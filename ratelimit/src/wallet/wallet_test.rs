@@ -350,6 +350,25 @@ fn a_lost_answer_is_asked_for_again_with_the_same_words() {
 }
 
 #[test]
+fn waiters_are_served_in_their_order_and_let_go_at_their_deadlines() {
+    let mut bench = Bench::new(100, 0);
+    let purse = bench.wallet.purse(&name("a"), &terms(Enforcement::Strict, 100)).unwrap();
+    let ask = |amount, deadline| {
+        bench.wallet.ask(&[Part { purse: &purse, amount }], NodeTime(deadline), NodeTime(1_000))
+    };
+    for (amount, deadline) in [(60, 1_050), (30, 1_020), (10, 1_050)] {
+        assert!(matches!(ask(amount, deadline), Asked::Wait(_)));
+    }
+    let late = bench.wallet.tick(NodeTime(1_020));
+    assert_eq!((late[0].ticket, late[0].result.as_ref().unwrap_err().why), (Ticket(2), Why::Dry));
+    assert_eq!(bench.wallet.stats().waiting, 2);
+    bench.pass(25);
+    let served: Vec<_> = bench.woken.iter().map(|woken| (woken.ticket.0, woken.result.is_ok())).collect();
+    assert_eq!(served, [(1, true), (3, true)]);
+    assert_eq!(bench.wallet.stats().waiting, 0);
+}
+
+#[test]
 fn a_window_ends_and_holds_settle_into_the_old_one() {
     let mut bench = Bench::new(1_000, 60_000);
     let start = bench.desk.window(bench.at()).end.0 - START;

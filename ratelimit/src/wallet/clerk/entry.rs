@@ -176,14 +176,13 @@ impl Entry {
         self.books.iter().position(|book| book.id() == Some(id))
     }
 
-    /// Puts `book` in the place of the current one, whose holds settle into the old cell.
+    /// Puts `book` in the place of the current one, whose holds settle into the old cell. What is left there is taken out
+    /// before the lease is next spoken of.
     pub(super) fn replace_current(&mut self, mut book: Book) {
         book.role = Role::Current;
         let old = self.current_mut();
         old.role = Role::Ended;
-        let old = Arc::clone(&old.leased);
         self.purse.current.store(Arc::clone(&book.leased));
-        old.cell.empty(); // After the swap: who still has the old cell finds nothing in it.
         self.demand.restart(book.taken());
         self.taken_before = book.taken();
         self.books.push(book);
