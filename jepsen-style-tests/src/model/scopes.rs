@@ -1,0 +1,134 @@
+//! What is explored: each scope is small enough to be searched whole, and big in another direction.
+
+use tollgate_ratelimit::unit::Amount;
+
+use super::node::{Ask, Say};
+
+/// The bounds of a search.
+#[derive(Clone, Debug)]
+pub struct Scope {
+    /// Nodes.
+    pub nodes: usize,
+    /// The limit at first.
+    pub limit: Amount,
+    /// What it is changed to, in this order.
+    pub limits: &'static [Amount],
+    /// What the leader's clock shows, one after the other. A window is a minute; who is silent for 32 s is fenced.
+    pub moments_ms: &'static [u64],
+    /// Whether a leader's clock may be a moment behind.
+    pub late_stamps: bool,
+    /// How late a batch may arrive again.
+    pub copies: Copies,
+    /// The batches that a run may send.
+    pub batches: u64,
+    /// What they are for.
+    pub says: &'static [Say],
+    /// What is asked for.
+    pub ask: Ask,
+    /// What a request reserves.
+    pub hold: Amount,
+    /// What requests cost.
+    pub costs: &'static [Amount],
+    /// Whether a request may cost more than it reserved.
+    pub overruns: bool,
+    /// Processes that end without a word.
+    pub crashes: usize,
+    /// Whether a journal may be lost.
+    pub lost_journals: bool,
+    /// Nodes that an operator gives up.
+    pub forgotten: usize,
+}
+
+/// How late a batch may arrive again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Copies {
+    /// Until its answer is heard.
+    BeforeTheAnswer,
+    /// Also after that, until the next one's answer is.
+    Late,
+}
+
+/// What the others differ from: two nodes in one window, whose leases are reported and ended.
+const SMALL: Scope = Scope {
+    nodes: 2,
+    limit: 2,
+    limits: &[],
+    moments_ms: &[0],
+    late_stamps: false,
+    copies: Copies::BeforeTheAnswer,
+    batches: 2,
+    says: &[Say::Ask, Say::Report, Say::Close],
+    ask: Ask { want: 2, need: 1 },
+    hold: 1,
+    costs: &[1],
+    overruns: false,
+    crashes: 0,
+    lost_journals: false,
+    forgotten: 0,
+};
+
+/// Three nodes share one bucket, and the last one is short.
+pub const SHARING: Scope = Scope { nodes: 3, says: &[Say::Ask, Say::Close], ..SMALL };
+
+/// What one gives back, told to do so or not, another takes.
+pub const RECALL: Scope = Scope {
+    copies: Copies::Late,
+    batches: 3,
+    says: &[Say::Ask, Say::TopUp, Say::Return, Say::Close],
+    ..SMALL
+};
+
+/// A second window begins while leases of the first are out, under leaders whose clocks differ.
+pub const ROLL_OVER: Scope = Scope {
+    moments_ms: &[50_000, 60_000],
+    late_stamps: true,
+    batches: 3,
+    says: &[Say::Ask, Say::Close],
+    ..SMALL
+};
+
+/// Leases of the second window are had before it begins.
+pub const PREFETCH: Scope = Scope {
+    nodes: 1,
+    moments_ms: &[55_000, 60_000],
+    batches: 4,
+    says: &[Say::Ask, Say::Prefetch, Say::Report, Say::Close],
+    ..SMALL
+};
+
+/// A process ends without a word; the next one has its journal, or has not.
+pub const CRASH: Scope = Scope { crashes: 1, ..SMALL };
+
+/// The same, with the journal lost.
+pub const AMNESIA: Scope = Scope { crashes: 1, lost_journals: true, says: &[Say::Ask, Say::Close], ..SMALL };
+
+/// Who is silent is fenced, and comes back.
+pub const FENCE: Scope = Scope { moments_ms: &[0, 32_000], says: &[Say::Ask, Say::Return], batches: 3, ..SMALL };
+
+/// The limit goes down below what is out, and up again.
+pub const LIMITS: Scope = Scope { limits: &[1, 2], says: &[Say::Ask, Say::Return, Say::Close], ..SMALL };
+
+/// An operator gives up a node that is alive.
+pub const FORGOTTEN: Scope = Scope { forgotten: 1, ..SMALL };
+
+/// Requests cost more than they reserved; the next window pays.
+pub const OVERRUN: Scope = Scope {
+    moments_ms: &[50_000, 60_000],
+    costs: &[1, 3],
+    overruns: true,
+    ..SMALL
+};
+
+/// Scopes that are searched whole in seconds.
+pub const ALL: [(&str, Scope); 10] = [
+    ("sharing", SHARING),
+    ("recall", RECALL),
+    ("roll-over", ROLL_OVER),
+    ("prefetch", PREFETCH),
+    ("crash", CRASH),
+    ("amnesia", AMNESIA),
+    ("fence", FENCE),
+    ("limits", LIMITS),
+    ("forgotten", FORGOTTEN),
+    ("overrun", OVERRUN),
+];
