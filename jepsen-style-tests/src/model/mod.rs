@@ -13,20 +13,22 @@
 mod node;
 mod promises;
 pub mod scopes;
+pub mod search;
 mod world;
 
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use stateright::{Model, Property};
+use tollgate_ratelimit::Command;
 use tollgate_ratelimit::fault::Fault;
 use tollgate_ratelimit::time::Timestamp;
 use tollgate_ratelimit::unit::Amount;
-use tollgate_ratelimit::Command;
 
 use self::node::Node;
 pub use self::node::{Ask, Say};
-pub use self::scopes::{Copies, Scope};
+pub use self::promises::LIMITS_HOLD;
+pub use self::scopes::{Copies, Journals, Scope};
 pub use self::world::{World, Wrong};
 
 /// The model: a scope, and a guard that is taken away.
@@ -193,17 +195,18 @@ impl Quota {
             return;
         };
         if run.sequence < scope.batches {
-            let window = usize::try_from(scope.moments_ms[world.clock] / world::WINDOW_MS).unwrap_or(usize::MAX);
+            let window =
+                usize::try_from(scope.moments_ms[world.clock] / world::WINDOW_MS).unwrap_or(usize::MAX);
             let wanted = scope.says.iter().filter(|say| run.wants(**say, window));
             actions.extend(wanted.map(|say| Action::Send(index, *say)));
         }
         actions.extend((0..run.replies.len()).map(|reply| Action::Hear(index, reply)));
         for (place, lease) in run.leases.iter().enumerate() {
-            if lease.held == 0 && lease.avail() > 0 {
+            if lease.reserved == 0 && lease.avail() > 0 {
                 actions.push(Action::Start(index, place));
             }
-            if lease.held > 0 {
-                let costs = scope.costs.iter().filter(|cost| scope.overruns || **cost <= lease.held);
+            if lease.reserved > 0 {
+                let costs = scope.costs.iter().filter(|cost| scope.overruns || **cost <= lease.reserved);
                 actions.extend(costs.map(|cost| Action::Finish(index, place, *cost)));
             }
         }
@@ -212,9 +215,10 @@ impl Quota {
             actions.push(Action::Crash(index));
         }
         if node.journal.is_some() {
-            actions.push(Action::Settle(index));
-            if scope.lost_journals {
-                actions.push(Action::Forfeit(index));
+            match scope.journals {
+                Journals::Kept => actions.push(Action::Settle(index)),
+                Journals::Lost => actions.push(Action::Forfeit(index)),
+                Journals::Either => actions.extend([Action::Settle(index), Action::Forfeit(index)]),
             }
         }
         if begun && world.spare.forgotten < scope.forgotten {

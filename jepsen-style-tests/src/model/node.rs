@@ -6,7 +6,9 @@ use serde::Serialize;
 use tollgate_ratelimit::budget::{BucketName, BudgetId, Key};
 use tollgate_ratelimit::fault::Fault;
 use tollgate_ratelimit::ledger::command::{Batch, Item, Keep, LeaseId, SessionId, Target};
-use tollgate_ratelimit::ledger::outcome::{Answer, BatchVerdict, ItemAnswer, LeaseState, Rejected, Unfinished};
+use tollgate_ratelimit::ledger::outcome::{
+    Answer, BatchVerdict, ItemAnswer, LeaseState, Rejected, Unfinished,
+};
 use tollgate_ratelimit::unit::Amount;
 use tollgate_ratelimit::{Row, RowKey, Usage};
 
@@ -60,7 +62,7 @@ pub(super) struct Held {
     pub(super) granted: Amount,
     pub(super) totals: Totals,
     /// Reserved for a request that runs.
-    pub(super) held: Amount,
+    pub(super) reserved: Amount,
     /// What the ledger has confirmed.
     pub(super) told: Totals,
 }
@@ -128,24 +130,24 @@ impl Held {
             window: usize::try_from(state.window.start.0 / WINDOW_MS).unwrap_or(usize::MAX),
             granted: 0,
             totals: Totals::default(),
-            held: 0,
+            reserved: 0,
             told: Totals::default(),
         }
     }
 
     /// What may be reserved. Nothing rather than less than nothing: a planted fault may have spent what was returned.
     pub(super) fn avail(&self) -> Amount {
-        self.granted.saturating_sub(self.totals.returned + self.totals.settled + self.held)
+        self.granted.saturating_sub(self.totals.returned + self.totals.settled + self.reserved)
     }
 
     pub(super) fn start(&mut self, hold: Amount) {
-        self.held += hold.min(self.avail());
+        self.reserved += hold.min(self.avail());
     }
 
     /// Pays from what was reserved, then from what is left, then with a debt. Gives the debt.
     pub(super) fn finish(&mut self, cost: Amount) -> Amount {
-        let paid = cost.min(self.held + self.avail());
-        self.held = 0;
+        let paid = cost.min(self.reserved + self.avail());
+        self.reserved = 0;
         self.totals.settled += paid;
         self.totals.overrun += cost - paid;
         cost - paid
@@ -171,7 +173,7 @@ impl Run {
 
     /// Nothing is under way and everything was told.
     pub(super) fn quiet(&self) -> bool {
-        let told = |lease: &Held| lease.held == 0 && lease.told == lease.totals;
+        let told = |lease: &Held| lease.reserved == 0 && lease.told == lease.totals;
         self.flight.is_none() && self.rows.requests == 0 && self.leases.iter().all(told)
     }
 
@@ -188,7 +190,7 @@ impl Run {
                 Say::TopUp => dry && newest.is_some(),
                 Say::Prefetch => newest.is_some_and(|newest| newest <= window),
                 Say::Return => !dry,
-                Say::Close => self.leases.iter().any(|lease| lease.held == 0),
+                Say::Close => self.leases.iter().any(|lease| lease.reserved == 0),
             }
     }
 
@@ -197,7 +199,7 @@ impl Run {
         let mut items = Vec::new();
         let newest = self.leases.len().saturating_sub(1);
         for (index, lease) in self.leases.iter_mut().enumerate() {
-            let ends = say == Say::Close && lease.held == 0;
+            let ends = say == Say::Close && lease.reserved == 0;
             let back = if ends || say == Say::Return { lease.avail() } else { 0 };
             let before = lease.totals.returned;
             lease.totals.returned += back;
@@ -213,15 +215,8 @@ impl Run {
             }
         }
         let (want, need) = (ask.want, ask.need);
-        let fresh = |target| Item {
-            target,
-            want,
-            need,
-            settled: 0,
-            overrun: 0,
-            returned: 0,
-            keep: Keep::Open,
-        };
+        let fresh =
+            |target| Item { target, want, need, settled: 0, overrun: 0, returned: 0, keep: Keep::Open };
         match say {
             Say::Ask => items.push(fresh(Target::Current(bucket()))),
             Say::Prefetch => items.push(fresh(Target::Next(bucket()))),
@@ -265,15 +260,14 @@ impl Run {
         let lease = &mut self.leases[place];
         lease.granted = lease.granted.max(state.granted);
         if matches!(item.target, Target::Lease(_)) {
-            lease.told =
-                Totals { settled: item.settled, overrun: item.overrun, returned: item.returned };
+            lease.told = Totals { settled: item.settled, overrun: item.overrun, returned: item.returned };
         }
         Ok(())
     }
 
     /// What requests that run may have cost when the process is gone: all that was reserved.
     pub(super) fn unknown(&self) -> impl Iterator<Item = (usize, Amount)> {
-        self.leases.iter().filter(|lease| lease.held > 0).map(|lease| (lease.window, lease.held))
+        self.leases.iter().filter(|lease| lease.reserved > 0).map(|lease| (lease.window, lease.reserved))
     }
 }
 
@@ -293,7 +287,7 @@ impl Journal {
         let mut items = Vec::new();
         for record in &left.leases {
             let known = self.run.leases.iter().find(|lease| lease.id == record.lease);
-            let held = known.map_or(0, |lease| if forgotten { 0 } else { lease.held });
+            let held = known.map_or(0, |lease| if forgotten { 0 } else { lease.reserved });
             let totals = known.map(|lease| lease.totals).unwrap_or_default();
             let settled = totals.settled + held;
             if held > 0 {

@@ -6,20 +6,27 @@ use tollgate_ratelimit::budget::BudgetId;
 use tollgate_ratelimit::ledger::LeaseView;
 use tollgate_ratelimit::unit::Amount;
 
-use super::node::{Held, Node, Run, Tally, Totals, bucket};
+use super::node::{Held, Node, Run, Tally, Totals};
 use super::world::{WINDOW_MS, WINDOWS, World, Wrong};
 use super::{Quota, State};
+
+/// The promise that the others serve.
+pub const LIMITS_HOLD: &str = "no window is spent beyond its limit";
 
 /// The promises, and some proofs that they were put to a test.
 pub(super) fn properties() -> Vec<Property<Quota>> {
     vec![
-        Property::always("no window is spent beyond its limit", |_, state: &State| within_limits(&state.world)),
+        Property::always(LIMITS_HOLD, |_, state: &State| within_limits(&state.world)),
         Property::always("the ledger keeps its own promises", |_, state: &State| {
             state.world.wrong != Some(Wrong::Stopped) && state.world.ledger.check().is_ok()
         }),
         Property::always("value is conserved", |_, state: &State| conserved(&state.world)),
-        Property::always("the ledger knows no more than what happened", |_, state: &State| no_more(&state.world)),
-        Property::always("a batch counts once", |_, state: &State| state.world.wrong != Some(Wrong::Reapplied)),
+        Property::always("the ledger knows no more than what happened", |_, state: &State| {
+            no_more(&state.world)
+        }),
+        Property::always("a batch counts once", |_, state: &State| {
+            state.world.wrong != Some(Wrong::Reapplied)
+        }),
         Property::always("honest nodes are believed", |_, state: &State| {
             state.world.wrong != Some(Wrong::Disbelieved)
         }),
@@ -124,7 +131,11 @@ pub(super) fn quiet(world: &World) -> bool {
 fn equal(world: &World) -> bool {
     let spent: Amount = world.truth.spent.iter().sum();
     let counted = world.ledger.spent_ever(BudgetId(1));
-    if world.truth.forfeited { counted >= spent } else { counted == spent && booked(world) == world.truth.finished }
+    if world.truth.forfeited {
+        counted >= spent
+    } else {
+        counted == spent && booked(world) == world.truth.finished
+    }
 }
 
 fn nothing_stranded(world: &World) -> bool {
@@ -135,9 +146,5 @@ fn nothing_stranded(world: &World) -> bool {
             returned: lease.record.returned,
         };
         holder(world, &lease).is_some_and(|held| held.granted == lease.record.granted && held.totals == told)
-    }) && world.ledger.buckets().all(|bucket| bucket.name == bucket_name())
-}
-
-fn bucket_name() -> tollgate_ratelimit::budget::BucketName {
-    bucket()
+    })
 }

@@ -5,7 +5,7 @@ use tollgate_ratelimit::unit::Amount;
 use super::node::{Ask, Say};
 
 /// The bounds of a search.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct Scope {
     /// Nodes.
     pub nodes: usize,
@@ -33,8 +33,8 @@ pub struct Scope {
     pub overruns: bool,
     /// Processes that end without a word.
     pub crashes: usize,
-    /// Whether a journal may be lost.
-    pub lost_journals: bool,
+    /// What becomes of their journals.
+    pub journals: Journals,
     /// Nodes that an operator gives up.
     pub forgotten: usize,
 }
@@ -46,6 +46,17 @@ pub enum Copies {
     BeforeTheAnswer,
     /// Also after that, until the next one's answer is.
     Late,
+}
+
+/// What becomes of the journal of a process that ended without a word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Journals {
+    /// The next process has it.
+    Kept,
+    /// Nobody has it.
+    Lost,
+    /// One of the two.
+    Either,
 }
 
 /// What the others differ from: two nodes in one window, whose leases are reported and ended.
@@ -63,7 +74,7 @@ const SMALL: Scope = Scope {
     costs: &[1],
     overruns: false,
     crashes: 0,
-    lost_journals: false,
+    journals: Journals::Kept,
     forgotten: 0,
 };
 
@@ -80,6 +91,7 @@ pub const RECALL: Scope = Scope {
 
 /// A second window begins while leases of the first are out, under leaders whose clocks differ.
 pub const ROLL_OVER: Scope = Scope {
+    limit: 1,
     moments_ms: &[50_000, 60_000],
     late_stamps: true,
     batches: 3,
@@ -96,14 +108,15 @@ pub const PREFETCH: Scope = Scope {
     ..SMALL
 };
 
-/// A process ends without a word; the next one has its journal, or has not.
-pub const CRASH: Scope = Scope { crashes: 1, ..SMALL };
+/// A process ends without a word; the next one has its journal.
+pub const CRASH: Scope = Scope { crashes: 1, says: &[Say::Ask, Say::Close], ..SMALL };
 
 /// The same, with the journal lost.
-pub const AMNESIA: Scope = Scope { crashes: 1, lost_journals: true, says: &[Say::Ask, Say::Close], ..SMALL };
+pub const AMNESIA: Scope = Scope { journals: Journals::Lost, ..CRASH };
 
 /// Who is silent is fenced, and comes back.
-pub const FENCE: Scope = Scope { moments_ms: &[0, 32_000], says: &[Say::Ask, Say::Return], batches: 3, ..SMALL };
+pub const FENCE: Scope =
+    Scope { moments_ms: &[0, 32_000], says: &[Say::Ask, Say::Return], batches: 3, ..SMALL };
 
 /// The limit goes down below what is out, and up again.
 pub const LIMITS: Scope = Scope { limits: &[1, 2], says: &[Say::Ask, Say::Return, Say::Close], ..SMALL };
@@ -112,23 +125,24 @@ pub const LIMITS: Scope = Scope { limits: &[1, 2], says: &[Say::Ask, Say::Return
 pub const FORGOTTEN: Scope = Scope { forgotten: 1, ..SMALL };
 
 /// Requests cost more than they reserved; the next window pays.
-pub const OVERRUN: Scope = Scope {
-    moments_ms: &[50_000, 60_000],
-    costs: &[1, 3],
-    overruns: true,
+pub const OVERRUN: Scope = Scope { moments_ms: &[50_000, 60_000], costs: &[1, 3], overruns: true, ..SMALL };
+
+/// Three nodes and a limit of six, with every kind of batch.
+pub const LARGE_SHARING: Scope = Scope {
+    nodes: 3,
+    limit: 6,
+    hold: 2,
+    costs: &[1, 2],
+    says: &[Say::Ask, Say::Return, Say::Close],
+    ask: Ask { want: 4, need: 2 },
     ..SMALL
 };
 
-/// Scopes that are searched whole in seconds.
-pub const ALL: [(&str, Scope); 10] = [
-    ("sharing", SHARING),
-    ("recall", RECALL),
-    ("roll-over", ROLL_OVER),
-    ("prefetch", PREFETCH),
-    ("crash", CRASH),
-    ("amnesia", AMNESIA),
-    ("fence", FENCE),
-    ("limits", LIMITS),
-    ("forgotten", FORGOTTEN),
-    ("overrun", OVERRUN),
-];
+/// Crashes, lost journals and fences around a roll-over.
+pub const LARGE_CRASH: Scope = Scope {
+    moments_ms: &[20_000, 55_000, 60_000],
+    crashes: 1,
+    journals: Journals::Either,
+    says: &[Say::Ask, Say::Close],
+    ..SMALL
+};

@@ -129,13 +129,11 @@ impl World {
         if self.ledger.now() < before {
             self.wrong = Some(Wrong::Backwards);
         }
-        match applied {
-            Ok(applied) => applied.outcome,
-            Err(_) => {
-                self.wrong = Some(Wrong::Stopped);
-                Outcome::Done
-            }
+        if let Ok(applied) = applied {
+            return applied.outcome;
         }
+        self.wrong = Some(Wrong::Stopped);
+        Outcome::Done
     }
 
     fn last_sequence(&self, session: SessionId) -> Option<u64> {
