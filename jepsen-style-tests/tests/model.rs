@@ -9,7 +9,6 @@ fn holds(name: &str, scope: Scope) {
     let search = exhaust(scope);
     println!("{name}: {} states in {:.1?}", search.states, search.took);
     for one in &search.found {
-        println!("{name}: {}, in {} steps", one.promise, one.steps.len());
         assert_eq!(one.kind, Kind::Example, "{name}: not so: {}\n{:#?}", one.promise, one.steps);
     }
     assert_eq!(search.found.len(), search.examples, "{name}: too small to show what it should");
@@ -66,13 +65,13 @@ fn overrun() {
 }
 
 #[test]
-#[ignore = "minutes, and some gigabytes of memory"]
+#[ignore = "minutes"]
 fn three_nodes_and_a_limit_of_six() {
     holds("large: sharing", scopes::LARGE_SHARING);
 }
 
 #[test]
-#[ignore = "minutes, and some gigabytes of memory"]
+#[ignore = "minutes"]
 fn crash_at_a_roll_over() {
     holds("large: crash", scopes::LARGE_CRASH);
 }

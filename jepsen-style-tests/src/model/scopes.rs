@@ -127,19 +127,20 @@ pub const FORGOTTEN: Scope = Scope { forgotten: 1, ..SMALL };
 /// Requests cost more than they reserved; the next window pays.
 pub const OVERRUN: Scope = Scope { moments_ms: &[50_000, 60_000], costs: &[1, 3], overruns: true, ..SMALL };
 
-/// Three nodes and a limit of six, with every kind of batch.
+/// Three nodes and a limit of six.
 pub const LARGE_SHARING: Scope = Scope {
     nodes: 3,
     limit: 6,
     hold: 2,
-    costs: &[1, 2],
-    says: &[Say::Ask, Say::Return, Say::Close],
+    costs: &[2],
+    says: &[Say::Ask, Say::Close],
     ask: Ask { want: 4, need: 2 },
     ..SMALL
 };
 
 /// Crashes, lost journals and fences around a roll-over.
 pub const LARGE_CRASH: Scope = Scope {
+    limit: 1,
     moments_ms: &[20_000, 55_000, 60_000],
     crashes: 1,
     journals: Journals::Either,

@@ -40,7 +40,8 @@ pub enum Kind {
 
 /// Searches the whole scope.
 pub fn exhaust(scope: Scope) -> Search {
-    search(Quota { scope, fault: None }.checker())
+    // Depth first takes a fraction of the memory; the ways that it finds are long.
+    told(Quota { scope, fault: None }.checker().spawn_dfs())
 }
 
 /// Searches until a promise is broken, in ever more steps up to `most_steps`, so that no shorter way exists.
@@ -49,7 +50,7 @@ pub fn break_with(fault: Fault, scope: Scope, most_steps: usize) -> Option<Searc
         let checker = Quota { scope, fault: Some(fault) }.checker();
         // The checker counts states, the first of them as 1, and does not look at the one that it stops at.
         let checker = checker.finish_when(HasDiscoveries::AnyFailures).target_max_depth(steps + 2);
-        let mut search = search(checker);
+        let mut search = told(checker.spawn_bfs());
         search.found.retain(|one| one.kind == Kind::Broken);
         (!search.found.is_empty()).then_some(search)
     })
@@ -58,15 +59,15 @@ pub fn break_with(fault: Fault, scope: Scope, most_steps: usize) -> Option<Searc
 /// Searches until one promise is broken, whatever others are on the way.
 pub fn break_promise(fault: Fault, scope: Scope, promise: &'static str) -> Search {
     let until = HasDiscoveries::AllOf([promise].into());
-    let mut search = search(Quota { scope, fault: Some(fault) }.checker().finish_when(until));
+    let mut search = told(Quota { scope, fault: Some(fault) }.checker().finish_when(until).spawn_bfs());
     search.found.retain(|one| one.promise == promise);
     search
 }
 
-/// Breadth first, on one thread.
-fn search(checker: CheckerBuilder<Quota>) -> Search {
+/// Runs a search to its end, on one thread.
+fn told(checker: impl Checker<Quota>) -> Search {
     let begun = Instant::now();
-    let checker = checker.spawn_bfs().join();
+    let checker = checker.join();
     let properties = checker.model().properties();
     let examples: Vec<&str> = properties
         .iter()
