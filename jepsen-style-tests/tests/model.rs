@@ -20,6 +20,11 @@ fn sharing() {
 }
 
 #[test]
+fn sharing_in_larger_parts() {
+    holds("sharing in larger parts", scopes::SIXES);
+}
+
+#[test]
 fn recall() {
     holds("recall", scopes::RECALL);
 }
@@ -66,12 +71,12 @@ fn overrun() {
 
 #[test]
 #[ignore = "minutes"]
-fn three_nodes_and_a_limit_of_six() {
+fn large_sharing() {
     holds("large: sharing", scopes::LARGE_SHARING);
 }
 
 #[test]
 #[ignore = "minutes"]
-fn crash_at_a_roll_over() {
+fn large_crash() {
     holds("large: crash", scopes::LARGE_CRASH);
 }

@@ -81,6 +81,17 @@ const SMALL: Scope = Scope {
 /// Three nodes share one bucket, and the last one is short.
 pub const SHARING: Scope = Scope { nodes: 3, says: &[Say::Ask, Say::Close], ..SMALL };
 
+/// Three nodes share more, in larger parts.
+pub const SIXES: Scope = Scope {
+    nodes: 3,
+    limit: 6,
+    hold: 2,
+    costs: &[2],
+    says: &[Say::Ask, Say::Close],
+    ask: Ask { want: 4, need: 2 },
+    ..SMALL
+};
+
 /// What one gives back, told to do so or not, another takes.
 pub const RECALL: Scope = Scope {
     copies: Copies::Late,
@@ -127,16 +138,9 @@ pub const FORGOTTEN: Scope = Scope { forgotten: 1, ..SMALL };
 /// Requests cost more than they reserved; the next window pays.
 pub const OVERRUN: Scope = Scope { moments_ms: &[50_000, 60_000], costs: &[1, 3], overruns: true, ..SMALL };
 
-/// Three nodes and a limit of six.
-pub const LARGE_SHARING: Scope = Scope {
-    nodes: 3,
-    limit: 6,
-    hold: 2,
-    costs: &[2],
-    says: &[Say::Ask, Say::Close],
-    ask: Ask { want: 4, need: 2 },
-    ..SMALL
-};
+/// Three nodes and a limit of six, of which parts come back.
+pub const LARGE_SHARING: Scope =
+    Scope { costs: &[1, 2], says: &[Say::Ask, Say::Return, Say::Close], ..SIXES };
 
 /// Crashes, lost journals and fences around a roll-over.
 pub const LARGE_CRASH: Scope = Scope {

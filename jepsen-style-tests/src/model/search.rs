@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use stateright::{Checker, CheckerBuilder, Expectation, HasDiscoveries, Model};
+use stateright::{Checker, Expectation, HasDiscoveries, Model};
 use tollgate_ratelimit::fault::Fault;
 
 use super::{Action, Quota, Scope};
