@@ -4,7 +4,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 use tollgate_ratelimit::budget::{Budget, Enforcement, OnExhausted};
 use tollgate_ratelimit::cover::Cover;
 use tollgate_ratelimit::fault::{Fault, plant};
@@ -13,6 +13,7 @@ use tollgate_ratelimit::ledger::outcome::{Answer, Outcome, Unfinished};
 use tollgate_ratelimit::time::Timestamp;
 use tollgate_ratelimit::unit::{Amount, Unit};
 use tollgate_ratelimit::window::{Fixed, Period, Window};
+use tollgate_ratelimit::wire::snapshot::Writer;
 use tollgate_ratelimit::{Command, Ledger};
 
 use super::node::{Journal, Node, Run, Tally};
@@ -26,6 +27,7 @@ pub(super) const WINDOWS: usize = 2;
 /// Everything there is.
 #[derive(Clone, Serialize)]
 pub struct World {
+    #[serde(serialize_with = "as_snapshot")]
     pub(super) ledger: Arc<Ledger>,
     pub(super) nodes: Vec<Node>,
     /// Batches that may be delivered, again and in any order. One that never is was lost.
@@ -162,7 +164,7 @@ impl World {
     }
 
     fn ledger_bytes(&self) -> Vec<u8> {
-        postcard::to_allocvec(&*self.ledger).expect("a ledger is plain data")
+        snapshot(&self.ledger)
     }
 
     /// The network delivers a batch; what is answered can be heard by who waits for it.
@@ -311,4 +313,15 @@ impl World {
     pub(super) fn window(&self) -> usize {
         usize::try_from(self.ledger.now().0 / WINDOW_MS).map_or(WINDOWS - 1, |window| window.min(WINDOWS - 1))
     }
+}
+
+/// A ledger's identity: the bytes that any member with the same state would write.
+fn snapshot(ledger: &Ledger) -> Vec<u8> {
+    let mut writer = Writer::begin([0; 16], Vec::with_capacity(512)).expect("memory takes all");
+    ledger.write(&mut writer).expect("memory takes all");
+    writer.finish().expect("memory takes all")
+}
+
+fn as_snapshot<S: Serializer>(ledger: &Ledger, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_bytes(&snapshot(ledger))
 }
