@@ -142,10 +142,10 @@ pub const OVERRUN: Scope = Scope { moments_ms: &[50_000, 60_000], costs: &[1, 3]
 pub const LARGE_SHARING: Scope =
     Scope { costs: &[1, 2], says: &[Say::Ask, Say::Return, Say::Close], ..SIXES };
 
-/// Crashes, lost journals and fences around a roll-over.
+/// Crashes, journals kept or lost, and silence that lasts over a roll-over: nodes are fenced as the window ends.
 pub const LARGE_CRASH: Scope = Scope {
     limit: 1,
-    moments_ms: &[20_000, 55_000, 60_000],
+    moments_ms: &[28_000, 60_000],
     crashes: 1,
     journals: Journals::Either,
     says: &[Say::Ask, Say::Close],
