@@ -6,16 +6,18 @@
 //!
 //! ```text
 //!  script: blocks of a file ─▶ world: time, ledger, nodes ─▶ lines ─▶ script: compared, or written
-//!                                │ operator · traffic · show
+//!                                │ operator · traffic · exchange · show
 //!                                └─ node: wallet, holds ─ disk: journal ─ recovery: after a crash
 //! ```
 
 mod disk;
+mod exchange;
 mod node;
 mod operator;
 mod recovery;
 mod script;
 mod show;
+mod spoken;
 mod texts;
 mod traffic;
 mod usage;

@@ -139,8 +139,8 @@ impl Node {
             }
         }
         let (usage, cost_nano_usd) = usage::most(&amounts);
-        let hold = held.hold.number();
-        self.append(&Record::Extended { hold, parts: Cow::Owned(parts), usage, cost_nano_usd })
+        let record_of = held.hold.number();
+        self.append(&Record::Extended { hold: record_of, parts: Cow::Owned(parts), usage, cost_nano_usd })
     }
 
     /// Notes a batch before it leaves. All rows since the last one go along, or none of them.

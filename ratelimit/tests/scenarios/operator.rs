@@ -112,21 +112,10 @@ impl World {
         let boundaries = match every {
             Period::Second | Period::Minute => Vec::new(),
             Period::Hour | Period::Day | Period::Week | Period::Month | Period::Year => {
-                self.boundaries(every, &zone, self.now, known)?
+                boundaries(every, &zone, self.now, known)?
             }
         };
         Ok(Window::Fixed(Fixed { every, zone, boundaries }))
-    }
-
-    fn boundaries(
-        &self,
-        every: Period,
-        zone: &str,
-        from: Timestamp,
-        known: u64,
-    ) -> Result<Vec<Timestamp>, String> {
-        let known = usize::try_from(known).map_err(|_| format!("known: {known} is too much"))?;
-        upcoming(every, zone, from, known).map_err(|error| error.to_string())
     }
 
     fn change_limit(&mut self, name: &str, limit: u64, burst: Option<u64>) -> Result<(), String> {
@@ -144,7 +133,7 @@ impl World {
         let (_, budget) = self.ledger.budget(&name).ok_or_else(|| format!("no budget {name}"))?;
         let Window::Fixed(fixed) = &budget.window else { return Err(format!("{name} has no calendar")) };
         let last = fixed.boundaries.last().copied().unwrap_or(self.now);
-        let boundaries = self.boundaries(fixed.every, &fixed.zone, last, more + 1)?;
+        let boundaries = boundaries(fixed.every, &fixed.zone, last, more + 1)?;
         let outcome = self.apply(&Command::ExtendCalendar { name, boundaries })?;
         self.say_outcome(&outcome);
         Ok(())
@@ -240,4 +229,9 @@ fn enforcement(text: &str) -> Result<Enforcement, String> {
         (_, Some(per_node)) => Enforcement::Bounded { per_node: number("mode", per_node)? },
         (_, None) => return Err(format!("mode: expected strict, bounded:<n> or shadow, not {text:?}")),
     })
+}
+
+fn boundaries(every: Period, zone: &str, from: Timestamp, known: u64) -> Result<Vec<Timestamp>, String> {
+    let known = usize::try_from(known).map_err(|_| format!("known: {known} is too much"))?;
+    upcoming(every, zone, from, known).map_err(|error| error.to_string())
 }

@@ -1,5 +1,6 @@
 //! How processes start and end: sessions are opened, journals replayed, and what an earlier run left is settled in its name.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use tollgate_ratelimit::journal::{Opened, Record, settle_old};
@@ -80,7 +81,7 @@ impl World {
         one.run += 1;
         let Some((session, earlier)) = self.open_session(name)? else { return Ok(()) };
         let wallet = Wallet::new(session, Settings::default());
-        let life = Life { session, wallet, holds: Default::default(), waits: Default::default() };
+        let life = Life { session, wallet, holds: BTreeMap::new(), waits: BTreeMap::new() };
         let one = self.node(name)?;
         let sent = std::mem::take(&mut one.wire);
         one.wire = Wire { batch: sent.batch, taken: sent.taken, ..Wire::default() };

@@ -44,7 +44,7 @@ impl World {
                     format!("{} {} by {}: {}", texts::moment(booked.at), entry.id, entry.by, entry.reason)
                 });
                 let entries: Vec<String> = entries.collect();
-                entries.into_iter().for_each(|entry| self.say(entry));
+                self.say_all(entries);
                 Ok(())
             }
             bucket => {
@@ -67,20 +67,20 @@ impl World {
             let amount = |amount| texts::amount(&unit, amount);
             let from =
                 if several { format!(" from {}", texts::moment(view.window.start)) } else { String::new() };
-            let mut line = format!(
+            let mut told = vec![format!(
                 "{text}{from}: spent {}, out {}, free {} of {}",
                 amount(view.spent.into()),
                 amount(view.outstanding.into()),
                 amount(view.free),
                 amount(view.allowed)
-            );
+            )];
             if view.forfeited > 0 {
-                line += &format!(", forfeited {}", amount(view.forfeited.into()));
+                told.push(format!("forfeited {}", amount(view.forfeited.into())));
             }
             if view.adjusted != 0 {
-                line += &format!(", adjusted {}", amount(view.adjusted.into()));
+                told.push(format!("adjusted {}", amount(view.adjusted.into())));
             }
-            self.say(line);
+            self.say(told.join(", "));
         }
         Ok(())
     }
@@ -94,27 +94,27 @@ impl World {
         let leases = starts.iter().flat_map(|start| self.ledger.leases(&name, *start));
         let lines = leases.map(|lease| {
             let record = lease.record;
-            let mut line = format!(
+            let mut told = vec![format!(
                 "{}: granted {}, settled {}, returned {}",
                 self.session_name(lease.session),
                 record.granted,
                 record.settled,
                 record.returned
-            );
+            )];
             if record.overrun > 0 {
-                line += &format!(", overran {}", record.overrun);
+                told.push(format!("overran {}", record.overrun));
             }
             if lease.fenced {
-                line += ", fenced";
+                told.push("fenced".to_owned());
             }
-            line
+            told.join(", ")
         });
         let mut lines: Vec<String> = lines.collect();
         lines.sort();
         if lines.is_empty() {
             lines.push(format!("{text}: nobody has a lease"));
         }
-        lines.into_iter().for_each(|line| self.say(line));
+        self.say_all(lines);
         Ok(())
     }
 
@@ -165,7 +165,7 @@ impl World {
         if lines.is_empty() {
             self.say("no rows");
         }
-        lines.iter().for_each(|line| self.say(row_line(line)));
+        self.say_all(lines.iter().map(row_line).collect());
         Ok(())
     }
 
@@ -267,18 +267,18 @@ fn row_line(line: &Line) -> String {
 
 fn closed_line(closed: &Closed) -> String {
     let Span { start, end } = closed.window;
-    let mut line = format!(
+    let mut told = vec![format!(
         "{} to {}: spent {} in {} buckets",
         texts::moment(start),
         texts::moment(end),
         closed.spent,
         closed.buckets
-    );
+    )];
     if closed.forfeited > 0 {
-        line += &format!(", forfeited {}", closed.forfeited);
+        told.push(format!("forfeited {}", closed.forfeited));
     }
     if closed.adjusted != 0 {
-        line += &format!(", adjusted {}", closed.adjusted);
+        told.push(format!("adjusted {}", closed.adjusted));
     }
-    line
+    told.join(", ")
 }

@@ -194,14 +194,16 @@ impl World {
             other.apply(command, *stamp);
         }
         let restored = restored(&bytes)?;
-        match written(&other)? == bytes && written(&restored)? == bytes {
-            true => Ok(()),
-            false => Err("another member, or a snapshot, has other bytes".to_owned()),
-        }
+        let same = written(&other)? == bytes && written(&restored)? == bytes;
+        same.then_some(()).ok_or("another member, or a snapshot, has other bytes".to_owned())
     }
 
     pub(crate) fn say(&mut self, line: impl Into<String>) {
         self.out.push(line.into());
+    }
+
+    pub(crate) fn say_all(&mut self, lines: Vec<String>) {
+        self.out.extend(lines);
     }
 
     pub(crate) fn node(&mut self, name: &str) -> Result<&mut Node, String> {
