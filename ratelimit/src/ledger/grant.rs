@@ -174,6 +174,9 @@ impl Ledger {
         let now = self.now;
         let Some(held) = self.buckets.get_mut(bucket).filter(|bucket| bucket.denied > 0) else { return };
         let Some(entry) = self.budgets.get(&held.budget) else { return };
+        if held.window.end <= now || entry.deleted {
+            return; // What is free there is not granted any more: called, they would ask again for ever.
+        }
         held.mint(&entry.budget, now);
         let free = held.grantable(&entry.budget);
         let mut at = held.first_lease;

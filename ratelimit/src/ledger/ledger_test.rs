@@ -270,6 +270,21 @@ fn limits_move_while_leases_are_out() {
 }
 
 #[test]
+fn nobody_is_called_for_what_is_not_handed_out_any_more() {
+    for (at_s, deletes, why) in [(60, false, "the window is over"), (1, true, "the budget is deleted")] {
+        let mut bench = Bench::new(budget(100, minute()), 1);
+        let lease = bench.ask(0, 1, 0, 60).lease;
+        if deletes {
+            bench.apply(at_s, &Command::DeleteBudget { name: "b".to_owned() });
+        }
+        let asks = Item { need: 5, ..tell(lease, 60, 0, 0) };
+        let ItemAnswer::Lease(state) = bench.send(at_s, 1, asks) else { panic!("a lease") };
+        assert_eq!(state.verdict, until(60), "{why}");
+        assert_eq!(bench.nudges, [], "40 are free, and stay so: {why}");
+    }
+}
+
+#[test]
 fn overruns_are_booked_covered_where_possible_and_carried() {
     let mut bench = Bench::new(budget(100, minute()), 1);
     let lease = bench.ask(0, 1, 0, 60).lease;
