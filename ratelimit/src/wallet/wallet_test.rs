@@ -271,6 +271,28 @@ fn all_parts_or_none() {
 }
 
 #[test]
+fn all_parts_that_lack_something_are_asked_for_in_one_batch() {
+    let mut bench = Bench::new(1_000, 0);
+    let [other, one, two] = ["other", "one", "two"]
+        .map(|key| bench.wallet.purse(&name(key), &terms(Enforcement::Strict, 1_000)).unwrap());
+    let deadline = NodeTime(9_000);
+    assert!(matches!(
+        bench.wallet.ask(&[Part { purse: &other, amount: 5 }], deadline, bench.now()),
+        Asked::Wait(_)
+    ));
+    let in_flight = bench.wallet.poll(bench.now()).expect("somebody waits");
+    let parts = [Part { purse: &one, amount: 5 }, Part { purse: &two, amount: 5 }];
+    assert!(matches!(bench.wallet.ask(&parts, deadline, bench.now()), Asked::Wait(_)));
+    bench.now += 5;
+    assert!(bench.wallet.tick(bench.now()).is_empty(), "time alone brings nothing");
+    let answer = bench.desk.apply(&in_flight, bench.at());
+    bench.wallet.handle(&answer, bench.now());
+    let batch = bench.wallet.poll(bench.now()).expect("somebody waits");
+    let asked: Vec<_> = batch.items.iter().map(|item| (item.target.clone(), item.need)).collect();
+    assert_eq!(asked, [(Target::Current(name("one")), 5), (Target::Current(name("two")), 5)]);
+}
+
+#[test]
 fn refusals_are_remembered_until_something_changes() {
     let mut bench = Bench::new(100, 0);
     let purse = bench.wallet.purse(&name("a"), &terms(Enforcement::Strict, 100)).unwrap();

@@ -49,6 +49,11 @@ impl Waiter {
             self.parts.iter().map(|(purse, amount)| Part { purse, amount: *amount }).collect();
         reserve(&clerk.outlet, &parts, now)
     }
+
+    fn lacks_at(&self, place: u32, now: NodeTime) -> bool {
+        let mut here = self.parts.iter().filter(|(purse, _)| purse.place == place);
+        here.any(|(purse, amount)| purse.avail(now) < *amount)
+    }
 }
 
 impl Clerk {
@@ -121,7 +126,8 @@ impl Clerk {
             match waiter.try_reserve(self, now) {
                 Err(refused) if refused.why.is_dry() => {
                     let lacks_at = waiter.parts[refused.part].0.place;
-                    if lacks_at == place {
+                    // What lacks elsewhere, too, is asked for in both places at the same time.
+                    if lacks_at == place || waiter.lacks_at(place, now) {
                         break;
                     }
                     // There is enough here; it waits on elsewhere.
