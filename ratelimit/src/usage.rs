@@ -46,4 +46,21 @@ impl Usage {
             total: self.total.saturating_add(other.total),
         }
     }
+
+    /// What is left without `other`, which went into this sum; None where it can't have.
+    pub(crate) fn minus(self, other: Self) -> Option<Self> {
+        Some(Self {
+            input: without(self.input, other.input)?,
+            cached_input: without(self.cached_input, other.cached_input)?,
+            cache_creation_input: without(self.cache_creation_input, other.cache_creation_input)?,
+            output: without(self.output, other.output)?,
+            reasoning: without(self.reasoning, other.reasoning)?,
+            total: without(self.total, other.total)?,
+        })
+    }
+}
+
+/// A part of a sum taken out again. A sum that is full stays full: nobody knows how much went into it.
+pub(crate) const fn without(sum: u64, part: u64) -> Option<u64> {
+    if sum == u64::MAX { Some(sum) } else { sum.checked_sub(part) }
 }

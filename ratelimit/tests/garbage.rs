@@ -85,7 +85,7 @@ fn records() -> Vec<Record<'static>> {
         Record::Reserved { hold: 1, parts: parts(), intent: Cow::Owned(intent.clone()) },
         Record::Reserved { hold: 2, parts: parts(), intent: Cow::Owned(intent) },
         Record::Settled { hold: 1, parts: parts(), key: None, row: Row::default() },
-        Record::Sent { sequence: 1, through: None },
+        Record::Sent { sequence: 1, rows: Cow::Owned(vec![(key(), Row::default())]) },
         Record::Clean,
     ]
 }

@@ -2,16 +2,17 @@
 //! then a checkpoint is a copy of them.
 
 use std::collections::BTreeMap;
+use std::mem;
 
 use super::record::{Entry, Intent, OpenHold, Opened, Part, Place, Record, Spent};
+use super::sums::{RowsByKey, merge, take_out};
 use crate::budget::BucketName;
 use crate::ledger::command::LeaseId;
+use crate::ledger::limits::MOST_BATCH_ROWS;
 use crate::ledger::rows::{Row, RowKey};
 
 /// The most places that one hold may take from: far more than budgets that cover one request.
 pub const MOST_PARTS: usize = 64;
-
-type RowsByKey = BTreeMap<RowKey, Row>;
 
 /// A session's journal, added up.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -21,9 +22,11 @@ pub struct Books {
     /// What finished requests spent.
     pub(super) spent: BTreeMap<Place, Spent>,
     pub(super) open: BTreeMap<u64, OpenHold>,
-    /// Rows by the batch that they go, or went, with. Batches that were answered are gone.
-    pub(super) rows: BTreeMap<u64, RowsByKey>,
+    /// What was settled, without what went with batches.
+    pub(super) rows: RowsByKey,
+    /// The last batch that was sent, and its rows unless it was answered.
     pub(super) sent: u64,
+    pub(super) in_flight: RowsByKey,
     pub(super) reported: u64,
 }
 
@@ -39,6 +42,15 @@ pub(super) enum Phase {
     Open,
     /// It ended in order.
     Clean,
+}
+
+/// What became of the last batch of a session that the ledger has closed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LastBatch {
+    /// It was sent once, and the answer was that there is no such session: its rows are told again.
+    Refused,
+    /// It was sent more than once: the first copy may have been applied, so its rows are not told twice.
+    Unknown,
 }
 
 /// A record that can't follow what came before.
@@ -69,6 +81,16 @@ pub enum Disorder {
     TooManyParts {
         /// Its number.
         hold: u64,
+    },
+    /// A batch of rows that were not settled, or were in a batch before.
+    NotSettled {
+        /// Its number.
+        sequence: u64,
+    },
+    /// A batch of more rows than the ledger takes.
+    TooManyRows {
+        /// Its number.
+        sequence: u64,
     },
     /// Batches are numbered one by one, and answered after they were sent.
     Sequence {
@@ -102,21 +124,15 @@ impl Books {
                     self.spend(part.clone());
                 }
                 let key = key.map_or(open.intent.key, std::borrow::Cow::into_owned);
-                self.rows.entry(self.sent.saturating_add(1)).or_default().entry(key).or_default().merge(&row);
+                self.rows.entry(key).or_default().merge(&row);
             }
             Record::Released { hold } => {
                 self.open.remove(&hold).ok_or(Disorder::NoHold { hold })?;
             }
             Record::Leased { bucket, lease } => self.lease(bucket.into_owned(), lease),
             Record::Ended { lease } => _ = self.spent.remove(&Place::Lease(lease)),
-            Record::Sent { sequence, through } => self.send(sequence, through.as_deref())?,
-            Record::Reported { sequence } => {
-                if sequence > self.sent {
-                    return Err(Disorder::Sequence { expected: self.sent, got: sequence });
-                }
-                self.reported = self.reported.max(sequence);
-                self.rows.retain(|batch, _| *batch > sequence);
-            }
+            Record::Sent { sequence, rows } => self.send(sequence, &rows)?,
+            Record::Reported { sequence } => self.report(sequence)?,
             Record::Checkpoint { pieces_left, entries } => {
                 for entry in entries {
                     self.restore(entry);
@@ -128,6 +144,23 @@ impl Books {
         Ok(())
     }
 
+    /// What the first file of a new session begins with, as a checkpoint, when the ledger has closed the old one while its
+    /// process goes on (`Wallet::resume`). Rows that were not told are told under the new name, and requests that are
+    /// running end there. What old leases still held was counted as spent when they were closed.
+    ///
+    /// The old file takes no more records once these books were made, and is never settled: whoever writes makes the new
+    /// file and flushes it before the wallet resumes.
+    #[must_use]
+    pub fn resumed(&self, opened: Opened, last: LastBatch) -> Self {
+        let rows = match last {
+            LastBatch::Refused => self.unsent(),
+            LastBatch::Unknown => self.rows.clone(),
+        };
+        let mut spent = self.spent.clone();
+        spent.retain(|place, _| matches!(place, Place::Bucket(_)));
+        Self { opened, phase: Phase::Open, spent, open: self.open.clone(), rows, ..Self::default() }
+    }
+
     /// Everything that a checkpoint has to say.
     pub fn entries(&self) -> Vec<Entry> {
         let first = [Entry::Opened(self.opened), Entry::Batches { sent: self.sent, reported: self.reported }];
@@ -136,10 +169,10 @@ impl Books {
             .iter()
             .map(|(place, spent)| Entry::Spent(Part { place: place.clone(), spent: *spent }));
         let holds = self.open.iter().map(|(hold, open)| Entry::Hold { hold: *hold, open: open.clone() });
-        let rows = self.rows.iter().flat_map(|(sequence, rows)| {
-            rows.iter().map(|(key, row)| Entry::Row { sequence: *sequence, key: key.clone(), row: *row })
-        });
-        first.into_iter().chain(spent).chain(holds).chain(rows).collect()
+        let rows = self.rows.iter().map(|(key, row)| Entry::Row { key: key.clone(), row: *row });
+        let in_flight = self.in_flight.iter();
+        let in_flight = in_flight.map(|(key, row)| Entry::InFlight { key: key.clone(), row: *row });
+        first.into_iter().chain(spent).chain(holds).chain(rows).chain(in_flight).collect()
     }
 
     /// Whether this kind of record may come now.
@@ -186,22 +219,45 @@ impl Books {
         *spent = spent.plus(part.spent);
     }
 
-    fn send(&mut self, sequence: u64, through: Option<&RowKey>) -> Result<(), Disorder> {
-        let expected = self.sent.saturating_add(1);
-        if sequence != expected {
-            return Err(Disorder::Sequence { expected, got: sequence });
+    /// Moves the rows of a batch from what is in none to what is in flight.
+    fn send(&mut self, sequence: u64, rows: &[(RowKey, Row)]) -> Result<(), Disorder> {
+        let next = self.sent.saturating_add(1);
+        if sequence <= self.reported || sequence > next {
+            return Err(Disorder::Sequence { expected: next, got: sequence });
         }
-        self.sent = sequence;
-        let Some(last) = through else { return Ok(()) };
-        let Some(batch) = self.rows.get_mut(&sequence) else { return Ok(()) };
-        let stay: RowsByKey = batch.extract_if(.., |key, _| key > last).collect();
-        if batch.is_empty() {
-            self.rows.remove(&sequence);
+        if rows.len() > MOST_BATCH_ROWS {
+            return Err(Disorder::TooManyRows { sequence });
         }
-        if !stay.is_empty() {
-            self.rows.insert(sequence.saturating_add(1), stay);
+        let mut batch = RowsByKey::new();
+        merge(&mut batch, rows.iter().map(|(key, row)| (key, row)));
+        // The same number again: the one before it was refused as too large, and its rows are told in other batches.
+        let is_again = sequence < next;
+        let mut left = if is_again { self.unsent() } else { mem::take(&mut self.rows) };
+        let taken = take_out(&mut left, &batch);
+        if taken.is_some() || !is_again {
+            self.rows = left;
         }
+        taken.ok_or(Disorder::NotSettled { sequence })?;
+        (self.sent, self.in_flight) = (sequence, batch);
         Ok(())
+    }
+
+    fn report(&mut self, sequence: u64) -> Result<(), Disorder> {
+        if sequence > self.sent {
+            return Err(Disorder::Sequence { expected: self.sent, got: sequence });
+        }
+        if sequence == self.sent {
+            self.in_flight = RowsByKey::new();
+        }
+        self.reported = self.reported.max(sequence);
+        Ok(())
+    }
+
+    /// All that was settled, if the last batch was not applied.
+    fn unsent(&self) -> RowsByKey {
+        let mut rows = self.rows.clone();
+        merge(&mut rows, &self.in_flight);
+        rows
     }
 
     fn restore(&mut self, entry: Entry) {
@@ -210,7 +266,8 @@ impl Books {
             Entry::Batches { sent, reported } => (self.sent, self.reported) = (sent, reported),
             Entry::Spent(part) => self.spend(part),
             Entry::Hold { hold, open } => _ = self.open.insert(hold, open),
-            Entry::Row { sequence, key, row } => _ = self.rows.entry(sequence).or_default().insert(key, row),
+            Entry::Row { key, row } => _ = self.rows.insert(key, row),
+            Entry::InFlight { key, row } => _ = self.in_flight.insert(key, row),
         }
     }
 }

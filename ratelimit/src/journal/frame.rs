@@ -13,16 +13,17 @@
 
 use super::books::Books;
 use super::record::Record;
+use crate::ledger::limits::MOST_BATCH_ROWS;
 use crate::wire::bytes;
 
 /// What a journal begins with.
 pub const MAGIC: [u8; 8] = *b"tolljrnl";
 /// The version that is written, and the only one that is read.
 pub const VERSION: u16 = 1;
-/// No record is longer: names have bounds, and a hold has few parts.
+/// No record is longer, but batches and checkpoints: names have bounds, and a hold has few parts.
 pub const MOST_RECORD_BYTES: usize = 16 << 10;
-/// No frame is longer: a piece of a checkpoint has many entries, none longer than a record.
-pub const MOST_FRAME_BYTES: usize = ENTRIES_A_PIECE * MOST_RECORD_BYTES;
+/// No frame is longer: a batch has the most rows, and a sum is little longer than the longest record in it.
+pub const MOST_FRAME_BYTES: usize = MOST_BATCH_ROWS * 2 * MOST_RECORD_BYTES;
 
 const ENTRIES_A_PIECE: usize = 256;
 pub(super) const HEADER_BYTES: usize = 8 + 2 + 8 + 4;
@@ -58,7 +59,7 @@ impl Writer {
     /// Appends a record.
     pub fn append(&mut self, record: &Record<'_>, out: &mut Vec<u8>) -> Result<(), TooLong> {
         let most = match record {
-            Record::Checkpoint { .. } => MOST_FRAME_BYTES,
+            Record::Sent { .. } | Record::Checkpoint { .. } => MOST_FRAME_BYTES,
             Record::Opened(_)
             | Record::Reserved { .. }
             | Record::Extended { .. }
@@ -66,7 +67,6 @@ impl Writer {
             | Record::Released { .. }
             | Record::Leased { .. }
             | Record::Ended { .. }
-            | Record::Sent { .. }
             | Record::Reported { .. }
             | Record::Clean => MOST_RECORD_BYTES,
         };

@@ -68,12 +68,12 @@ pub enum Record<'a> {
         /// The lease.
         lease: LeaseId,
     },
-    /// A batch is about to be sent.
+    /// A batch is about to be sent. The one before it was applied, or refused if it had the same number.
     Sent {
-        /// Its number: one more than the last one's.
+        /// Its number.
         sequence: u64,
-        /// Where it was full: the last of its rows in the order of their keys. None if it has all rows since the last one.
-        through: Option<Cow<'a, RowKey>>,
+        /// All of its rows: a part of what was settled and was in no batch yet.
+        rows: Cow<'a, [(RowKey, Row)]>,
     },
     /// A batch was answered, and so applied.
     Reported {
@@ -175,10 +175,15 @@ pub enum Entry {
         /// What it is.
         open: OpenHold,
     },
-    /// A row that the ledger has not answered for.
+    /// A row that was in no batch yet.
     Row {
-        /// The batch that it goes, or went, with.
-        sequence: u64,
+        /// Which row.
+        key: RowKey,
+        /// What was added to it.
+        row: Row,
+    },
+    /// A row of the last batch that was sent, if that was not answered.
+    InFlight {
         /// Which row.
         key: RowKey,
         /// What was added to it.

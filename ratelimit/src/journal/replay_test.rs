@@ -6,6 +6,7 @@ use super::*;
 use crate::budget::{BucketName, BudgetId, Key};
 use crate::journal::frame::Writer;
 use crate::journal::record::{Intent, Part, Place, Spent};
+use crate::journal::sums::RowsByKey;
 use crate::ledger::command::{LeaseId, NodeId, SessionId};
 use crate::ledger::rows::{Row, RowKey};
 use crate::usage::Usage;
@@ -46,6 +47,16 @@ fn settled(hold: u64, parts: &[Part], output: u64) -> Record<'static> {
     Record::Settled { hold, parts: Cow::Owned(parts.to_vec()), key: None, row }
 }
 
+/// A batch of rows: model, requests, output tokens.
+fn sent(sequence: u64, rows: &[(&str, u64, u64)]) -> Record<'static> {
+    let row = |requests, output| {
+        let usage = Usage { output, total: output, ..Usage::default() };
+        Row { requests, usage, ..Row::default() }
+    };
+    let rows = rows.iter().map(|&(model, requests, output)| (key(model), row(requests, output))).collect();
+    Record::Sent { sequence, rows: Cow::Owned(rows) }
+}
+
 /// One of everything that a session does.
 fn life() -> Vec<Record<'static>> {
     vec![
@@ -53,7 +64,7 @@ fn life() -> Vec<Record<'static>> {
         reserved(1, &[part(lease(1), 100, 0), part(lease(2), 3, 0)], "a"),
         reserved(2, &[part(Place::Bucket(bucket()), 0, 40)], "b"),
         settled(1, &[part(lease(1), 60, 0), part(lease(2), 3, 0)], 6),
-        Record::Sent { sequence: 1, through: None },
+        sent(1, &[("a", 1, 6)]),
         reserved(3, &[part(lease(1), 30, 0)], "a"),
         settled(2, &[part(Place::Bucket(bucket()), 0, 35)], 7),
         Record::Reported { sequence: 1 },
@@ -71,7 +82,7 @@ fn life() -> Vec<Record<'static>> {
         Record::Released { hold: 4 },
         reserved(5, &[part(lease(2), 8, 0)], "a"),
         settled(5, &[part(lease(2), 1, 0)], 1),
-        Record::Sent { sequence: 2, through: Some(Cow::Owned(key("a"))) },
+        sent(2, &[("a", 2, 3)]),
     ]
 }
 
@@ -112,8 +123,11 @@ fn what_was_written_is_what_is_read() {
     assert_eq!(hold.parts, [part(lease(1), 42, 0), part(lease(9), 1, 1)]);
     assert_eq!((hold.intent.usage.output, hold.intent.usage.total, hold.intent.cost_nano_usd), (24, 34, 7));
     assert_eq!((books.sent, books.reported), (2, 1));
-    let rows: Vec<_> = books.rows.iter().map(|(batch, rows)| (*batch, rows.len())).collect();
-    assert_eq!(rows, [(2, 1), (3, 1)], "answered ones are gone, and b came after the last of batch 2");
+    let tokens = |rows: &RowsByKey| -> Vec<_> {
+        rows.iter().map(|(key, row)| (key.model.clone(), row.requests, row.usage.output)).collect()
+    };
+    assert_eq!(tokens(&books.in_flight), [("a".to_owned(), 2, 3)], "what was answered is gone");
+    assert_eq!(tokens(&books.rows), [("b".to_owned(), 1, 7)], "b is in no batch");
 }
 
 #[test]
@@ -252,8 +266,12 @@ fn records_that_cannot_follow_are_refused_and_change_nothing() {
         (reserved(8, &many, "a"),                        Disorder::TooManyParts { hold: 8 }),
         (settled(1, &[], 1),                             Disorder::NoHold { hold: 1 }), // settled before
         (Record::Released { hold: 4 },                   Disorder::NoHold { hold: 4 }), // released before
-        (Record::Sent { sequence: 2, through: None },    Disorder::Sequence { expected: 3, got: 2 }),
-        (Record::Sent { sequence: 4, through: None },    Disorder::Sequence { expected: 3, got: 4 }),
+        (sent(1, &[]),                                   Disorder::Sequence { expected: 3, got: 1 }), // answered
+        (sent(4, &[]),                                   Disorder::Sequence { expected: 3, got: 4 }),
+        (sent(3, &[("b", 1, 8)]),                        Disorder::NotSettled { sequence: 3 }), // 7 tokens were
+        (sent(3, &[("b", 1, 7), ("a", 1, 1)]),           Disorder::NotSettled { sequence: 3 }), // a went with batch 2
+        (sent(2, &[("a", 2, 4)]),                        Disorder::NotSettled { sequence: 2 }), // nor in its place
+        (sent(3, &vec![("b", 0, 0); 8_193]),             Disorder::TooManyRows { sequence: 3 }),
         (Record::Reported { sequence: 3 },               Disorder::Sequence { expected: 2, got: 3 }),
         (Record::Checkpoint { pieces_left: 0, entries: vec![] }, Disorder::OpenedAgain),
     ];

@@ -2,17 +2,18 @@
 //! what was not spent.
 //!
 //! A batch of the earlier session may have been applied without its answer, or may still be on its way and arrive after
-//! anything that is said here. Both are harmless, because a sequence number never gets another meaning: the rows that the
-//! earlier session gave, or may have given, to the batch that is due are sent under that number, alone; everything else
-//! has later numbers.
+//! anything that is said here. Both are harmless, because a sequence number never gets another meaning: the last batch of the
+//! journal is sent under its number with its rows, alone; everything else has later numbers, always the same ones, and what
+//! the ledger has applied of either is left out.
 
-use std::collections::BTreeMap;
+use std::iter;
 
+use super::books::Books;
 use super::record::{Place, Spent};
 use super::replay::Replayed;
+use super::sums::{RowsByKey, merge};
 use crate::ledger::command::{Batch, Item, Keep, LeaseId, SessionId, Target};
 use crate::ledger::outcome::{LeaseRecord, Unfinished};
-use crate::ledger::rows::{Row, RowKey};
 use crate::unit::Amount;
 
 /// How much one of the batches holds, of items and of rows.
@@ -58,53 +59,42 @@ pub fn settle_old(
     // A ledger that was told more than the journal knows shows that the journal's end is missing.
     let complete = replayed.complete && unfinished.last_sequence <= books.sent;
     let (items, forfeited) = items(unfinished, replayed, complete);
+    let batches = batches(unfinished, books, &items);
+    Ok((batches, Ending { session, forfeited }))
+}
 
+/// The last batch with its rows alone, then everything else in as many as it takes, without those that were applied before.
+fn batches(unfinished: &Unfinished, books: &Books, items: &[Item]) -> Vec<Batch> {
+    let session = unfinished.session;
     let due = unfinished.last_sequence.saturating_add(1);
-    let mut batches = Vec::new();
-    let may_be_under_way = books.sent >= due || !complete;
-    let mut rows = BTreeMap::new();
-    for (sequence, batch) in books.rows.range(due..) {
-        if may_be_under_way && *sequence == due {
-            batches.push(batch.iter().map(|(key, row)| (key.clone(), *row)).collect());
-        } else {
-            merge(&mut rows, batch);
+    let batch = |sequence, rows| Batch { session, sequence, items: Vec::new(), rows };
+    let in_flight = books.in_flight.iter().map(|(key, row)| (key.clone(), *row)).collect();
+    let rest: Vec<_> = rest_of_rows(books).into_iter().collect();
+    let contents = iter::once(in_flight).chain(rest.chunks(MOST_IN_BATCH).map(<[_]>::to_vec));
+    let mut batches: Vec<Batch> = contents
+        .zip(books.sent.min(due)..)
+        .filter(|(_, sequence)| *sequence >= due)
+        .map(|(rows, sequence)| batch(sequence, rows))
+        .collect();
+    let alone = usize::from(books.sent >= due);
+    for (at, items) in items.chunks(MOST_IN_BATCH).enumerate() {
+        let at = alone + at;
+        if at == batches.len() {
+            batches.push(batch(due.saturating_add(at as u64), Vec::new()));
         }
+        batches[at].items = items.to_vec();
     }
-    if may_be_under_way && batches.is_empty() {
-        batches.push(Vec::new());
-    }
+    batches
+}
+
+/// What was settled and was in no batch, and what was never heard of again. Of the journal alone: a restart that is killed
+/// and begins again puts the same rows under the same numbers.
+fn rest_of_rows(books: &Books) -> RowsByKey {
+    let mut rows = books.rows.clone();
     for open in books.open.values() {
         merge(&mut rows, [(&open.intent.key, &open.intent.as_unknown())]);
     }
-    let numbered = numbered(session, due, batches, rows.into_iter().collect(), items);
-    Ok((numbered, Ending { session, forfeited }))
-}
-
-type RowsInOrder = Vec<(RowKey, Row)>;
-
-/// The batch that is due if it must stand alone, and behind it everything else, in as many as it takes.
-fn numbered(
-    session: SessionId,
-    due: u64,
-    alone: Vec<RowsInOrder>,
-    rows: RowsInOrder,
-    items: Vec<Item>,
-) -> Vec<Batch> {
-    let mut contents: Vec<(RowsInOrder, Vec<Item>)> =
-        alone.into_iter().map(|rows| (rows, Vec::new())).collect();
-    let rest = rows.len().max(items.len()).div_ceil(MOST_IN_BATCH);
-    let (mut rows, mut items) = (rows.into_iter(), items.into_iter());
-    for _ in 0..rest {
-        contents.push((
-            rows.by_ref().take(MOST_IN_BATCH).collect(),
-            items.by_ref().take(MOST_IN_BATCH).collect(),
-        ));
-    }
-    contents
-        .into_iter()
-        .zip(due..)
-        .map(|((rows, items), sequence)| Batch { session, sequence, items, rows })
-        .collect()
+    rows
 }
 
 /// What is to be said about each place, and what nothing proves.
@@ -167,12 +157,6 @@ fn rest(record: &LeaseRecord) -> Option<(LeaseId, Amount)> {
 const fn item(target: Target, total: LeaseRecord, keep: Keep) -> Item {
     let LeaseRecord { settled, overrun, returned, .. } = total;
     Item { target, want: 0, need: 0, settled, overrun, returned, keep }
-}
-
-fn merge<'a>(into: &mut BTreeMap<RowKey, Row>, rows: impl IntoIterator<Item = (&'a RowKey, &'a Row)>) {
-    for (key, row) in rows {
-        into.entry(key.clone()).or_default().merge(row);
-    }
 }
 
 impl std::fmt::Display for WrongSession {

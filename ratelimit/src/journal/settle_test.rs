@@ -9,6 +9,7 @@ use crate::journal::frame::Writer;
 use crate::journal::record::{BootId, Intent, Opened, Part, Record};
 use crate::journal::replay::replay;
 use crate::ledger::command::NodeId;
+use crate::ledger::rows::{Row, RowKey};
 use crate::usage::Usage;
 
 const SESSION: SessionId = SessionId(3);
@@ -107,7 +108,7 @@ fn life() -> Vec<Event> {
 #[derive(Clone)]
 struct Ledger {
     state: Unfinished,
-    rows: BTreeMap<RowKey, Row>,
+    rows: RowsByKey,
     answered: usize,
 }
 
@@ -116,7 +117,7 @@ impl Ledger {
         let lease = |lease, granted| LeaseRecord { lease, granted, settled: 0, overrun: 0, returned: 0 };
         let leases = vec![lease(FIRST, 100), lease(SECOND, 40)];
         let state = Unfinished { session: SESSION, incarnation: 9, last_sequence: 0, leases };
-        Self { state, rows: BTreeMap::new(), answered: 0 }
+        Self { state, rows: RowsByKey::new(), answered: 0 }
     }
 
     /// How many items the answer has. Panics where a real ledger would reject.
@@ -176,7 +177,8 @@ fn crash(events: &[Event]) -> Crash {
         match event {
             Event::Writes(record) => left.records.push(Record::clone(record)),
             Event::Sends(batch) => {
-                left.records.push(Record::Sent { sequence: batch.sequence, through: None });
+                left.records
+                    .push(Record::Sent { sequence: batch.sequence, rows: Cow::Owned(batch.rows.clone()) });
                 left.flushed = left.records.len();
                 left.under_way = Some(batch.clone());
             }
@@ -314,7 +316,8 @@ fn written(event: Event) -> Record<'static> {
 #[test]
 fn only_what_is_proven_is_given_back() {
     let spent = || vec![written(reserves(1, FIRST, 20)), written(settles(1, FIRST, 12))];
-    let all = [spent(), vec![Record::Sent { sequence: 1, through: None }]].concat();
+    let all =
+        [spent(), vec![Record::Sent { sequence: 1, rows: Cow::Owned(vec![(key("a"), row(12))]) }]].concat();
     let lease = LeaseRecord { lease: FIRST, granted: 100, settled: 0, overrun: 0, returned: 0 };
     let journal = |records: &[Record<'_>]| Some(replayed(records, BOOT));
     #[rustfmt::skip]

@@ -148,10 +148,17 @@ fn records() -> Vec<Record<'static>> {
     let intent = Intent { key: samples::row_key(), usage, cost_nano_usd: 5, prices: 7 };
     let other = RowKey { backend: "default/other".to_owned(), ..samples::row_key() };
     let reserved = |hold| Record::Reserved { hold, parts: parts(), intent: Cow::Owned(intent.clone()) };
-    let settled =
-        Record::Settled { hold: 2, parts: Cow::Owned(vec![taken.clone()]), key: None, row: samples::row() };
+    let settled = |hold| Record::Settled {
+        hold,
+        parts: Cow::Owned(vec![taken.clone()]),
+        key: None,
+        row: samples::row(),
+    };
     let mut books = Books::default();
-    for record in [Record::Opened(opened()), reserved(1), reserved(2), settled] {
+    let sent = Record::Sent { sequence: 1, rows: Cow::Owned(vec![(samples::row_key(), samples::row())]) };
+    for record in
+        [Record::Opened(opened()), reserved(1), reserved(2), reserved(3), settled(2), sent, settled(3)]
+    {
         books.apply(record).unwrap();
     }
     let entries = books.entries();
@@ -160,11 +167,16 @@ fn records() -> Vec<Record<'static>> {
         Record::Opened(opened()),
         reserved(1),
         Record::Extended { hold: 1, parts: parts(), usage, cost_nano_usd: 5 },
-        Record::Settled { hold: 1, parts: parts(), key: Some(Cow::Owned(other)), row: samples::row() },
+        Record::Settled {
+            hold: 1,
+            parts: parts(),
+            key: Some(Cow::Owned(other.clone())),
+            row: samples::row(),
+        },
         Record::Released { hold: 2 },
         Record::Leased { bucket: Cow::Owned(samples::bucket()), lease },
         Record::Ended { lease },
-        Record::Sent { sequence: 1, through: Some(Cow::Owned(samples::row_key())) },
+        Record::Sent { sequence: 1, rows: Cow::Owned(vec![(other, samples::row())]) },
         Record::Reported { sequence: 1 },
         Record::Checkpoint { pieces_left: 0, entries },
         Record::Clean,

@@ -15,7 +15,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::unit::Amount;
-use crate::usage::{Certainty, Usage};
+use crate::usage::{Certainty, Usage, without};
 pub use fold::Retention;
 use names::{NameId, Names};
 pub use query::{GroupBy, Line, Query};
@@ -114,6 +114,26 @@ impl Row {
         self.unknown_usage = self.unknown_usage.plus(other.unknown_usage);
         self.cost_nano_usd = self.cost_nano_usd.saturating_add(other.cost_nano_usd);
         self.prices = self.prices.max(other.prices);
+    }
+
+    /// What is left without a row that was merged into this one; None where it can't have been. The version of the prices
+    /// stays, as it is no sum.
+    pub(crate) fn minus(&self, other: &Self) -> Option<Self> {
+        Some(Self {
+            requests: without(self.requests, other.requests)?,
+            estimated_requests: without(self.estimated_requests, other.estimated_requests)?,
+            usage: self.usage.minus(other.usage)?,
+            estimated_usage: self.estimated_usage.minus(other.estimated_usage)?,
+            unknown_requests: without(self.unknown_requests, other.unknown_requests)?,
+            unknown_usage: self.unknown_usage.minus(other.unknown_usage)?,
+            cost_nano_usd: without(self.cost_nano_usd, other.cost_nano_usd)?,
+            prices: self.prices,
+        })
+    }
+
+    /// Whether it says nothing.
+    pub(crate) fn is_empty(&self) -> bool {
+        Self { prices: 0, ..*self } == Self::default()
     }
 }
 
