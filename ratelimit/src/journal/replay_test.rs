@@ -57,6 +57,11 @@ fn sent(sequence: u64, rows: &[(&str, u64, u64)]) -> Record<'static> {
     Record::Sent { sequence, rows: Cow::Owned(rows) }
 }
 
+/// As given to `sent`.
+fn said(rows: &RowsByKey) -> Vec<(&str, u64, u64)> {
+    rows.iter().map(|(key, row)| (key.model.as_str(), row.requests, row.usage.output)).collect()
+}
+
 /// One of everything that a session does.
 fn life() -> Vec<Record<'static>> {
     vec![
@@ -123,11 +128,8 @@ fn what_was_written_is_what_is_read() {
     assert_eq!(hold.parts, [part(lease(1), 42, 0), part(lease(9), 1, 1)]);
     assert_eq!((hold.intent.usage.output, hold.intent.usage.total, hold.intent.cost_nano_usd), (24, 34, 7));
     assert_eq!((books.sent, books.reported), (2, 1));
-    let tokens = |rows: &RowsByKey| -> Vec<_> {
-        rows.iter().map(|(key, row)| (key.model.clone(), row.requests, row.usage.output)).collect()
-    };
-    assert_eq!(tokens(&books.in_flight), [("a".to_owned(), 2, 3)], "what was answered is gone");
-    assert_eq!(tokens(&books.rows), [("b".to_owned(), 1, 7)], "b is in no batch");
+    assert_eq!(said(&books.in_flight), [("a", 2, 3)], "what was answered is gone");
+    assert_eq!(said(&books.rows), [("b", 1, 7)], "b is in no batch");
 }
 
 #[test]
@@ -293,6 +295,38 @@ fn records_that_cannot_follow_are_refused_and_change_nothing() {
     let mut restoring = books(&[piece(2)]);
     assert_eq!(restoring.apply(piece(0)), Err(Disorder::Unfinished { pieces: 2 }));
     assert_eq!(restoring.apply(piece(u32::MAX)), Err(Disorder::Unfinished { pieces: 2 }));
+}
+
+#[test]
+fn a_batch_that_is_sent_again_stands_for_the_one_before() {
+    type Said = &'static [(&'static str, u64, u64)];
+    #[rustfmt::skip]
+    let cases: [(Said, Said, Said); 3] = [
+        // its rows                    in flight                     in no batch                why
+        (&[("a", 2, 3)],               &[("a", 2, 3)],               &[("b", 1, 7)]),           // the answer was lost
+        (&[("a", 1, 1)],               &[("a", 1, 1)],               &[("a", 1, 2), ("b", 1, 7)]), // too large: smaller now
+        (&[("a", 2, 3), ("b", 1, 7)],  &[("a", 2, 3), ("b", 1, 7)],  &[]),                      // or with what came since
+    ];
+    for (rows, in_flight, in_none) in cases {
+        let mut books = books(&life());
+        books.apply(sent(2, rows)).expect("it was not answered");
+        assert_eq!((books.sent, said(&books.in_flight)), (2, in_flight.to_vec()), "{rows:?}");
+        assert_eq!(said(&books.rows), in_none, "{rows:?}");
+    }
+}
+
+#[test]
+fn a_full_batch_of_long_names_is_one_record() {
+    let names: Vec<String> = (0..8_192).map(|number| format!("{number:01000}")).collect();
+    let mut records = vec![opened()];
+    for (hold, name) in (0..).zip(&names) {
+        records.push(reserved(hold, &[], name));
+        records.push(settled(hold, &[], 1));
+    }
+    let rows: Vec<_> = names.iter().map(|name| (name.as_str(), 1, 1)).collect();
+    records.push(sent(1, &rows));
+    let got = replay(&written(&records), BOOT).expect("whole");
+    assert_eq!((got.books.sent, got.books.in_flight.len(), got.books.rows.len()), (1, 8_192, 0));
 }
 
 #[test]

@@ -72,9 +72,9 @@ fn batches(unfinished: &Unfinished, books: &Books, items: &[Item]) -> Vec<Batch>
     let rest: Vec<_> = rest_of_rows(books).into_iter().collect();
     let contents = iter::once(in_flight).chain(rest.chunks(MOST_IN_BATCH).map(<[_]>::to_vec));
     let mut batches: Vec<Batch> = contents
-        .zip(books.sent.min(due)..)
-        .filter(|(_, sequence)| *sequence >= due)
-        .map(|(rows, sequence)| batch(sequence, rows))
+        .enumerate()
+        .map(|(at, rows)| batch(books.sent.min(due).saturating_add(at as u64), rows))
+        .filter(|batch| batch.sequence >= due)
         .collect();
     let alone = usize::from(books.sent >= due);
     for (at, items) in items.chunks(MOST_IN_BATCH).enumerate() {
