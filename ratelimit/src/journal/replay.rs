@@ -3,6 +3,7 @@
 use super::books::{Books, Disorder, Phase};
 use super::frame::{FRAME_HEADER_BYTES, HEADER_BYTES, MAGIC, MOST_FRAME_BYTES, VERSION, checksum};
 use super::record::{BootId, Opened, Record};
+use crate::fault;
 use crate::wire::bytes::{self, Unreadable};
 
 /// What a journal says.
@@ -101,6 +102,9 @@ pub fn replay(input: &[u8], boot: BootId) -> Result<Replayed, JournalError> {
             Err(why) => break Some(Cut { at_byte, why }),
         }
     };
+    if fault::planted(fault::Fault::JournalForgotten) {
+        books.open.clear();
+    }
     let complete = match books.phase {
         Phase::Empty | Phase::Restoring(_) => return Err(JournalError::NotBegun { cut }),
         Phase::Clean => true,

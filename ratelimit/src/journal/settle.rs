@@ -12,6 +12,7 @@ use super::books::Books;
 use super::record::{Place, Spent};
 use super::replay::Replayed;
 use super::sums::{RowsByKey, merge};
+use crate::fault::{Fault, planted};
 use crate::ledger::command::{Batch, Item, Keep, LeaseId, SessionId, Target};
 use crate::ledger::outcome::{LeaseRecord, Unfinished};
 use crate::unit::Amount;
@@ -69,7 +70,7 @@ fn batches(unfinished: &Unfinished, books: &Books, items: &[Item]) -> Vec<Batch>
     let due = unfinished.last_sequence.saturating_add(1);
     let batch = |sequence, rows| Batch { session, sequence, items: Vec::new(), rows };
     let in_flight = books.in_flight.iter().map(|(key, row)| (key.clone(), *row)).collect();
-    let rest: Vec<_> = rest_of_rows(books).into_iter().collect();
+    let rest: Vec<_> = rest_of_rows(books, due).into_iter().collect();
     let contents = iter::once(in_flight).chain(rest.chunks(MOST_IN_BATCH).map(<[_]>::to_vec));
     let mut batches: Vec<Batch> = contents
         .enumerate()
@@ -89,10 +90,13 @@ fn batches(unfinished: &Unfinished, books: &Books, items: &[Item]) -> Vec<Batch>
 
 /// What was settled and was in no batch, and what was never heard of again. Of the journal alone: a restart that is killed
 /// and begins again puts the same rows under the same numbers.
-fn rest_of_rows(books: &Books) -> RowsByKey {
+fn rest_of_rows(books: &Books, due: u64) -> RowsByKey {
     let mut rows = books.rows.clone();
     for open in books.open.values() {
         merge(&mut rows, [(&open.intent.key, &open.intent.as_unknown())]);
+    }
+    if due > books.sent && planted(Fault::RowsSentTwice) {
+        merge(&mut rows, &books.in_flight);
     }
     rows
 }

@@ -30,3 +30,16 @@ fn killed_in_any_order_of_steps_each_request_is_booked_once() {
         assert!(orders > 10_000, "{orders}");
     }
 }
+
+#[cfg(feature = "planted-faults")]
+#[test]
+fn a_planted_fault_is_seen() {
+    use tollgate_ratelimit::fault::{Fault, plant};
+    for fault in [Fault::JournalForgotten, Fault::RowsSentTwice] {
+        plant(Some(fault));
+        let tried =
+            std::panic::catch_unwind(|| explore(&[key("a"), key("b")], &mut Vec::new(), &mut Seen::new()));
+        plant(None);
+        assert!(tried.is_err(), "{fault:?} is not seen");
+    }
+}
