@@ -143,11 +143,9 @@ impl Node {
         self.append(&Record::Extended { hold: record_of, parts: Cow::Owned(parts), usage, cost_nano_usd })
     }
 
-    /// Notes a batch before it leaves. All rows since the last one go along, or none of them.
+    /// Notes a batch and its rows before it leaves.
     pub(crate) fn note_sent(&mut self, batch: &Batch) -> Result<(), String> {
-        let none = RowKey { consumer: String::new(), model: String::new(), backend: String::new(), day: 0 };
-        let through = batch.rows.is_empty().then_some(Cow::Owned(none));
-        self.append(&Record::Sent { sequence: batch.sequence, through })?;
+        self.append(&Record::Sent { sequence: batch.sequence, rows: Cow::Borrowed(&batch.rows) })?;
         self.disk.flush()
     }
 }
