@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::cover::{self, Cover, Dimension};
 use crate::invalid::Invalid;
-use crate::ledger::limits::MOST_NAME_BYTES;
+use crate::ledger::limits::{MOST_EXPRESSION_BYTES, MOST_NAME_BYTES};
 use crate::unit::{Amount, MOST_AMOUNT, Unit};
 use crate::window::Window;
 
@@ -84,6 +84,19 @@ impl Budget {
                 return wrong("enforcement.perNode", format!("at most {MOST_AMOUNT}"));
             }
             Enforcement::Bounded { .. } | Enforcement::Strict | Enforcement::Shadow => {}
+        }
+        match &self.unit {
+            Unit::Expression(source) if !(1..=MOST_EXPRESSION_BYTES).contains(&source.len()) => {
+                return wrong("unit.expression", format!("1 to {MOST_EXPRESSION_BYTES} bytes"));
+            }
+            Unit::Expression(_)
+            | Unit::Requests
+            | Unit::InputTokens
+            | Unit::OutputTokens
+            | Unit::TotalTokens
+            | Unit::CachedInputTokens
+            | Unit::ReasoningTokens
+            | Unit::Cost => {}
         }
         self.covers.check()?;
         cover::check_divisions(&self.per)?;

@@ -12,6 +12,8 @@ const MOST_MATCHERS: usize = 32;
 const MOST_PATTERNS: usize = 256;
 /// The longest pattern and the longest name of a label or header, in bytes: longer values can't be told apart in keys either.
 const MOST_BYTES: usize = 256;
+/// Bytes of all patterns of a cover: a budget is one item of a snapshot, which takes a MiB.
+const MOST_PATTERN_BYTES: usize = 256 << 10;
 /// The most dimensions that a budget is divided by.
 const MOST_DIVISIONS: usize = 8;
 
@@ -124,7 +126,15 @@ impl Cover {
                 format!("at most {MOST_MATCHERS} conditions, not {}", self.matchers.len()),
             ));
         }
-        self.matchers.iter().try_for_each(Matcher::check)
+        self.matchers.iter().try_for_each(Matcher::check)?;
+        let patterns = self.matchers.iter().flat_map(|matcher| &matcher.patterns);
+        match patterns.map(String::len).sum::<usize>() {
+            bytes if bytes > MOST_PATTERN_BYTES => Err(Invalid::new(
+                "match",
+                format!("at most {MOST_PATTERN_BYTES} bytes of patterns in all, not {bytes}"),
+            )),
+            _ => Ok(()),
+        }
     }
 }
 

@@ -6,8 +6,10 @@ use super::command::{Adjustment, BucketAdjustment};
 use super::index::Sought;
 use super::limits::{MOST_ADJUSTED, MOST_ADJUSTMENTS, MOST_NAME_BYTES, MOST_REASON_BYTES};
 use super::outcome::{Nudge, Outcome, Rejected};
+use super::rows::RowKey;
 use super::{Booked, Ledger};
 use crate::key::MOST_KEY_BYTES;
+use crate::time::Timestamp;
 use crate::unit::MOST_AMOUNT;
 
 impl Ledger {
@@ -54,10 +56,16 @@ impl Ledger {
         if changes == 0 || changes > MOST_ADJUSTED {
             return Err(Rejected::invalid("buckets", format!("1 to {MOST_ADJUSTED} changes, rows included")));
         }
+        let too_long = |(key, _): &&(RowKey, _)| {
+            [&key.consumer, &key.model, &key.backend].iter().any(|name| name.len() > MOST_KEY_BYTES)
+        };
+        if entry.rows.iter().any(|row| too_long(&row)) {
+            return Err(Rejected::invalid("rows", format!("names of at most {MOST_KEY_BYTES} bytes")));
+        }
         let mut sums: BTreeMap<_, i128> = BTreeMap::new();
         for change in &entry.buckets {
-            let before = self.check_bucket(change)?;
-            let sum = sums.entry((&change.bucket, change.window)).or_insert(i128::from(before));
+            let (start, before) = self.check_bucket(change)?;
+            let sum = sums.entry((&change.bucket, start)).or_insert(i128::from(before));
             *sum += i128::from(change.amount);
             if sum.unsigned_abs() > u128::from(MOST_AMOUNT) {
                 return Err(Rejected::invalid("buckets.amount", format!("at most {MOST_AMOUNT} in all")));
@@ -66,8 +74,8 @@ impl Ledger {
         Ok(())
     }
 
-    /// What was adjusted so far.
-    fn check_bucket(&self, change: &BucketAdjustment) -> Result<i64, Rejected> {
+    /// The start of its window, and what was adjusted so far.
+    fn check_bucket(&self, change: &BucketAdjustment) -> Result<(Timestamp, i64), Rejected> {
         let budget = change.bucket.budget;
         if change.bucket.key.0.len() > MOST_KEY_BYTES {
             return Err(Rejected::invalid("buckets.bucket.key", format!("at most {MOST_KEY_BYTES} bytes")));
@@ -76,8 +84,8 @@ impl Ledger {
         let start = change.window.unwrap_or(current);
         let sought = Sought { budget, key: &change.bucket.key, start };
         match self.index.find(sought, &self.buckets) {
-            Some(slot) => Ok(self.buckets[slot].adjusted),
-            None if start == current => Ok(0),
+            Some(slot) => Ok((start, self.buckets[slot].adjusted)),
+            None if start == current => Ok((start, 0)),
             None => Err(Rejected::invalid("buckets.window", "the current window's start, or an open one's")),
         }
     }

@@ -44,13 +44,14 @@ impl Ledger {
         }
         let (mut outstanding, mut count, mut denied) = (0, 0_usize, 0);
         for (place, lease) in self.chain(bucket) {
-            if lease.settled + lease.returned > lease.granted || lease.covered > lease.overrun {
+            let ended = lease.settled.checked_add(lease.returned);
+            if ended.is_none_or(|ended| ended > lease.granted) || lease.covered > lease.overrun {
                 return Err(Violation(format!("lease {place} ended more than it was granted: {lease:?}")));
             }
             if lease.bucket != slot {
                 return Err(Violation(format!("lease {place} is in the list of bucket {slot}: {lease:?}")));
             }
-            outstanding += lease.outstanding();
+            outstanding = lease.outstanding().saturating_add(outstanding);
             denied += usize::from(lease.denied_need > 0);
             count += 1;
             if count > self.leases.len() {
@@ -91,11 +92,10 @@ impl Ledger {
     /// Spent in all buckets and windows of a budget, forfeits included.
     pub fn spent_ever(&self, budget: crate::budget::BudgetId) -> Amount {
         let open = self.buckets.iter().filter(|(_, bucket)| bucket.budget == budget);
-        let open: Amount = open.map(|(_, bucket)| bucket.spent).sum();
-        let closed = self.budgets.get(&budget).map_or(0, |entry| {
-            entry.earlier.spent + entry.closed.values().map(|closed| closed.spent).sum::<Amount>()
-        });
-        open + closed
+        let open = open.map(|(_, bucket)| bucket.spent);
+        let entry = self.budgets.get(&budget);
+        let closed = entry.into_iter().flat_map(|entry| entry.closed.values().chain([&entry.earlier]));
+        open.chain(closed.map(|closed| closed.spent)).fold(0, Amount::saturating_add)
     }
 }
 

@@ -8,7 +8,7 @@ use super::lease::{Chain, Recall};
 use super::outcome::{LeaseState, Nudge, Verdict, Why};
 use crate::fault::{self, Fault};
 use crate::time::Timestamp;
-use crate::unit::Amount;
+use crate::unit::{Amount, MOST_AMOUNT};
 
 /// A holder gets at most this part of its fair share of what is left at once: with two, shares shrink by half, so that the
 /// last tokens are not stranded and no lease is so small that it costs a round trip each request.
@@ -75,6 +75,7 @@ impl Ledger {
         let now = self.now;
         let lease = &mut self.leases[slot];
         let (bucket_slot, denied_before) = (lease.bucket, lease.denied_need > 0);
+        let room = MOST_AMOUNT.saturating_sub(lease.granted);
         lease.denied_need = 0;
         let bucket = &mut self.buckets[bucket_slot];
         bucket.denied -= u32::from(denied_before);
@@ -89,7 +90,8 @@ impl Ledger {
         }
         let rule = &entry.budget;
         bucket.mint(rule, now);
-        let free = bucket.grantable(rule);
+        // A lease counts no further than a bucket: its holder closes it when idle, and begins another.
+        let free = bucket.grantable(rule).min(room);
         let granted = size(ask, free, bucket.leases);
         if granted > 0 || ask.need == 0 {
             return Decision::Grant(granted);

@@ -26,19 +26,19 @@ pub(crate) fn minute() -> Window {
     Window::Fixed(Fixed { every: Period::Minute, zone: "UTC".to_owned(), boundaries: Vec::new() })
 }
 
-fn name() -> BucketName {
+pub(super) fn name() -> BucketName {
     BucketName { budget: BudgetId(1), key: Key::default() }
 }
 
 /// A ledger, and nodes that count their batches.
-struct Bench {
-    ledger: Ledger,
+pub(super) struct Bench {
+    pub(super) ledger: Ledger,
     sequences: Vec<u64>,
-    nudges: Vec<(SessionId, Why)>,
+    pub(super) nudges: Vec<(SessionId, Why)>,
 }
 
 impl Bench {
-    fn new(budget: Budget, nodes: u32) -> Self {
+    pub(super) fn new(budget: Budget, nodes: u32) -> Self {
         let mut bench =
             Self { ledger: Ledger::new(7), sequences: vec![0; nodes as usize + 1], nudges: Vec::new() };
         bench.apply(0, &Command::SetBudget(Box::new(budget)));
@@ -48,7 +48,7 @@ impl Bench {
         bench
     }
 
-    fn apply(&mut self, at_s: u64, command: &Command) -> Outcome {
+    pub(super) fn apply(&mut self, at_s: u64, command: &Command) -> Outcome {
         let applied = self.ledger.apply(command, Timestamp(at_s * 1000));
         assert_eq!(self.ledger.check(), Ok(()), "after {command:?}");
         assert_eq!(restored(&self.ledger), written(&self.ledger), "a snapshot gives the same bytes back");
@@ -56,7 +56,7 @@ impl Bench {
         applied.outcome
     }
 
-    fn send(&mut self, at_s: u64, node: u32, item: Item) -> ItemAnswer {
+    pub(super) fn send(&mut self, at_s: u64, node: u32, item: Item) -> ItemAnswer {
         self.sequences[node as usize] += 1;
         let sequence = self.sequences[node as usize];
         let batch = Batch { session: SessionId(node), sequence, items: vec![item], rows: Vec::new() };
@@ -65,20 +65,20 @@ impl Bench {
         answer.items.remove(0)
     }
 
-    fn batch(&mut self, at_s: u64, batch: Batch) -> Answer {
+    pub(super) fn batch(&mut self, at_s: u64, batch: Batch) -> Answer {
         let outcome = self.apply(at_s, &Command::Batches(vec![batch]));
         let Outcome::Answers(mut answers) = outcome else { panic!("answers were expected, got {outcome:?}") };
         answers.remove(0)
     }
 
-    fn ask(&mut self, at_s: u64, node: u32, want: Amount, need: Amount) -> LeaseState {
+    pub(super) fn ask(&mut self, at_s: u64, node: u32, want: Amount, need: Amount) -> LeaseState {
         let answer = self.send(at_s, node, ask(Target::Current(name()), want, need));
         let ItemAnswer::Lease(state) = answer else { panic!("a lease was expected, got {answer:?}") };
         state
     }
 }
 
-fn written(ledger: &Ledger) -> Vec<u8> {
+pub(super) fn written(ledger: &Ledger) -> Vec<u8> {
     let mut writer = Writer::begin([1; 16], Vec::new()).expect("memory can be written");
     ledger.write(&mut writer).expect("memory can be written");
     writer.finish().expect("memory can be written")
@@ -90,15 +90,15 @@ fn restored(ledger: &Ledger) -> Vec<u8> {
     written(&Ledger::read(&mut reader, 99).expect("what was written"))
 }
 
-fn ask(target: Target, want: Amount, need: Amount) -> Item {
+pub(super) fn ask(target: Target, want: Amount, need: Amount) -> Item {
     Item { target, want, need, settled: 0, overrun: 0, returned: 0, keep: Keep::Open }
 }
 
-fn tell(lease: LeaseId, settled: Amount, overrun: Amount, returned: Amount) -> Item {
+pub(super) fn tell(lease: LeaseId, settled: Amount, overrun: Amount, returned: Amount) -> Item {
     Item { target: Target::Lease(lease), want: 0, need: 0, settled, overrun, returned, keep: Keep::Open }
 }
 
-fn until(at_s: u64) -> Verdict {
+pub(super) fn until(at_s: u64) -> Verdict {
     Verdict::Exhausted { until: Timestamp(at_s * 1000) }
 }
 

@@ -23,6 +23,8 @@ pub const MOST_ADJUSTED: usize = 1_000;
 pub const MOST_NAME_BYTES: usize = 253;
 /// Bytes of an entry's reason.
 pub const MOST_REASON_BYTES: usize = 1_024;
+/// Bytes of an expression that a budget counts.
+pub const MOST_EXPRESSION_BYTES: usize = 16 << 10;
 /// Closed windows that a budget remembers one by one; older ones are one sum.
 pub const MOST_CLOSED_WINDOWS: usize = 400;
 /// Buckets that one tick closes: a member is busy with it for some milliseconds at most.

@@ -159,4 +159,6 @@ impl Ledger {
 }
 
 #[cfg(test)]
+mod edges_test;
+#[cfg(test)]
 mod ledger_test;

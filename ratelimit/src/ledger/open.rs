@@ -12,7 +12,7 @@ use crate::budget::{BucketName, Enforcement};
 use crate::fault::{self, Fault};
 use crate::key::MOST_KEY_BYTES;
 use crate::time::{Span, Timestamp};
-use crate::unit::Amount;
+use crate::unit::{Amount, MOST_AMOUNT};
 
 /// The next window's leases can be had in this last part of a window.
 const PREFETCH_PART: u64 = 10;
@@ -198,7 +198,9 @@ impl Ledger {
     /// A debt is paid by the window that is open when the one that made it is closed.
     fn carry(&mut self, name: &BucketName, debt: i64) {
         if let Ok(slot) = self.current_bucket(name) {
-            self.buckets[slot].adjusted -= debt;
+            let most = i64::try_from(MOST_AMOUNT).expect("it is 2^61");
+            let bucket = &mut self.buckets[slot];
+            bucket.adjusted = bucket.adjusted.saturating_sub(debt).max(-most);
         }
     }
 }

@@ -1,0 +1,102 @@
+//! What an adversary tries: the largest numbers, the longest texts, odd moments, and what a lost message leaves behind.
+
+use super::command::{Batch, BucketAdjustment, Item, Keep, Target};
+use super::ledger_test::{Bench, ask, budget, minute, name, tell, until, written};
+use super::limits::MOST_ITEMS;
+use super::outcome::{BatchVerdict, ItemAnswer, Verdict, Why};
+use super::rows::Change;
+use super::*;
+use crate::unit::{MOST_AMOUNT, Unit};
+use crate::window::{Rolling, Window};
+use crate::wire::snapshot::{Reader, Writer};
+
+fn rolling(limit: Amount, burst: Amount) -> Budget {
+    budget(limit, Window::Rolling(Rolling { period_ms: 60_000, burst }))
+}
+
+fn set(budget: Budget) -> Command {
+    Command::SetBudget(Box::new(budget))
+}
+
+fn entry(id: &str, buckets: Vec<BucketAdjustment>, rows: Vec<(RowKey, Change)>) -> Command {
+    let text = |text: &str| text.to_owned();
+    Command::Adjust(Box::new(Adjustment {
+        id: text(id),
+        by: text("ops"),
+        reason: text("why"),
+        buckets,
+        rows,
+    }))
+}
+
+fn change(window: Option<u64>, amount: i64) -> BucketAdjustment {
+    BucketAdjustment { bucket: name(), window: window.map(Timestamp), amount }
+}
+
+fn close(lease: super::command::LeaseId, settled: Amount, overrun: Amount, returned: Amount) -> Item {
+    Item { keep: Keep::Close, ..tell(lease, settled, overrun, returned) }
+}
+
+fn free(bench: &Bench, start: u64) -> i128 {
+    bench.ledger.bucket(&name(), Timestamp(start)).expect("it is open").free
+}
+
+#[test]
+fn a_lease_that_went_round_often_is_granted_no_more_than_can_be_counted() {
+    let mut bench = Bench::new(budget(MOST_AMOUNT, Window::Lifetime), 1);
+    for round in 0..20 {
+        let state = bench.ask(round, 1, MOST_AMOUNT, 0);
+        assert!(state.granted <= MOST_AMOUNT, "a wallet takes no more: {state:?}");
+        bench.send(round, 1, tell(state.lease, 0, 0, state.granted));
+    }
+    assert_eq!(free(&bench, 0), i128::from(MOST_AMOUNT), "all of it came back");
+}
+
+#[test]
+fn one_bucket_under_two_names_is_adjusted_within_its_bounds() {
+    let mut bench = Bench::new(budget(100, Window::Lifetime), 1);
+    let most = i64::try_from(MOST_AMOUNT).unwrap();
+    for (id, amount) in [("a", most), ("b", -2 * most), ("c", i64::MAX), ("d", i64::MAX)] {
+        bench.apply(1, &entry(id, vec![change(None, amount), change(Some(0), amount)], Vec::new()));
+        let adjusted = bench.ledger.bucket(&name(), Timestamp(0)).map_or(0, |view| view.adjusted);
+        assert!(adjusted.unsigned_abs() <= MOST_AMOUNT, "{id}: {adjusted}");
+    }
+}
+
+#[test]
+fn debts_of_many_windows_add_up_without_overflow() {
+    let mut bench = Bench::new(budget(100, minute()), 1);
+    let mut leases = Vec::new();
+    for window in 0..6 {
+        let lease = bench.ask(window * 60, 1, 1, 1).lease;
+        bench.send(window * 60, 1, tell(lease, 0, MOST_AMOUNT, 0));
+        leases.push(lease);
+    }
+    for lease in leases {
+        bench.send(400, 1, close(lease, 0, MOST_AMOUNT, 0));
+    }
+    assert!(free(&bench, 360_000) < 0, "six windows of debt");
+}
+
+#[test]
+fn whatever_is_accepted_can_be_written() {
+    let long = "x".repeat(2 << 20);
+    let key = RowKey { consumer: long.clone(), model: String::new(), backend: String::new(), day: 1 };
+    let mut patterns = budget(1, Window::Lifetime);
+    let matcher = crate::cover::Matcher {
+        dimension: crate::cover::Dimension::User,
+        patterns: vec!["x".repeat(256); 256],
+    };
+    patterns.covers.matchers = vec![matcher; 32];
+    let commands = [
+        (entry("rows", Vec::new(), vec![(key, Change::default())]), "a row's name"),
+        (set(Budget { unit: Unit::Expression(long), ..budget(1, Window::Lifetime) }), "an expression"),
+        (set(patterns), "patterns"),
+    ];
+    for (command, why) in commands {
+        let mut ledger = Ledger::new(1);
+        ledger.apply(&command, Timestamp(1));
+        let mut writer = Writer::begin([1; 16], Vec::new()).unwrap();
+        assert_eq!(ledger.write(&mut writer).err().map(|error| error.to_string()), None, "{why}");
+    }
+}
