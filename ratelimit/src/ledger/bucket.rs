@@ -77,13 +77,19 @@ impl Bucket {
         Amount::try_from(self.free(rule).min(room)).unwrap_or(0)
     }
 
-    /// The most that it ever has to give.
+    /// The most that it ever has to give. A rolling window makes good for what was taken from it.
     pub(crate) fn most(&self, rule: &Budget) -> Amount {
-        let base = match &rule.window {
-            Window::Rolling(rolling) => rolling.burst,
-            Window::Fixed(_) | Window::Lifetime => rule.limit,
-        };
-        Amount::try_from(i128::from(base) + i128::from(self.adjusted)).unwrap_or(0)
+        let adjusted = if self.minted.is_some() { self.adjusted.max(0) } else { self.adjusted };
+        Amount::try_from(i128::from(most_at_once(rule)) + i128::from(adjusted)).unwrap_or(0)
+    }
+
+    /// Takes away what a rolling window holds beyond a burst that was lowered by `less`.
+    pub(crate) fn shrink(&mut self, rule: &Budget, less: Amount) {
+        let held = self.free(rule) + i128::from(self.outstanding);
+        let beyond = Amount::try_from(held - i128::from(most_at_once(rule))).unwrap_or(0);
+        if let Some(minted) = &mut self.minted {
+            minted.total = minted.total.saturating_sub(beyond.min(less));
+        }
     }
 
     /// Makes free what a rolling window owes since it was last looked at.
@@ -103,5 +109,13 @@ impl Bucket {
             (Window::Rolling(rolling), Some(minted)) => rolling.when(rule.limit, &minted.state, now, missing),
             _ => self.window.end,
         }
+    }
+}
+
+/// The most that a bucket has without an operator's help.
+pub(crate) fn most_at_once(rule: &Budget) -> Amount {
+    match &rule.window {
+        Window::Rolling(rolling) => rolling.burst,
+        Window::Fixed(_) | Window::Lifetime => rule.limit,
     }
 }

@@ -1,5 +1,6 @@
 //! Budgets are made, changed and taken away, also while leases of them are out.
 
+use super::bucket::most_at_once;
 use super::command::SessionId;
 use super::limits::MOST_BUDGETS;
 use super::outcome::{Nudge, Outcome, Rejected};
@@ -59,7 +60,8 @@ impl Ledger {
         if let Err(rejected) = can_become(old, new) {
             return Outcome::Rejected(rejected);
         }
-        let lowered = new.limit < old.limit || most_at_once(new) < most_at_once(old);
+        let less_at_once = most_at_once(old).saturating_sub(most_at_once(new));
+        let lowered = new.limit < old.limit || less_at_once > 0;
         let buckets = self.buckets_of(id);
         for slot in &buckets {
             self.mint(*slot); // What a rolling window owes up to now is owed at the old rate.
@@ -74,7 +76,11 @@ impl Ledger {
             if fault::planted(Fault::RaiseGivesAll) && raised_by > 0 {
                 self.buckets[slot].adjusted += i64::try_from(self.buckets[slot].outstanding).unwrap_or(0);
             }
+            if let Some(entry) = self.budgets.get(&id) {
+                self.buckets[slot].shrink(&entry.budget, less_at_once);
+            }
             self.limit_changed(slot, nudges);
+            self.close_if_over(slot); // A rolling one that nobody holds is full at another time now.
         }
         Outcome::BudgetSet { budget: id }
     }
@@ -148,12 +154,5 @@ fn joined(old: &Window, new: &Window) -> Window {
     match old {
         Window::Fixed(_) => old.clone(),
         Window::Rolling(_) | Window::Lifetime => new.clone(),
-    }
-}
-
-fn most_at_once(budget: &Budget) -> u64 {
-    match &budget.window {
-        Window::Rolling(rolling) => rolling.burst,
-        Window::Fixed(_) | Window::Lifetime => budget.limit,
     }
 }

@@ -79,6 +79,20 @@ fn debts_of_many_windows_add_up_without_overflow() {
 }
 
 #[test]
+fn a_debt_is_carried_until_it_is_paid() {
+    let mut bench = Bench::new(budget(100, minute()), 1);
+    let lease = bench.ask(0, 1, 100, 100).lease;
+    bench.send(1, 1, close(lease, 100, 250, 0));
+    for (at, left, why) in [(60, -150, "250 of debt"), (120, -50, "100 were paid"), (180, 50, "paid in full")]
+    {
+        bench.apply(at, &Command::Tick);
+        assert_eq!(free(&bench, at * 1000), left, "{why}");
+    }
+    bench.apply(240, &Command::Tick);
+    assert_eq!(bench.ledger.buckets().count(), 0, "no debt is left");
+}
+
+#[test]
 fn whatever_is_accepted_can_be_written() {
     let long = "x".repeat(2 << 20);
     let key = RowKey { consumer: long.clone(), model: String::new(), backend: String::new(), day: 1 };
@@ -99,4 +113,23 @@ fn whatever_is_accepted_can_be_written() {
         let mut writer = Writer::begin([1; 16], Vec::new()).unwrap();
         assert_eq!(ledger.write(&mut writer).err().map(|error| error.to_string()), None, "{why}");
     }
+}
+
+#[test]
+fn a_smaller_burst_is_in_force_at_once() {
+    let mut bench = Bench::new(rolling(60, 1_000), 2);
+    bench.ask(0, 1, 100, 100);
+    bench.apply(1, &set(rolling(60, 10)));
+    assert_eq!(free(&bench, 0), -90, "100 are out, and 10 may be");
+    let lease = bench.ask(1, 1, 0, 0).lease;
+    bench.send(1, 1, tell(lease, 0, 0, 100));
+    assert_eq!(free(&bench, 0), 10);
+}
+
+#[test]
+fn a_rolling_window_in_debt_says_when_and_not_never() {
+    let mut bench = Bench::new(rolling(60, 60), 1);
+    bench.apply(0, &entry("debit", vec![change(None, -100)], Vec::new()));
+    assert_eq!(bench.ask(0, 1, 5, 5).verdict, until(45), "40 of debt and 5, one a second");
+    assert_eq!(bench.ask(45, 1, 5, 5).verdict, Verdict::Granted);
 }

@@ -96,11 +96,11 @@ impl Ledger {
         if granted > 0 || ask.need == 0 {
             return Decision::Grant(granted);
         }
-        self.refuse(slot, ask, free)
+        self.refuse(slot, ask)
     }
 
     /// Why there is nothing for `ask`, from the most final reason to the least.
-    fn refuse(&self, asking: u32, ask: Ask, free: Amount) -> Decision {
+    fn refuse(&self, asking: u32, ask: Ask) -> Decision {
         let bucket = &self.buckets[self.leases[asking].bucket];
         let rule = &self.budgets[&bucket.budget].budget;
         let most = bucket.most(rule);
@@ -125,7 +125,9 @@ impl Ledger {
         if held {
             return Decision::Deny(Verdict::Held);
         }
-        Decision::Deny(Verdict::Exhausted { until: bucket.when(rule, self.now, ask.need - free) })
+        let missing = i128::from(ask.need) - bucket.free(rule);
+        let missing = Amount::try_from(missing).unwrap_or(ask.need);
+        Decision::Deny(Verdict::Exhausted { until: bucket.when(rule, self.now, missing) })
     }
 
     /// So that its holder is told when there is as much again.

@@ -1,7 +1,7 @@
 //! Buckets and leases come and go: opened by the first who asks, ended as their holders let go, closed into their budget's
 //! history.
 
-use super::bucket::Bucket;
+use super::bucket::{Bucket, most_at_once};
 use super::command::SessionId;
 use super::index::Sought;
 use super::lease::{Lease, NONE};
@@ -147,15 +147,14 @@ impl Ledger {
         }
         // A rolling bucket that is full again is like one that was never opened.
         bucket.mint(&entry.budget, now);
-        let most = bucket.most(&entry.budget);
-        let missing = i128::from(most) - bucket.free(&entry.budget);
+        let missing = i128::from(most_at_once(&entry.budget)) - bucket.free(&entry.budget);
         match Amount::try_from(missing) {
-            Ok(missing) if missing > 0 => {
+            Ok(0) => self.close(slot),
+            Ok(missing) => {
                 let full_at = bucket.when(&entry.budget, now, missing);
                 self.look_again(slot, full_at);
             }
-            Ok(_) | Err(_) if bucket.adjusted == 0 => self.close(slot),
-            Ok(_) | Err(_) => {}
+            Err(_) => {} // An operator's credit is left: a new bucket would not have it.
         }
     }
 
@@ -198,6 +197,9 @@ impl Ledger {
     /// A debt is paid by the window that is open when the one that made it is closed.
     fn carry(&mut self, name: &BucketName, debt: i64) {
         if let Ok(slot) = self.current_bucket(name) {
+            // What this window can't pay either goes on to the next one.
+            let owed = self.overruns.entry(slot).or_default();
+            *owed = owed.saturating_add(debt.unsigned_abs());
             let most = i64::try_from(MOST_AMOUNT).expect("it is 2^61");
             let bucket = &mut self.buckets[slot];
             bucket.adjusted = bucket.adjusted.saturating_sub(debt).max(-most);
