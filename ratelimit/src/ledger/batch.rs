@@ -143,7 +143,7 @@ impl Ledger {
         self.cover(slot);
         let now = self.now;
         let lease = &mut self.leases[slot];
-        if told && lease.recall == Recall::Asked {
+        if told && matches!(lease.recall, Recall::Asked(_)) {
             lease.recall = Recall::Answered(now);
         }
     }

@@ -116,6 +116,29 @@ fn whatever_is_accepted_can_be_written() {
 }
 
 #[test]
+fn who_was_refused_is_told_also_after_a_report() {
+    let mut bench = Bench::new(budget(100, Window::Lifetime), 1);
+    let lease = bench.ask(0, 1, 100, 100).lease;
+    bench.send(1, 1, tell(lease, 90, 0, 0));
+    assert_eq!(bench.ask(1, 1, 0, 20).verdict, Verdict::Held);
+    bench.send(2, 1, tell(lease, 100, 0, 0));
+    bench.apply(3, &set(budget(200, Window::Lifetime)));
+    assert_eq!(bench.nudges, [(SessionId(1), Why::Changed)], "the refusal is remembered over there");
+}
+
+#[test]
+fn a_recall_that_was_lost_is_said_again() {
+    let mut bench = Bench::new(budget(100, Window::Lifetime), 2);
+    bench.ask(0, 1, 100, 100);
+    assert_eq!(bench.ask(1, 2, 10, 10).verdict, Verdict::Wait);
+    assert_eq!(bench.nudges, [(SessionId(1), Why::Recalled)]);
+    assert_eq!(bench.ask(1, 2, 10, 10).verdict, Verdict::Wait);
+    assert_eq!(bench.nudges, [], "not at each question");
+    assert_eq!(bench.ask(2, 2, 10, 10).verdict, Verdict::Wait);
+    assert_eq!(bench.nudges, [(SessionId(1), Why::Recalled)], "it had time to answer");
+}
+
+#[test]
 fn a_smaller_burst_is_in_force_at_once() {
     let mut bench = Bench::new(rolling(60, 1_000), 2);
     bench.ask(0, 1, 100, 100);
@@ -132,4 +155,15 @@ fn a_rolling_window_in_debt_says_when_and_not_never() {
     bench.apply(0, &entry("debit", vec![change(None, -100)], Vec::new()));
     assert_eq!(bench.ask(0, 1, 5, 5).verdict, until(45), "40 of debt and 5, one a second");
     assert_eq!(bench.ask(45, 1, 5, 5).verdict, Verdict::Granted);
+}
+
+#[test]
+fn nobody_is_told_of_a_change_that_helps_nobody() {
+    let mut bench = Bench::new(budget(100, Window::Lifetime), 2);
+    let lease = bench.ask(0, 1, 10, 10).lease;
+    bench.apply(1, &Command::DeleteBudget { name: "b".to_owned() });
+    let item = Item { want: 5, need: 5, ..tell(lease, 0, 0, 0) };
+    let ItemAnswer::Lease(state) = bench.send(2, 1, item) else { panic!("a lease was expected") };
+    assert!(matches!(state.verdict, Verdict::Exhausted { .. }), "{state:?}");
+    assert_eq!(bench.nudges, [], "there is free value, but not to be had");
 }

@@ -13,7 +13,7 @@ use crate::unit::{Amount, MOST_AMOUNT};
 /// A holder gets at most this part of its fair share of what is left at once: with two, shares shrink by half, so that the
 /// last tokens are not stranded and no lease is so small that it costs a round trip each request.
 const SHARES_A_HOLDER: u64 = 2;
-/// A holder that kept what it needs is asked again after this long.
+/// A holder that kept what it needs, or was not heard of, is asked again after this long.
 const RECALL_AGAIN_MS: u64 = 500;
 
 /// What is asked of a bucket.
@@ -42,7 +42,7 @@ impl Ledger {
     ) -> LeaseState {
         let lease = &self.leases[slot];
         let (bucket_slot, session) = (lease.bucket, lease.session);
-        let recalled = lease.recall == Recall::Asked;
+        let recalled = matches!(lease.recall, Recall::Asked(_));
         let ask = Ask { want, need };
         let verdict = self.decide(slot, ask);
         let verdict = match verdict {
@@ -72,6 +72,9 @@ impl Ledger {
     }
 
     fn decide(&mut self, slot: u32, ask: Ask) -> Decision {
+        if ask.want == 0 && ask.need == 0 {
+            return Decision::Grant(0); // A report: what was refused before is refused still.
+        }
         let now = self.now;
         let lease = &mut self.leases[slot];
         let (bucket_slot, denied_before) = (lease.bucket, lease.denied_need > 0);
@@ -82,9 +85,6 @@ impl Ledger {
         let Some(entry) = self.budgets.get(&bucket.budget) else {
             return Decision::Deny(Verdict::Exhausted { until: Timestamp::NEVER });
         };
-        if ask.want == 0 && ask.need == 0 {
-            return Decision::Grant(0);
-        }
         if bucket.window.end <= now || entry.deleted {
             return Decision::Deny(Verdict::Exhausted { until: bucket.window.end });
         }
@@ -119,7 +119,7 @@ impl Ledger {
             }
             match lease.recall {
                 Recall::Answered(at) if self.now.since(at) < RECALL_AGAIN_MS => held = true,
-                Recall::No | Recall::Asked | Recall::Answered(_) => return Decision::Recall,
+                Recall::No | Recall::Asked(_) | Recall::Answered(_) => return Decision::Recall,
             }
         }
         if held {
@@ -145,7 +145,7 @@ impl Ledger {
         lease.granted += amount;
         lease.recall = match lease.recall {
             Recall::Answered(_) | Recall::No => Recall::No,
-            Recall::Asked => Recall::Asked,
+            asked @ Recall::Asked(_) => asked,
         };
         if !fault::planted(Fault::GrantUncounted) {
             self.buckets[lease.bucket].outstanding += amount;
@@ -161,13 +161,13 @@ impl Ledger {
             at = lease.next;
             let due = match lease.recall {
                 Recall::No => true,
-                Recall::Asked => false,
-                Recall::Answered(answered) => now.since(answered) >= RECALL_AGAIN_MS,
+                // Nobody knows whether it was heard.
+                Recall::Asked(at) | Recall::Answered(at) => now.since(at) >= RECALL_AGAIN_MS,
             };
             if !due || lease.outstanding() == 0 || Some(lease.session) == but {
                 continue;
             }
-            lease.recall = Recall::Asked;
+            lease.recall = Recall::Asked(now);
             let session = lease.session;
             nudges.push(Nudge { session, lease: self.lease_id(slot), why: Why::Recalled });
         }
@@ -178,8 +178,8 @@ impl Ledger {
         let now = self.now;
         let Some(held) = self.buckets.get_mut(bucket).filter(|bucket| bucket.denied > 0) else { return };
         let Some(entry) = self.budgets.get(&held.budget) else { return };
-        if held.window.end <= now || entry.deleted {
-            return; // What is free there is not granted any more: called, they would ask again for ever.
+        if entry.deleted || held.window.end <= now {
+            return; // Nothing of it is granted any more, whatever is free.
         }
         held.mint(&entry.budget, now);
         let free = held.grantable(&entry.budget);

@@ -34,7 +34,7 @@ pub(crate) enum Recall {
     /// It was not.
     No,
     /// It was, and has not spoken since.
-    Asked,
+    Asked(Timestamp),
     /// It has spoken since it was asked: what it kept, it needs.
     Answered(Timestamp),
 }
