@@ -6,7 +6,7 @@ use super::lease::NONE;
 use super::limits::MOST_CLOSED_A_TICK;
 use super::outcome::{Nudge, Outcome};
 use super::rows::Retention;
-use crate::time::DAY_MS;
+use crate::time::{DAY_MS, Timestamp};
 
 /// What a fenced session holds of a window that is over is forfeited after this long: its node may come back with the
 /// truth, and a window's books should close some day.
@@ -22,23 +22,20 @@ impl Ledger {
         Outcome::Done
     }
 
-    /// Buckets to look at now, in an order that does not depend on how they got into the list.
+    /// Buckets to look at now. They are due no more: who looks at one says when to look again.
     fn take_due(&mut self) -> Vec<u32> {
         let mut due = Vec::new();
-        while let Some(first) = self.due.first_entry() {
-            if *first.key() > self.now || due.len() >= MOST_CLOSED_A_TICK {
+        while due.len() < MOST_CLOSED_A_TICK {
+            let Some(mut first) = self.due.first_entry().filter(|first| *first.key() <= self.now) else {
                 break;
+            };
+            match first.get_mut().pop_first() {
+                Some(slot) => due.push(slot),
+                None => drop(first.remove()),
             }
-            let at = *first.key();
-            let mut slots = first.remove();
-            slots.retain(|slot| self.buckets.get(*slot).is_some_and(|bucket| bucket.due == at));
-            slots.sort_unstable();
-            slots.dedup();
-            if due.len() + slots.len() > MOST_CLOSED_A_TICK {
-                let later = slots.split_off(MOST_CLOSED_A_TICK - due.len());
-                self.due.insert(at, later);
-            }
-            due.append(&mut slots);
+        }
+        for slot in &due {
+            self.buckets[*slot].due = Timestamp::NEVER;
         }
         due
     }

@@ -93,6 +93,43 @@ fn a_debt_is_carried_until_it_is_paid() {
 }
 
 #[test]
+fn a_member_that_was_restored_does_as_the_others() {
+    for adjusted in [0, 5] {
+        let mut bench = Bench::new(rolling(60, 60), 2);
+        let lease = bench.ask(0, 1, 60, 60).lease;
+        bench.send(0, 1, close(lease, 60, 0, 0));
+        if adjusted > 0 {
+            bench.apply(0, &entry("credit", vec![change(None, adjusted)], Vec::new()));
+        } else {
+            bench.ask(1, 1, 30, 30);
+        }
+        bench.apply(100, &Command::Tick);
+        if adjusted == 0 {
+            bench.ask(101, 2, 60, 60);
+            assert_eq!(bench.ask(101, 1, 10, 10).verdict, Verdict::Wait);
+        }
+        let bytes = written(&bench.ledger);
+        let mut other = Ledger::read(&mut Reader::begin(bytes.as_slice()).unwrap(), 5).unwrap();
+        for at in [170, 230] {
+            let applied = bench.ledger.apply(&Command::Tick, Timestamp(at * 1000));
+            assert_eq!(other.apply(&Command::Tick, Timestamp(at * 1000)), applied, "at {at}");
+            assert_eq!(written(&other), written(&bench.ledger), "at {at}, adjusted by {adjusted}");
+        }
+    }
+}
+
+#[test]
+fn buckets_that_come_and_go_leave_nothing_behind() {
+    let mut bench = Bench::new(rolling(1, 100), 1);
+    for round in 0..50 {
+        let lease = bench.ask(round, 1, 2, 2).lease;
+        bench.send(round, 1, close(lease, 1, 0, 1));
+    }
+    let looks: usize = bench.ledger.due.values().map(|slots| slots.len()).sum();
+    assert_eq!(looks, 1, "one bucket is looked at once");
+}
+
+#[test]
 fn whatever_is_accepted_can_be_written() {
     let long = "x".repeat(2 << 20);
     let key = RowKey { consumer: long.clone(), model: String::new(), backend: String::new(), day: 1 };

@@ -29,7 +29,7 @@ mod slab;
 mod snapshot;
 mod view;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use serde::{Deserialize, Serialize};
 
@@ -71,7 +71,7 @@ pub struct Ledger {
     rows: Rows,
     adjustments: VecDeque<Booked>,
     /// Which buckets to look at, and when. Derived from the buckets.
-    due: BTreeMap<Timestamp, Vec<u32>>,
+    due: BTreeMap<Timestamp, BTreeSet<u32>>,
     /// Where buckets are. Derived from them.
     index: Index,
 }

@@ -65,9 +65,21 @@ impl Ledger {
 
     /// Looks at a bucket when `at` has come.
     pub(super) fn look_again(&mut self, slot: u32, at: Timestamp) {
+        self.forget_due(slot);
         self.buckets[slot].due = at;
         if at < Timestamp::NEVER {
-            self.due.entry(at).or_default().push(slot);
+            self.due.entry(at).or_default().insert(slot);
+        }
+    }
+
+    /// A bucket stands in the list at most once, and as it says itself: the list is made anew from what they say.
+    fn forget_due(&mut self, slot: u32) {
+        let at = std::mem::replace(&mut self.buckets[slot].due, Timestamp::NEVER);
+        if let Some(slots) = self.due.get_mut(&at) {
+            slots.remove(&slot);
+            if slots.is_empty() {
+                self.due.remove(&at);
+            }
         }
     }
 
@@ -160,6 +172,7 @@ impl Ledger {
 
     fn close(&mut self, slot: u32) {
         let debt = self.debt(slot);
+        self.forget_due(slot);
         self.index.remove(slot, &self.buckets);
         self.overruns.remove(&slot);
         let Some(bucket) = self.buckets.remove(slot) else { return };

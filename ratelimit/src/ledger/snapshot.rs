@@ -119,7 +119,7 @@ impl Ledger {
         for (slot, bucket) in self.buckets.iter() {
             self.index.insert(slot, &self.buckets);
             if bucket.due < Timestamp::NEVER {
-                self.due.entry(bucket.due).or_default().push(slot);
+                self.due.entry(bucket.due).or_default().insert(slot);
             }
         }
         match self.leases.iter().find(|(_, lease)| self.buckets.get(lease.bucket).is_none()) {
