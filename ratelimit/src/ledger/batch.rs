@@ -2,7 +2,6 @@
 //! sent again after a lost answer or a new leader changes nothing and learns what the first one did.
 
 use super::Ledger;
-use super::bucket::Bucket;
 use super::command::{Batch, Item, Keep, LeaseId, SessionId, Target};
 use super::lease::Recall;
 use super::limits::{MOST_BATCH_ROWS, MOST_ITEMS};
@@ -29,21 +28,19 @@ impl Ledger {
                 Some(_) | None => answer(BatchVerdict::OutOfSequence { expected }, Vec::new()),
             };
         }
-        if batch.items.len() > MOST_ITEMS || batch.rows.len() > MOST_BATCH_ROWS {
-            return answer(BatchVerdict::TooLarge, Vec::new());
-        }
 
-        for (key, row) in &batch.rows {
-            self.book(key, row);
-        }
-        let items = batch.items.iter().map(|item| self.item(batch.session, item, nudges)).collect();
-        let answer = Answer {
-            session: batch.session,
-            sequence: batch.sequence,
-            at: self.now,
-            verdict: BatchVerdict::Applied,
-            items,
+        // The number is used up either way: two batches of one number could get each other's answer.
+        let (verdict, items) = if batch.items.len() > MOST_ITEMS || batch.rows.len() > MOST_BATCH_ROWS {
+            (BatchVerdict::TooLarge, Vec::new())
+        } else {
+            for (key, row) in &batch.rows {
+                self.book(key, row);
+            }
+            let items = batch.items.iter().map(|item| self.item(batch.session, item, nudges));
+            (BatchVerdict::Applied, items.collect())
         };
+        let answer =
+            Answer { session: batch.session, sequence: batch.sequence, at: self.now, verdict, items };
         let now = self.now;
         if let Some(session) = self.sessions.get_mut(&batch.session) {
             session.last_sequence = batch.sequence;
@@ -104,7 +101,7 @@ impl Ledger {
         if is_by_name(item) {
             return match item.settled.max(item.returned) {
                 0 if item.overrun == 0 => Ok(()),
-                0 => check_overrun(lease.overrun, item.overrun, &self.buckets[lease.bucket]),
+                0 => check_overrun(lease.overrun, item.overrun),
                 got => Err(Rejected::Impossible { field: Field::SettledAndReturned, bound: 0, got }),
             };
         }
@@ -120,7 +117,7 @@ impl Ledger {
             let field = Field::SettledAndReturned;
             return Err(Rejected::Impossible { field, bound: lease.granted, got: ended });
         }
-        check_overrun(lease.overrun, item.overrun, &self.buckets[lease.bucket])
+        check_overrun(lease.overrun, item.overrun)
     }
 
     /// Books what the totals say beyond what they said before.
@@ -177,12 +174,15 @@ impl Ledger {
     }
 
     /// Spent without having been leased: it is booked all the same, if need be as a debt.
+    /// What no bucket can count is as much as it can: a provider's absurd figure does not keep the rest from being told.
     fn overrun(&mut self, slot: u32, amount: Amount) {
         let lease = &mut self.leases[slot];
-        lease.overrun += amount;
         let bucket = &mut self.buckets[lease.bucket];
+        let amount = amount.min(MOST_AMOUNT.saturating_sub(bucket.spent));
+        lease.overrun += amount;
         bucket.spent += amount;
-        *self.overruns.entry(lease.bucket).or_default() += amount;
+        let overrun = self.overruns.entry(lease.bucket).or_default();
+        *overrun = overrun.saturating_add(amount);
         if let Some(entry) = self.budgets.get_mut(&bucket.budget) {
             entry.overran = true;
         }
@@ -212,12 +212,11 @@ const fn is_by_name(item: &Item) -> bool {
     }
 }
 
-fn check_overrun(before: Amount, got: Amount, bucket: &Bucket) -> Result<(), Rejected> {
+fn check_overrun(before: Amount, got: Amount) -> Result<(), Rejected> {
     let field = Field::Overrun;
-    let most = before.saturating_add(MOST_AMOUNT - bucket.spent.min(MOST_AMOUNT));
     match got {
         got if got < before => Err(Rejected::Impossible { field, bound: before, got }),
-        got if got > most => Err(Rejected::Impossible { field, bound: most, got }),
+        got if got > MOST_AMOUNT => Err(Rejected::Impossible { field, bound: MOST_AMOUNT, got }),
         _ => Ok(()),
     }
 }

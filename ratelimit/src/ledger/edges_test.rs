@@ -204,3 +204,29 @@ fn nobody_is_told_of_a_change_that_helps_nobody() {
     assert!(matches!(state.verdict, Verdict::Exhausted { .. }), "{state:?}");
     assert_eq!(bench.nudges, [], "there is free value, but not to be had");
 }
+
+#[test]
+fn a_number_that_was_answered_is_used_up() {
+    let mut bench = Bench::new(budget(100, Window::Lifetime), 1);
+    let batch = |sequence, items| Batch {
+        session: SessionId(1),
+        sequence,
+        items: vec![ask(Target::Current(name()), 0, 0); items],
+        rows: Vec::new(),
+    };
+    let refused = bench.batch(1, batch(1, MOST_ITEMS + 1));
+    assert_eq!(refused.verdict, BatchVerdict::TooLarge);
+    assert_eq!(bench.batch(1, batch(1, MOST_ITEMS + 1)), refused, "a copy gets the same answer");
+    assert_eq!(bench.batch(2, batch(2, 1)).verdict, BatchVerdict::Applied);
+}
+
+#[test]
+fn an_absurd_cost_is_booked_as_far_as_it_can_be() {
+    let mut bench = Bench::new(budget(100, Window::Lifetime), 1);
+    let lease = bench.ask(0, 1, 50, 50).lease;
+    bench.send(1, 1, tell(lease, 40, 0, 0));
+    let answer = bench.send(2, 1, tell(lease, 50, MOST_AMOUNT, 0));
+    assert!(matches!(answer, ItemAnswer::Lease(_)), "a refused report would leave 10 unsettled: {answer:?}");
+    let answer = bench.send(3, 1, tell(lease, 50, MOST_AMOUNT, 0));
+    assert!(matches!(answer, ItemAnswer::Lease(_)), "nor does it stand in the way of later ones: {answer:?}");
+}

@@ -95,7 +95,7 @@ pub enum BatchVerdict {
         /// The one that would be taken.
         expected: u64,
     },
-    /// More items or rows than a batch may have.
+    /// More items or rows than a batch may have: nothing of it was applied, and its number is used up.
     TooLarge,
 }
 

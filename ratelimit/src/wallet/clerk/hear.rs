@@ -141,7 +141,6 @@ impl Clerk {
 
     /// The batch was too large: everything it was about is said again, in smaller ones.
     fn take_back(&mut self, flight: Flight, now: NodeTime) {
-        self.sequence = flight.batch.sequence - 1;
         self.most_items = (self.most_items / 2).max(1);
         self.rejoin_rows(flight.batch.rows);
         for about in flight.about {

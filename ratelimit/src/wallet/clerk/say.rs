@@ -4,13 +4,14 @@
 use super::Clerk;
 use super::entry::{Book, Entry, NextLease, Question, Role};
 use crate::ledger::command::{Batch, Item, Keep, LeaseId, Target};
+use crate::ledger::limits;
 use crate::time::NodeTime;
 use crate::unit::Amount;
 
 /// Items after which a batch is full; the last purse may add a few more. Half of what the ledger takes.
-pub(super) const MOST_ITEMS: usize = 4_096;
+pub(super) const MOST_ITEMS: usize = limits::MOST_ITEMS / 2;
 /// Rows of one batch.
-const MOST_ROWS: usize = 4_096;
+const MOST_ROWS: usize = limits::MOST_BATCH_ROWS;
 /// A heartbeat is sent so often in the time that leases are valid: two may get lost.
 pub(super) const BEATS: u64 = 3;
 
