@@ -152,5 +152,7 @@ impl Wallet {
 }
 
 #[cfg(test)]
+mod pair_test;
+#[cfg(test)]
 #[path = "wallet_test.rs"]
 mod tests;

@@ -93,6 +93,12 @@ impl Book {
         lease.saturating_add(allowance)
     }
 
+    /// What may be lent at once: all that was, less what the ledger made good.
+    pub(super) fn lends(&self) -> Amount {
+        let parts = self.leased.cell.allowance.parts();
+        parts.granted.saturating_sub(parts.withdrawn).saturating_sub(self.restored)
+    }
+
     fn has_uncovered_loan(&self) -> bool {
         self.leased.cell.allowance.spent() > self.restored
     }
@@ -216,6 +222,19 @@ impl Entry {
         }
         let fresh = self.purse.fresh(allowance, outlet);
         self.replace_current(Book::new(fresh, Role::Current));
+        self.purse.forget_denial(); // Of a change of it, only a lease is told.
+    }
+
+    /// Goes on with a lease that was laid down while somebody took from it, if the ledger says that it is still the one.
+    pub(super) fn take_up(&mut self, place: usize) {
+        if self.current().id().is_some() || self.owes_without_lease() {
+            return;
+        }
+        let allowance = self.current().leased.cell.allowance.withdraw(Amount::MAX);
+        let book = self.books.remove(place);
+        let lent = &book.leased.cell.allowance;
+        lent.grant(lent.parts().granted.saturating_add(allowance));
+        self.replace_current(book);
     }
 
     pub(super) fn join_queue(&mut self, ticket: u64, amount: Amount) {
@@ -327,8 +346,9 @@ impl Entry {
     /// Whether its lease may go back whole: nobody waits or holds, and nothing is lent that later income should make whole.
     pub(super) fn may_lay_down(&self) -> bool {
         let book = self.current();
-        let held = book.leased.cell.lease.parts().held();
-        book.id().is_some() && self.waiting.is_empty() && held == Some(0) && !book.has_uncovered_loan()
+        let cell = &book.leased.cell;
+        let is_free = [&cell.lease, &cell.allowance].iter().all(|account| account.parts().held() == Some(0));
+        book.id().is_some() && self.waiting.is_empty() && is_free && !book.has_uncovered_loan()
     }
 
     /// Whether nothing is left that the ledger should hear.
@@ -352,7 +372,8 @@ impl Entry {
         let book = self.current();
         let next = self.books.iter().find(|book| book.role == Role::Next).map(|book| book.leased.cell.from());
         let over = next.map(|from| from.max(book.leased.cell.until()));
-        let idle = book.id().map(|_| self.used_at.plus(self.idle_ms(round_trip_ms)).max(now.plus(1)));
+        // One that is idle and held is looked at now and then, however many there are of them.
+        let idle = book.id().map(|_| self.used_at.plus(self.idle_ms(round_trip_ms)).max(now.plus(CALM_MS)));
         let again = (!self.waiting.is_empty()).then_some(self.ask_again_at.max(now.plus(1)));
         let prefetch = self.prefetch_at().filter(|_| self.next == NextLease::NotYet);
         let ends = book.window.map(|_| book.leased.cell.until()).filter(|until| *until > now);

@@ -84,6 +84,7 @@ impl Clerk {
     fn hear(&mut self, item: &Item, about: About, answer: &ItemAnswer, clocks: Clocks) {
         let (round_trip_ms, validity_ms) = (self.round_trip_ms, self.settings.validity_ms);
         let outlet = Arc::clone(&self.outlet);
+        let is_doubtful = matches!(answer, ItemAnswer::Lease(state) if self.changed.contains(&state.lease));
         let Some(entry) = self.entry(about.place) else { return };
         if let Asked::Lease(id) = about.target {
             entry.note_told(id, item);
@@ -94,6 +95,8 @@ impl Clerk {
                 let now = clocks.now;
                 match state.verdict {
                     Verdict::Granted => {}
+                    // A change was told since: this is how it was before.
+                    Verdict::Held | Verdict::Exhausted { .. } | Verdict::TooLarge { .. } if is_doubtful => {}
                     Verdict::Wait => {
                         entry.ask_again_at = now.plus(ASK_AGAIN_MS.max(2 * round_trip_ms));
                     }
@@ -199,6 +202,10 @@ impl Clerk {
         if nudge.session != self.session {
             return;
         }
+        match nudge.why {
+            Why::Changed if self.flight.is_some() => drop(self.changed.insert(nudge.lease)),
+            Why::Changed | Why::Recalled => {}
+        }
         let Some(place) = self.leases.get(&nudge.lease).copied() else { return };
         let Some(entry) = self.entry(place) else { return };
         let Some(book) = entry.find(nudge.lease) else { return };
@@ -250,9 +257,13 @@ impl Entry {
                     until = clocks.surely_at(window.end);
                 }
                 cell.open_between(NodeTime(0), until.max(clocks.now.plus(1)));
-                if book.role == Role::Next {
-                    let book = self.books.remove(place);
-                    self.replace_current(book);
+                match book.role {
+                    Role::Current => {}
+                    Role::Next => {
+                        let book = self.books.remove(place);
+                        self.replace_current(book);
+                    }
+                    Role::Ended => self.take_up(place),
                 }
             }
             (Asked::Lease(_) | Asked::Next, Role::Current) => cell.open_between(NodeTime(0), until),

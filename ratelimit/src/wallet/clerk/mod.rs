@@ -16,7 +16,7 @@ use crate::budget::BucketName;
 use crate::ledger::command::{LeaseId, SessionId};
 use crate::ledger::rows::{Row, RowKey};
 use crate::time::NodeTime;
-use entry::Entry;
+use entry::{Entry, Role};
 use say::Flight;
 use wait::Waiter;
 pub use wait::{Asked, Ticket, Woken};
@@ -49,6 +49,8 @@ pub(super) struct Clerk {
     /// Batches that were begun, also those that had nothing to say.
     drafts: u64,
     flight: Option<Flight>,
+    /// Leases that a change was told of since the batch in flight was made: at most one hint for each refusal.
+    changed: BTreeSet<LeaseId>,
     most_items: usize,
     round_trip_ms: u64,
     is_lost: bool,
@@ -101,6 +103,7 @@ impl Clerk {
             sequence: 0,
             drafts: 0,
             flight: None,
+            changed: BTreeSet::new(),
             most_items: say::MOST_ITEMS,
             round_trip_ms: FIRST_ROUND_TRIP_MS,
             is_lost: false,
@@ -222,11 +225,16 @@ fn change_terms(entry: &mut Entry, terms: &Terms) {
     let (before, after) = (entry.purse.terms().allowance(), terms.allowance());
     entry.purse.set_terms(terms);
     entry.purse.forget_denial();
-    let allowance = &entry.current().leased.cell.allowance;
-    if after > before {
-        allowance.grant(allowance.parts().granted.saturating_add(after - before));
-    } else {
-        allowance.withdraw(before - after);
+    for book in entry.books.iter().filter(|book| book.role != Role::Ended) {
+        let allowance = &book.leased.cell.allowance;
+        let lends = book.lends();
+        if after > before {
+            // What was in use when it shrank was not taken away, and is not given again.
+            let more = (after - before).min(after.saturating_sub(lends));
+            allowance.grant(allowance.parts().granted.saturating_add(more));
+        } else {
+            allowance.withdraw((before - after).min(lends));
+        }
     }
 }
 

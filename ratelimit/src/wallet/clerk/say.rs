@@ -70,6 +70,7 @@ impl Clerk {
             return None;
         }
         self.sequence += 1;
+        self.changed.clear();
         let batch = Batch { session: self.session, sequence: self.sequence, items: draft.items, rows };
         self.flight = Some(Flight {
             batch: batch.clone(),
