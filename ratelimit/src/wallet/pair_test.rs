@@ -3,9 +3,10 @@
 use super::*;
 use crate::budget::{Budget, BudgetId, Enforcement, Key, OnExhausted};
 use crate::cover::Cover;
+use crate::dice::Dice;
 use crate::ledger::Ledger;
-use crate::ledger::command::{Command, NodeId};
-use crate::ledger::outcome::Outcome;
+use crate::ledger::command::{Adjustment, BucketAdjustment, Command, NodeId};
+use crate::ledger::outcome::{ItemAnswer, Outcome, Rejected};
 use crate::ledger::rows::{Row, RowKey};
 use crate::time::Timestamp;
 use crate::unit::{Amount, Unit};
@@ -75,7 +76,13 @@ impl Pair {
         let Outcome::Answers(mut answers) = self.apply(&Command::Batches(vec![batch])) else {
             panic!("answers were expected")
         };
-        answers.remove(0)
+        let answer = answers.remove(0);
+        for item in &answer.items {
+            // A node may think that a window is nearly over when it is not.
+            let is_taken = !matches!(item, ItemAnswer::Rejected(why) if *why != Rejected::NoWindow);
+            assert!(is_taken, "nothing impossible was said: {item:?}");
+        }
+        answer
     }
 
     fn deliver(&mut self) {
@@ -239,4 +246,181 @@ fn a_lease_that_was_laid_down_while_somebody_took_from_it_is_taken_up_again() {
         pair.hold(0, 50).expect("900 are free").settle(&[50], row());
     }
     leased.settle(taken, 10);
+}
+
+/// Three nodes, one bucket a minute, and everything that may happen to them. `spent` is what truly was, by window.
+struct Walk {
+    pair: Pair,
+    dice: Dice,
+    holds: Vec<(usize, Hold)>,
+    /// Batches that the ledger got, and answers that did not come yet.
+    answers: Vec<(usize, Answer)>,
+    limit: Amount,
+    /// The largest limit of all.
+    most: Amount,
+    credits: Amount,
+    entries: u64,
+    settled: u64,
+    requests: u64,
+}
+
+impl Walk {
+    fn new(seed: u64, window: Window) -> Self {
+        let pair = Pair::new(&budget(1_000, window, Enforcement::Strict), 3);
+        let (holds, answers) = (Vec::new(), Vec::new());
+        let dice = Dice(seed);
+        Self {
+            pair,
+            dice,
+            holds,
+            answers,
+            limit: 1_000,
+            most: 1_000,
+            credits: 0,
+            entries: 0,
+            settled: 0,
+            requests: 0,
+        }
+    }
+
+    fn step(&mut self) {
+        let node = self.pick(3);
+        match self.dice.below(20) {
+            0..=5 => self.reserve(node),
+            6..=9 if !self.holds.is_empty() => self.settle(),
+            10 if !self.holds.is_empty() => {
+                let at = self.pick(self.holds.len() as u64);
+                self.holds.swap_remove(at).1.release();
+            }
+            11..=13 => self.send(node),
+            14 if !self.answers.is_empty() => {
+                let at = self.pick(self.answers.len() as u64);
+                let (node, answer) = self.answers[at].clone();
+                let woken = self.pair.wallets[node].handle(&answer, self.pair.now());
+                self.keep(node, woken);
+            }
+            15 => self.pair.deliver(),
+            16 if self.dice.below(4) == 0 => self.change_limit(),
+            17 if self.dice.below(4) == 0 => self.adjust(),
+            18 => drop(self.pair.apply(&Command::Tick)),
+            _ => {
+                self.pair.now += self.dice.below(400);
+                let woken = self.pair.wallets[node].tick(self.pair.now());
+                self.keep(node, woken);
+            }
+        }
+    }
+
+    fn pick(&mut self, of: u64) -> usize {
+        usize::try_from(self.dice.below(of)).unwrap()
+    }
+
+    fn keep(&mut self, node: usize, woken: Vec<Woken>) {
+        self.holds.extend(woken.into_iter().filter_map(|woken| Some((node, woken.result.ok()?))));
+    }
+
+    fn reserve(&mut self, node: usize) {
+        let amount = 1 + self.dice.below(120);
+        let now = self.pair.now();
+        let parts = [Part { purse: &self.pair.purses[node], amount }];
+        match self.pair.wallets[node].reserve(&parts, now) {
+            Ok(hold) => self.holds.push((node, hold)),
+            Err(_) => match self.pair.wallets[node].ask(&parts, now.plus(500), now) {
+                Asked::Known(Ok(hold)) => self.holds.push((node, hold)),
+                Asked::Known(Err(_)) | Asked::Wait(_) => {}
+            },
+        }
+    }
+
+    fn settle(&mut self) {
+        let at = self.pick(self.holds.len() as u64);
+        let (_, hold) = self.holds.swap_remove(at);
+        let actual = self.dice.below(hold.amount(0) + 1);
+        self.settled += actual;
+        self.requests += 1;
+        hold.settle(&[actual], row());
+    }
+
+    /// A batch goes out, perhaps twice; its answers come now, later, or never.
+    fn send(&mut self, node: usize) {
+        let Some(batch) = self.pair.wallets[node].poll(self.pair.now()) else { return };
+        for _ in 0..=self.dice.below(2) {
+            let answer = self.pair.answer(batch.clone());
+            self.answers.push((node, answer.clone()));
+            if self.dice.below(3) > 0 {
+                let woken = self.pair.wallets[node].handle(&answer, self.pair.now());
+                self.keep(node, woken);
+            }
+        }
+        let old = self.answers.len().saturating_sub(8);
+        self.answers.drain(..old);
+    }
+
+    fn change_limit(&mut self) {
+        self.limit = 200 + self.dice.below(1_500);
+        self.most = self.most.max(self.limit);
+        let window = self.pair.ledger.budget("b").map(|(_, budget)| budget.window.clone()).unwrap();
+        let command = Command::SetBudget(Box::new(budget(self.limit, window, Enforcement::Strict)));
+        self.pair.apply(&command);
+    }
+
+    fn adjust(&mut self) {
+        self.entries += 1;
+        let amount = i64::try_from(self.dice.below(200)).unwrap() - 100;
+        self.credits += amount.max(0).unsigned_abs();
+        let bucket = self.pair.purses[0].name().clone();
+        let entry = Adjustment {
+            id: self.entries.to_string(),
+            by: "ops".to_owned(),
+            reason: "a walk".to_owned(),
+            buckets: vec![BucketAdjustment { bucket, window: None, amount }],
+            rows: Vec::new(),
+        };
+        self.pair.apply(&Command::Adjust(Box::new(entry)));
+    }
+
+    /// No bucket has more leased and spent than it ever could give; nothing held or spendable is beyond that.
+    fn check(&self, seed: u64) {
+        for bucket in self.pair.ledger.buckets() {
+            let gone = bucket.spent + bucket.outstanding;
+            let most = self.most + self.credits;
+            assert!(gone <= most, "seed {seed}: {gone} of {most}: {bucket:?}");
+        }
+        let open: Amount = self.pair.ledger.buckets().map(|bucket| bucket.outstanding).sum();
+        let stats = self.pair.wallets.iter().map(|wallet| wallet.stats());
+        let reach: Amount = stats.map(|stats| stats.avail + stats.held).sum();
+        assert!(reach <= open, "seed {seed}: {reach} can be spent, {open} are leased");
+    }
+
+    /// All is healed: what the nodes spent is what the ledger has, and nothing is out.
+    fn end(mut self, seed: u64) {
+        self.holds.clear();
+        for wallet in &self.pair.wallets {
+            drop(wallet.drain(self.pair.now()));
+        }
+        for _ in 0..60 {
+            drop(self.pair.pass(700));
+        }
+        for wallet in &self.pair.wallets {
+            assert!(wallet.drained(), "seed {seed}: {:?}", wallet.stats());
+        }
+        assert!(self.pair.ledger.buckets().all(|bucket| bucket.outstanding == 0), "seed {seed}");
+        assert_eq!(self.pair.ledger.spent_ever(BudgetId(1)), self.settled, "seed {seed}");
+        let requests: u64 = self.pair.ledger.rows().rows().map(|(_, row)| row.requests).sum();
+        assert_eq!(requests, self.requests, "seed {seed}");
+    }
+}
+
+#[test]
+fn true_spend_is_what_the_ledger_says_and_never_more_than_it_allows() {
+    for seed in 0..150 {
+        let window = if seed % 2 == 0 { minute() } else { Window::Lifetime };
+        let mut walk = Walk::new(seed, window);
+        for _ in 0..1_500 {
+            walk.step();
+            walk.check(seed);
+        }
+        assert!(walk.requests > 10, "seed {seed}: the walk did something");
+        walk.end(seed);
+    }
 }
