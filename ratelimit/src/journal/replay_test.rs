@@ -8,6 +8,7 @@ use crate::journal::frame::Writer;
 use crate::journal::record::{Intent, Part, Place, Spent};
 use crate::journal::sums::RowsByKey;
 use crate::ledger::command::{LeaseId, NodeId, SessionId};
+use crate::ledger::limits::MOST_BATCH_ROWS;
 use crate::ledger::rows::{Row, RowKey};
 use crate::usage::Usage;
 
@@ -317,7 +318,7 @@ fn a_batch_that_is_sent_again_stands_for_the_one_before() {
 
 #[test]
 fn a_full_batch_of_long_names_is_one_record() {
-    let names: Vec<String> = (0..8_192).map(|number| format!("{number:01000}")).collect();
+    let names: Vec<String> = (0..MOST_BATCH_ROWS).map(|number| format!("{number:01000}")).collect();
     let mut records = vec![opened()];
     for (hold, name) in (0..).zip(&names) {
         records.push(reserved(hold, &[], name));
@@ -326,7 +327,7 @@ fn a_full_batch_of_long_names_is_one_record() {
     let rows: Vec<_> = names.iter().map(|name| (name.as_str(), 1, 1)).collect();
     records.push(sent(1, &rows));
     let got = replay(&written(&records), BOOT).expect("whole");
-    assert_eq!((got.books.sent, got.books.in_flight.len(), got.books.rows.len()), (1, 8_192, 0));
+    assert_eq!((got.books.sent, got.books.in_flight.len(), got.books.rows.len()), (1, MOST_BATCH_ROWS, 0));
 }
 
 #[test]
