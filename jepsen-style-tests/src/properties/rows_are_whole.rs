@@ -1,0 +1,50 @@
+//! Every request that went to a provider is in the ledger's rows once: with its cost, or, where nothing is known of its end,
+//! with the most that it may have cost.
+
+use std::collections::BTreeMap;
+
+use tollgate_ratelimit::RowKey;
+
+use super::Violated;
+use crate::sim::truth::Known;
+use crate::sim::world::World;
+
+/// Requests and tokens of one row: those whose end is known, and those whose end is not.
+type Sums = [u64; 4];
+
+pub(super) fn check(world: &World) -> Result<(), Violated> {
+    let mut told: BTreeMap<RowKey, Sums> = BTreeMap::new();
+    for (key, row) in world.cluster.ledger.rows().rows() {
+        let [requests, tokens, unknown, unknown_tokens] = told.entry(RowKey { day: 0, ..key }).or_default();
+        *requests += row.requests - row.unknown_requests;
+        *tokens += row.usage.total - row.unknown_usage.total;
+        *unknown += row.unknown_requests;
+        *unknown_tokens += row.unknown_usage.total;
+    }
+    let (mut least, mut most) = (BTreeMap::new(), BTreeMap::new());
+    for request in &world.truth.requests {
+        let sums: Sums = match request.known {
+            Known::Cost(tokens) => [1, tokens, 0, 0],
+            Known::Unknown(tokens) => [0, 0, 1, tokens],
+            Known::Open | Known::Nothing => continue,
+        };
+        add(most.entry(request.key.clone()).or_default(), sums);
+        if !world.truth.silenced.contains(&request.session) {
+            add(least.entry(request.key.clone()).or_default(), sums);
+        }
+    }
+    let none = Sums::default();
+    for key in told.keys().chain(most.keys()) {
+        let of = |from: &BTreeMap<RowKey, Sums>| from.get(key).copied().unwrap_or(none);
+        let (told, least, most) = (of(&told), of(&least), of(&most));
+        if (0..4).any(|at| told[at] < least[at] || told[at] > most[at]) {
+            let what = format!("{key:?}: {told:?}, expected {least:?} to {most:?}");
+            return Err(Violated::new("rows are whole", what));
+        }
+    }
+    Ok(())
+}
+
+fn add(sums: &mut Sums, more: Sums) {
+    sums.iter_mut().zip(more).for_each(|(sum, more)| *sum += more);
+}

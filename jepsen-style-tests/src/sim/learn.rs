@@ -1,0 +1,89 @@
+//! What the truth learns from what was applied: which lease is of which bucket, which limits hold, who may speak.
+
+use tollgate_ratelimit::budget::{BucketName, Budget, BudgetId};
+use tollgate_ratelimit::ledger::command::{Batch, Command, Target};
+use tollgate_ratelimit::ledger::outcome::{Answer, ItemAnswer, Outcome};
+use tollgate_ratelimit::wallet::Terms;
+use tollgate_ratelimit::window::Window;
+
+use super::truth::Home;
+use super::world::World;
+
+impl World {
+    pub(super) fn learn(&mut self, command: &Command, outcome: &Outcome) {
+        match (command, outcome) {
+            (Command::Batches(batches), Outcome::Answers(answers)) => {
+                for (batch, answer) in batches.iter().zip(answers) {
+                    self.learn_leases(batch, answer);
+                }
+            }
+            (Command::SetBudget(budget), Outcome::BudgetSet { budget: id }) => self.learn_budget(*id, budget),
+            (Command::OpenSession { node, .. }, Outcome::SessionOpened { session, .. }) => {
+                let node =
+                    self.nodes.iter().position(|one| one.id == *node).expect("only nodes open sessions");
+                self.holders.insert(*session, node);
+            }
+            (Command::ForgetNode { node }, Outcome::Done) => {
+                let of_node = self.holders.iter().filter(|(_, holder)| self.nodes[**holder].id == *node);
+                let sessions: Vec<_> = of_node.map(|(session, _)| *session).collect();
+                self.truth.lost.extend(sessions.iter().copied());
+                self.truth.silenced.extend(sessions);
+            }
+            (Command::Adjust(entry), Outcome::Done) => {
+                for change in &entry.buckets {
+                    let id = change.bucket.budget;
+                    let window = self
+                        .truth
+                        .budgets
+                        .get(&id)
+                        .and_then(|one| one.window.span_at(self.cluster.ledger.now()));
+                    let Some(window) = window else { continue };
+                    let bucket = (change.bucket.clone(), window.start);
+                    *self.truth.credits.entry(bucket).or_default() +=
+                        u64::try_from(change.amount).unwrap_or(0);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn learn_leases(&mut self, batch: &Batch, answer: &Answer) {
+        self.figures.batches += 1;
+        self.figures.items += batch.items.len() as u64;
+        for (item, told) in batch.items.iter().zip(&answer.items) {
+            let (Target::Current(bucket) | Target::Next(bucket), ItemAnswer::Lease(state)) =
+                (&item.target, told)
+            else {
+                continue;
+            };
+            let home = Home { bucket: bucket.clone(), window: state.window, session: batch.session };
+            self.truth.leases.entry(state.lease).or_insert(home);
+        }
+    }
+
+    fn learn_budget(&mut self, id: BudgetId, budget: &Budget) {
+        let now = self.cluster.ledger.now();
+        let burst = match &budget.window {
+            Window::Rolling(rolling) => rolling.burst,
+            Window::Fixed(_) | Window::Lifetime => 0,
+        };
+        self.truth.budgets.entry(id).or_insert_with(|| budget.clone());
+        self.truth.limits.entry(id).or_default().push((now, budget.limit, burst));
+    }
+
+    /// What a node may know of the budgets, in the plan's order.
+    pub(super) fn terms(&self) -> Vec<Option<(BudgetId, Terms)>> {
+        let known = self.plan.shape.budgets.iter().map(|planned| {
+            let (id, budget) = self.cluster.ledger.budget(&planned.name)?;
+            let terms =
+                Terms { unit: budget.unit.clone(), enforcement: budget.enforcement, limit: budget.limit };
+            Some((id, terms))
+        });
+        known.collect()
+    }
+
+    /// The bucket of a user, of the plan's budget of that number.
+    pub(super) fn bucket(&self, number: usize, id: BudgetId, user: u64) -> BucketName {
+        BucketName { budget: id, key: super::shape::Shape::key(&self.plan.shape.budgets[number], user) }
+    }
+}

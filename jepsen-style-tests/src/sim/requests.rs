@@ -1,0 +1,298 @@
+//! One request at a node: it reserves, may wait, may ask for more, and ends. The provider behind it is the truth.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use tollgate_ratelimit::journal::{Intent, Part as Noted, Place, Record, Spent as Notes};
+use tollgate_ratelimit::unit::{Amount, Measured, Unit};
+use tollgate_ratelimit::wallet::{Asked, HeldPart, Hold, Part, Purse, Refused, Wallet};
+use tollgate_ratelimit::{Row, RowKey, Usage};
+
+use super::plan::{Fate, Request};
+use super::shape::PRICE;
+use super::truth::{Known, Sent, Spent, Where};
+use super::world::{Event, World};
+
+/// A request that went to a provider.
+#[derive(Debug)]
+pub struct Running {
+    hold: Hold,
+    parts: Vec<(Arc<Purse>, Unit)>,
+    request: Request,
+    /// The most tokens that it may cost by what is held.
+    held: u64,
+    /// Its place in the truth's list.
+    sent: usize,
+}
+
+fn usage(tokens: u64) -> Usage {
+    Usage { output: tokens, total: tokens, ..Usage::default() }
+}
+
+fn amount(unit: &Unit, tokens: u64) -> Amount {
+    let measured = Measured { usage: usage(tokens), cost_nano_usd: tokens * PRICE, expressions: &[] };
+    unit.of(&measured).expect("no budget of the plan counts an expression")
+}
+
+fn row(tokens: u64) -> Row {
+    Row { requests: 1, usage: usage(tokens), cost_nano_usd: tokens * PRICE, prices: 1, ..Row::default() }
+}
+
+impl World {
+    /// A client sends a request.
+    pub(super) fn request(&mut self, request: Request) {
+        let node = request.node;
+        let now = self.nodes[node].clock(self.now_ms);
+        let Some(wallet) = self.nodes[node].serving().map(|serving| serving.wallet.clone()) else {
+            self.figures.unserved += 1;
+            return;
+        };
+        let parts = self.purses(node, &wallet, request.user);
+        let asks = asks(&parts, first_tokens(&request));
+        let asks: Vec<Part<'_>> =
+            asks.iter().map(|(purse, amount)| Part { purse, amount: *amount }).collect();
+        let result = match wallet.reserve(&asks, now) {
+            Err(refused) if refused.why.is_dry() => {
+                self.figures.waited += 1;
+                match wallet.ask(&asks, now.plus(request.patience_ms), now) {
+                    Asked::Wait(ticket) => {
+                        self.nodes[node].waiting.insert(ticket, request);
+                        self.look_soon(node);
+                        return;
+                    }
+                    Asked::Known(result) => result,
+                }
+            }
+            known @ (Ok(_) | Err(_)) => known,
+        };
+        self.decided(node, request, result);
+        self.look_soon(node);
+    }
+
+    fn purses(&self, node: usize, wallet: &Arc<Wallet>, user: u64) -> Vec<(Arc<Purse>, Unit)> {
+        let known = self.nodes[node].terms.iter().enumerate();
+        let known = known.filter_map(|(number, terms)| Some((number, terms.as_ref()?)));
+        let purses = known.map(|(number, (id, terms))| {
+            let name = self.bucket(number, *id, user);
+            (wallet.purse(&name, terms).expect("a wallet holds more than a run's users"), terms.unit.clone())
+        });
+        purses.collect()
+    }
+
+    /// It is known whether the request may go.
+    pub(super) fn decided(&mut self, node: usize, request: Request, result: Result<Hold, Refused>) {
+        let hold = match result {
+            Ok(hold) => hold,
+            Err(refused) => {
+                self.figures.refused += 1;
+                self.note(|| format!("node {node} refuses u{}: {}", request.user, refused.why));
+                return;
+            }
+        };
+        let Some((session, wallet)) = self.nodes[node].serving().map(|one| (one.session, one.wallet.clone()))
+        else {
+            return;
+        };
+        self.figures.admitted += 1;
+        let parts = self.purses(node, &wallet, request.user);
+        let key = RowKey {
+            consumer: format!("u{}", request.user),
+            model: format!("m{}", request.user % 3),
+            backend: "default/one".to_owned(),
+            day: super::shape::START.plus(self.now_ms).day(),
+        };
+        let held = first_tokens(&request);
+        let intent = Intent { key: key.clone(), usage: usage(held), cost_nano_usd: held * PRICE, prices: 1 };
+        let noted: Vec<Noted> = hold.held().map(|one| noted(&one, &parts)).collect();
+        let record =
+            Record::Reserved { hold: hold.number(), parts: Cow::Owned(noted), intent: Cow::Owned(intent) };
+        let reserved_at = self.nodes[node].disk.append(&record);
+        self.truth.requests.push(Sent {
+            session,
+            key: RowKey { day: 0, ..key },
+            known: Known::Open,
+            bound: held,
+            reserved_at,
+            ended_at: None,
+            rest: Vec::new(),
+        });
+        self.next_request += 1;
+        let (number, asker) = (self.next_request, (node, self.nodes[node].run));
+        self.note(|| {
+            format!("node {node} sends request {number} of u{}, at most {held} tokens", request.user)
+        });
+        if request.fate == Fate::Extends {
+            self.queue.push(self.now_ms + request.runs_ms / 2, Event::Extend(asker, number));
+        }
+        self.queue.push(self.now_ms + 1 + request.runs_ms, Event::End(asker, number));
+        let sent = self.truth.requests.len() - 1;
+        self.nodes[node].running.insert(number, Running { hold, parts, request, held, sent });
+    }
+
+    /// A request asks for the rest of its bound. Without it, it ends when what it holds is used up.
+    pub(super) fn extend(&mut self, node: usize, number: u64) {
+        let now = self.nodes[node].clock(self.now_ms);
+        let one = &mut self.nodes[node];
+        let Some(running) = one.running.get_mut(&number) else { return };
+        let more_tokens = running.request.bound - running.held;
+        let more: Vec<Amount> = running.parts.iter().map(|(_, unit)| more(unit, more_tokens)).collect();
+        let before: Vec<HeldPart> = running.hold.held().collect();
+        if running.hold.extend(&more, now).is_err() {
+            running.request.actual = running.request.actual.min(running.held);
+            return;
+        }
+        let added = difference(&before, running.hold.held());
+        let record = Record::Extended {
+            hold: running.hold.number(),
+            parts: added.iter().map(|one| noted(one, &running.parts)).collect(),
+            usage: usage(more_tokens),
+            cost_nano_usd: more_tokens * PRICE,
+        };
+        running.held += more_tokens;
+        let sent = running.sent;
+        one.disk.append(&record);
+        self.truth.requests[sent].bound += more_tokens;
+    }
+
+    /// A request ends.
+    pub(super) fn end(&mut self, node: usize, number: u64) {
+        let now = self.nodes[node].clock(self.now_ms);
+        let one = &mut self.nodes[node];
+        let Some(mut running) = one.running.remove(&number) else { return };
+        let session = self.truth.requests[running.sent].session;
+        if running.request.fate == Fate::Vanishes {
+            let ended_at = one.disk.append(&Record::Released { hold: running.hold.number() });
+            let places = running.hold.held().map(|held| place(&held, session, &running.parts));
+            let rest = places.map(|(place, held)| (place, held.leased + held.lent)).collect();
+            let sent = &mut self.truth.requests[running.sent];
+            (sent.ended_at, sent.known, sent.rest) = (Some(ended_at), Known::Nothing, rest);
+            running.hold.release();
+            self.look_soon(node);
+            return;
+        }
+        let mut tokens = running.request.actual.min(running.held);
+        if let Fate::Passes(more) = running.request.fate {
+            tokens = running.held + more;
+            running.hold_more(more, now);
+        }
+        let actual: Vec<Amount> = running.parts.iter().map(|(_, unit)| amount(unit, tokens)).collect();
+        let paid = pays(running.hold.held(), &actual);
+        let parts = paid.iter().map(|(held, spent)| Noted {
+            place: noted(held, &running.parts).place,
+            spent: Notes { leased: spent.leased, overrun: spent.lent + spent.beyond },
+        });
+        let record = Record::Settled {
+            hold: running.hold.number(),
+            parts: parts.collect(),
+            key: None,
+            row: row(tokens),
+        };
+        let ended_at = one.disk.append(&record);
+        let sent = &mut self.truth.requests[running.sent];
+        (sent.ended_at, sent.known) = (Some(ended_at), Known::Cost(tokens));
+        let key = RowKey { day: super::shape::START.plus(self.now_ms).day(), ..sent.key.clone() };
+        for (held, spent) in &paid {
+            let (place, _) = place(held, session, &running.parts);
+            let rest = (held.leased + held.lent).saturating_sub(spent.leased + spent.lent);
+            self.truth.requests[running.sent].rest.push((place.clone(), rest));
+            self.truth.spend(&place, *spent);
+        }
+        running.hold.settle(&actual, (key, row(tokens)));
+        self.note(|| format!("node {node}: request {number} did cost {tokens}"));
+        self.look_soon(node);
+    }
+
+    /// The process dies: providers spend a part of what was held, and nobody says how much.
+    pub(super) fn consume_open(&mut self, node: usize) {
+        for (_, running) in std::mem::take(&mut self.nodes[node].running) {
+            let session = self.truth.requests[running.sent].session;
+            let vanished = running.request.fate == Fate::Vanishes;
+            let tokens = if vanished { 0 } else { self.dice.between(1, running.held) };
+            let costs = |unit: &Unit| if vanished { 0 } else { amount(unit, tokens) };
+            let actual: Vec<Amount> = running.parts.iter().map(|(_, unit)| costs(unit)).collect();
+            for (held, spent) in pays(running.hold.held(), &actual) {
+                let (place, _) = place(&held, session, &running.parts);
+                let rest = held.leased + held.lent - spent.leased - spent.lent;
+                self.truth.requests[running.sent].rest.push((place.clone(), rest));
+                self.truth.spend(&place, spent);
+            }
+        }
+    }
+}
+
+impl Running {
+    /// Holds all that can be had of what an answer did cost too much, to the last unit: what then lacks is an overrun.
+    fn hold_more(&mut self, tokens: u64, now: tollgate_ratelimit::time::NodeTime) {
+        for part in 0..self.parts.len() {
+            let mut lacking = more(&self.parts[part].1, tokens);
+            let mut step = lacking.next_power_of_two();
+            while step > 0 && lacking > 0 {
+                let mut more = vec![0; part + 1];
+                more[part] = step.min(lacking);
+                if self.hold.extend(&more, now).is_ok() {
+                    lacking -= more[part];
+                } else {
+                    step /= 2;
+                }
+            }
+        }
+    }
+}
+
+fn asks(parts: &[(Arc<Purse>, Unit)], tokens: u64) -> Vec<(&Arc<Purse>, Amount)> {
+    parts.iter().map(|(purse, unit)| (purse, amount(unit, tokens))).collect()
+}
+
+fn first_tokens(request: &Request) -> u64 {
+    if request.fate == Fate::Extends { request.bound.div_ceil(2) } else { request.bound }
+}
+
+/// What more tokens are in a unit: a request stays one request.
+fn more(unit: &Unit, tokens: u64) -> Amount {
+    if *unit == Unit::Requests { 0 } else { amount(unit, tokens) }
+}
+
+fn noted(held: &HeldPart, parts: &[(Arc<Purse>, Unit)]) -> Noted {
+    let bucket = || Place::Bucket(parts[held.part].0.name().clone());
+    Noted {
+        place: held.lease.map_or_else(bucket, Place::Lease),
+        spent: Notes { leased: held.leased, overrun: held.lent },
+    }
+}
+
+fn place(
+    held: &HeldPart,
+    session: tollgate_ratelimit::ledger::command::SessionId,
+    parts: &[(Arc<Purse>, Unit)],
+) -> (Where, HeldPart) {
+    let unplaced = || Where::Unplaced(session, parts[held.part].0.name().clone());
+    (held.lease.map_or_else(unplaced, Where::Lease), *held)
+}
+
+/// Which piece of a hold pays how much, as the wallet has it: earlier pieces of a part first, out of the lease before the
+/// allowance.
+fn pays(held: impl Iterator<Item = HeldPart>, actual: &[Amount]) -> Vec<(HeldPart, Spent)> {
+    let mut left = actual.to_vec();
+    let mut paid: Vec<(HeldPart, Spent)> = held
+        .map(|held| {
+            let leased = left[held.part].min(held.leased);
+            let lent = (left[held.part] - leased).min(held.lent);
+            left[held.part] -= leased + lent;
+            (held, Spent { leased, lent, ..Spent::default() })
+        })
+        .collect();
+    for (part, beyond) in left.into_iter().enumerate() {
+        if let Some((_, spent)) = paid.iter_mut().rev().find(|(held, _)| held.part == part) {
+            spent.beyond = beyond;
+        }
+    }
+    paid
+}
+
+fn difference(before: &[HeldPart], after: impl Iterator<Item = HeldPart>) -> Vec<HeldPart> {
+    let added = after.enumerate().map(|(at, now)| match before.get(at) {
+        Some(was) => HeldPart { leased: now.leased - was.leased, lent: now.lent - was.lent, ..now },
+        None => now,
+    });
+    added.filter(|one| one.leased + one.lent > 0).collect()
+}

@@ -1,0 +1,208 @@
+//! What really happened, noted outside of the system: what providers were asked to do, by the window of the lease that paid
+//! for it, and what became of each request. The promises compare the ledger with this.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use tollgate_ratelimit::RowKey;
+use tollgate_ratelimit::budget::{BucketName, Budget, BudgetId};
+use tollgate_ratelimit::ledger::command::{LeaseId, SessionId};
+use tollgate_ratelimit::time::{Span, Timestamp};
+use tollgate_ratelimit::unit::Amount;
+
+/// One bucket: its name, and the start of its window.
+pub type Bucket = (BucketName, Timestamp);
+
+/// What was spent of a bucket for real.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Spent {
+    /// Out of leases.
+    pub leased: Amount,
+    /// Out of what need not be leased.
+    pub lent: Amount,
+    /// By answers that cost more than was held, where nothing more could be held.
+    pub beyond: Amount,
+    /// Held by requests of which no end is known, beyond what they did cost: the ledger may count it.
+    pub unknown: Amount,
+}
+
+impl Spent {
+    /// What was spent for real.
+    pub const fn real(self) -> Amount {
+        self.leased + self.lent + self.beyond
+    }
+
+    /// Adds more.
+    pub fn add(&mut self, more: Self) {
+        self.leased += more.leased;
+        self.lent += more.lent;
+        self.beyond += more.beyond;
+        self.unknown += more.unknown;
+    }
+}
+
+/// Where a lease belongs.
+#[derive(Clone, Debug)]
+pub struct Home {
+    /// Its bucket.
+    pub bucket: BucketName,
+    /// Its window.
+    pub window: Span,
+    /// Its holder.
+    pub session: SessionId,
+}
+
+/// What the ledger should say of a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Known {
+    /// It is still running.
+    Open,
+    /// Its cost, in tokens.
+    Cost(u64),
+    /// That nothing is known of its end, and what it may have cost at most.
+    Unknown(u64),
+    /// Nothing.
+    Nothing,
+}
+
+/// A request that went to a provider.
+#[derive(Clone, Debug)]
+pub struct Sent {
+    /// The session that sent it.
+    pub session: SessionId,
+    /// Its row, with no day.
+    pub key: RowKey,
+    /// What the ledger should say.
+    pub known: Known,
+    /// The most that it may cost by what its journal says.
+    pub bound: u64,
+    /// Where in the journal it was reserved, and ended.
+    pub reserved_at: usize,
+    /// And where it ended.
+    pub ended_at: Option<usize>,
+    /// What was held and is not spent: what the ledger may count too much.
+    pub rest: Vec<(Where, Amount)>,
+}
+
+/// What an amount was taken from.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Where {
+    /// A lease.
+    Lease(LeaseId),
+    /// A bucket of which the session had no lease yet.
+    Unplaced(SessionId, BucketName),
+}
+
+/// See the file's purpose.
+#[derive(Debug, Default)]
+pub struct Truth {
+    /// All leases ever.
+    pub leases: BTreeMap<LeaseId, Home>,
+    /// What was spent of each bucket.
+    pub spent: BTreeMap<Bucket, Spent>,
+    /// What was spent without a lease and waits for one to belong to.
+    pub unplaced: BTreeMap<(SessionId, BucketName), Spent>,
+    /// Budgets of which something was spent that never got a lease: which of its windows paid is the ledger's to say.
+    pub homeless: BTreeMap<BudgetId, Spent>,
+    /// All budgets ever, as they were made.
+    pub budgets: BTreeMap<BudgetId, Budget>,
+    /// Limits, and bursts of rolling windows, and since when.
+    pub limits: BTreeMap<BudgetId, Vec<(Timestamp, Amount, Amount)>>,
+    /// What operators gave.
+    pub credits: BTreeMap<Bucket, Amount>,
+    /// Sessions that spent from a bucket.
+    pub spenders: BTreeMap<Bucket, BTreeSet<SessionId>>,
+    /// Sessions whose journal, or whose right to speak, was lost.
+    pub lost: BTreeSet<SessionId>,
+    /// Those among them that an operator gave up: what they had to say is not heard.
+    pub silenced: BTreeSet<SessionId>,
+    /// All requests.
+    pub requests: Vec<Sent>,
+    /// What was last spent: the promises look at it.
+    pub touched: Vec<Bucket>,
+}
+
+impl Truth {
+    /// Something was spent.
+    pub fn spend(&mut self, place: &Where, spent: Spent) {
+        match place {
+            Where::Lease(lease) => {
+                let Some(home) = self.leases.get(lease) else { return };
+                let bucket = (home.bucket.clone(), home.window.start);
+                self.spenders.entry(bucket.clone()).or_default().insert(home.session);
+                self.spent.entry(bucket.clone()).or_default().add(spent);
+                self.touched.push(bucket);
+            }
+            Where::Unplaced(session, bucket) => {
+                self.unplaced.entry((*session, bucket.clone())).or_default().add(spent);
+            }
+        }
+    }
+
+    /// A session's first lease of a bucket takes what was spent before it.
+    pub fn place(&mut self, lease: LeaseId) {
+        let Some(home) = self.leases.get(&lease) else { return };
+        let key = (home.session, home.bucket.clone());
+        if let Some(spent) = self.unplaced.remove(&key) {
+            self.spend(&Where::Lease(lease), spent);
+        }
+        let (session, bucket) = key;
+        for request in self.requests.iter_mut().rev().filter(|request| request.session == session) {
+            for (place, _) in &mut request.rest {
+                if *place == Where::Unplaced(session, bucket.clone()) {
+                    *place = Where::Lease(lease);
+                }
+            }
+        }
+    }
+
+    /// A session is over: what it spent without a lease stays without one.
+    pub fn leave_unplaced(&mut self, session: SessionId) {
+        let left: Vec<_> = self.unplaced.extract_if(.., |(whose, _), _| *whose == session).collect();
+        for ((_, bucket), spent) in left {
+            self.homeless.entry(bucket.budget).or_default().add(spent);
+        }
+    }
+
+    /// A process is gone, and its journal kept this many bytes. What it had open may have been spent in full, and what was
+    /// ended in the part that is lost is not known to have ended.
+    pub fn cut(&mut self, session: SessionId, kept: usize) {
+        let mut rests = Vec::new();
+        for request in self.requests.iter_mut().filter(|request| request.session == session) {
+            let reserved = request.reserved_at <= kept;
+            let is_cut = match (request.ended_at, request.known) {
+                (Some(at), _) => at > kept,
+                (None, Known::Open) => true,
+                (None, Known::Unknown(_)) => !reserved,
+                (None, Known::Cost(_) | Known::Nothing) => false,
+            };
+            if is_cut {
+                request.known = if reserved { Known::Unknown(request.bound) } else { Known::Nothing };
+                request.ended_at = None;
+                rests.append(&mut request.rest);
+            }
+        }
+        for (place, rest) in rests {
+            self.spend(&place, Spent { unknown: rest, ..Spent::default() });
+        }
+    }
+
+    /// What of a bucket may be spent in all by strict rules, as the limit was at any time of its window, until now.
+    pub fn allowed(&self, bucket: &Bucket, now: Timestamp) -> Option<i128> {
+        use tollgate_ratelimit::window::Window;
+        let (name, start) = bucket;
+        let budget = self.budgets.get(&name.budget)?;
+        let limits = self.limits.get(&name.budget)?;
+        // A lease of a window can be had a little earlier: the limit before it counts as well.
+        let before = limits.iter().rposition(|(at, ..)| *at <= *start).unwrap_or_default().saturating_sub(1);
+        let limit = limits[before..].iter().map(|(_, limit, _)| *limit).max()?;
+        let burst = limits[before..].iter().map(|(.., burst)| *burst).max()?;
+        let base = match &budget.window {
+            Window::Rolling(rolling) => {
+                let passed = now.since(super::shape::START) + 10_000;
+                i128::from(burst) + i128::from(limit) * i128::from(passed) / i128::from(rolling.period_ms)
+            }
+            Window::Fixed(_) | Window::Lifetime => i128::from(limit),
+        };
+        Some(base + i128::from(self.credits.get(bucket).copied().unwrap_or_default()))
+    }
+}
