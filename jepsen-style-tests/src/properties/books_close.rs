@@ -33,8 +33,10 @@ pub(super) fn check(world: &World) -> Result<(), Violated> {
         let is_strict = budget.enforcement == Enforcement::Strict;
         for (what, told, real) in windows(world, *id, &told) {
             let Spent { leased, lent, beyond, unknown } = real;
-            let least = if world.truth.lost.is_empty() {
+            let least = if world.truth.lost.is_empty() && !world.truth.deleted.contains(id) {
                 real.real() + unknown
+            } else if world.truth.lost.is_empty() {
+                leased
             } else if is_strict {
                 leased
             } else {

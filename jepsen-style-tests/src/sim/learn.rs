@@ -29,6 +29,12 @@ impl World {
                 self.truth.lost.extend(sessions.iter().copied());
                 self.truth.silenced.extend(sessions);
             }
+            (Command::DeleteBudget { .. }, Outcome::Done) => {
+                let kept: std::collections::BTreeSet<_> =
+                    self.cluster.ledger.budgets().map(|(id, _)| id).collect();
+                let gone = self.truth.budgets.keys().filter(|id| !kept.contains(id)).copied();
+                self.truth.deleted.extend(gone);
+            }
             (Command::Adjust(entry), Outcome::Done) => {
                 for change in &entry.buckets {
                     let id = change.bucket.budget;

@@ -130,9 +130,9 @@ impl World {
             self.note(|| format!("node {node} dies: {how:?}, down {down:?}"));
             if let Some(session) = self.nodes[node].serving().map(|serving| serving.session) {
                 self.consume_open(node);
-                self.truth.leave_unplaced(session);
                 if how == Death::Killed {
                     self.truth.cut(session, usize::MAX);
+                    self.truth.leave_unplaced(session);
                 }
             }
             self.nodes[node].forget_all();
@@ -146,6 +146,7 @@ impl World {
             let dice = &mut self.dice;
             for (session, kept) in one.disk.lose_power(|most| dice.index(most)) {
                 self.truth.cut(session, kept);
+                self.truth.leave_unplaced(session);
                 self.truth.lost.insert(session);
             }
         }

@@ -112,6 +112,7 @@ impl World {
             key: RowKey { day: 0, ..key },
             known: Known::Open,
             bound: held,
+            more: None,
             reserved_at,
             ended_at: None,
             rest: Vec::new(),
@@ -150,8 +151,8 @@ impl World {
         };
         running.held += more_tokens;
         let sent = running.sent;
-        one.disk.append(&record);
-        self.truth.requests[sent].bound += more_tokens;
+        let at = one.disk.append(&record);
+        self.truth.requests[sent].more = Some((at, more_tokens));
     }
 
     /// A request ends.

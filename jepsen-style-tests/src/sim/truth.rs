@@ -73,14 +73,24 @@ pub struct Sent {
     pub key: RowKey,
     /// What the ledger should say.
     pub known: Known,
-    /// The most that it may cost by what its journal says.
+    /// The most that it may cost by what it reserved first.
     pub bound: u64,
+    /// How much more it was let have, and where its journal says so.
+    pub more: Option<(usize, u64)>,
     /// Where in the journal it was reserved, and ended.
     pub reserved_at: usize,
     /// And where it ended.
     pub ended_at: Option<usize>,
     /// What was held and is not spent: what the ledger may count too much.
     pub rest: Vec<(Where, Amount)>,
+}
+
+impl Sent {
+    /// The most that it may cost by what a journal says of which so many bytes are kept.
+    fn most(&self, kept: usize) -> u64 {
+        let more = self.more.filter(|(at, _)| *at <= kept).map_or(0, |(_, tokens)| tokens);
+        self.bound + more
+    }
 }
 
 /// What an amount was taken from.
@@ -107,6 +117,8 @@ pub struct Truth {
     pub budgets: BTreeMap<BudgetId, Budget>,
     /// Limits, and bursts of rolling windows, and since when.
     pub limits: BTreeMap<BudgetId, Vec<(Timestamp, Amount, Amount)>>,
+    /// Budgets that were deleted: what is spent of them without a lease is nobody's any more.
+    pub deleted: BTreeSet<BudgetId>,
     /// What operators gave.
     pub credits: BTreeMap<Bucket, Amount>,
     /// Sessions that spent from a bucket.
@@ -176,7 +188,7 @@ impl Truth {
                 (None, Known::Cost(_) | Known::Nothing) => false,
             };
             if is_cut {
-                request.known = if reserved { Known::Unknown(request.bound) } else { Known::Nothing };
+                request.known = if reserved { Known::Unknown(request.most(kept)) } else { Known::Nothing };
                 request.ended_at = None;
                 rests.append(&mut request.rest);
             }
