@@ -333,6 +333,13 @@ impl Entry {
         match (about.target, rejected) {
             (Asked::Next, _) => self.next = NextLease::Settled,
             (Asked::Lease(_), _) => self.drop_lease(about.target, outlet),
+            // A budget that was deleted: nobody is left to be told what was spent without a lease.
+            (Asked::Current, Rejected::UnknownBudget) => {
+                self.purse.deny(0, Denied::NotKept, now.plus(HELD_MS));
+                if self.current().id().is_none() {
+                    self.lay_down(outlet);
+                }
+            }
             (Asked::Current, _) => self.purse.deny(0, Denied::NotKept, now.plus(HELD_MS)),
         }
     }
