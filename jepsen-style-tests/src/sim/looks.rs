@@ -55,11 +55,7 @@ impl World {
         let Some(batch) = wallet.poll(now) else { return };
         let one = &mut self.nodes[node];
         if batch.sequence > one.sent {
-            // All rows since the last batch go along, or none of them.
-            let none =
-                RowKey { consumer: String::new(), model: String::new(), backend: String::new(), day: 0 };
-            let through = batch.rows.is_empty().then(|| Cow::Owned(none));
-            one.disk.append(&Record::Sent { sequence: batch.sequence, through });
+            one.disk.append(&Record::Sent { sequence: batch.sequence, rows: Cow::Borrowed(&batch.rows) });
             one.disk.flush();
             one.sent = batch.sequence;
         }
