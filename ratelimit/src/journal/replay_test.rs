@@ -274,7 +274,7 @@ fn records_that_cannot_follow_are_refused_and_change_nothing() {
         (sent(3, &[("b", 1, 8)]),                        Disorder::NotSettled { sequence: 3 }), // 7 tokens were
         (sent(3, &[("b", 1, 7), ("a", 1, 1)]),           Disorder::NotSettled { sequence: 3 }), // a went with batch 2
         (sent(2, &[("a", 2, 4)]),                        Disorder::NotSettled { sequence: 2 }), // nor in its place
-        (sent(3, &vec![("b", 0, 0); 8_193]),             Disorder::TooManyRows { sequence: 3 }),
+        (sent(3, &vec![("b", 0, 0); MOST_BATCH_ROWS + 1]),             Disorder::TooManyRows { sequence: 3 }),
         (Record::Reported { sequence: 3 },               Disorder::Sequence { expected: 2, got: 3 }),
         (Record::Checkpoint { pieces_left: 0, entries: vec![] }, Disorder::OpenedAgain),
     ];
@@ -318,7 +318,7 @@ fn a_batch_that_is_sent_again_stands_for_the_one_before() {
 
 #[test]
 fn a_full_batch_of_long_names_is_one_record() {
-    let names: Vec<String> = (0..MOST_BATCH_ROWS).map(|number| format!("{number:01000}")).collect();
+    let names: Vec<String> = (0..MOST_BATCH_ROWS).map(|number| format!("{number:02000}")).collect();
     let mut records = vec![opened()];
     for (hold, name) in (0..).zip(&names) {
         records.push(reserved(hold, &[], name));

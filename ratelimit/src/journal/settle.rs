@@ -14,11 +14,14 @@ use super::replay::Replayed;
 use super::sums::{RowsByKey, merge};
 use crate::fault::{Fault, planted};
 use crate::ledger::command::{Batch, Item, Keep, LeaseId, SessionId, Target};
+use crate::ledger::limits::{MOST_BATCH_ROWS, MOST_ITEMS};
 use crate::ledger::outcome::{LeaseRecord, Unfinished};
 use crate::unit::Amount;
 
 /// How much one of the batches holds, of items and of rows.
 const MOST_IN_BATCH: usize = 4096;
+const _: () =
+    assert!(MOST_IN_BATCH <= MOST_ITEMS && MOST_IN_BATCH <= MOST_BATCH_ROWS, "the ledger takes them");
 
 /// What is left to do once the batches are applied: the session is closed.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -9,7 +9,9 @@ const MOST_CLERK_STEPS: usize = 8;
 /// Every order of steps that goes on from `steps`.
 fn explore(keys: &[RowKey; 2], steps: &mut Vec<Who>, seen: &mut Seen) -> usize {
     let mut world = World::new(keys.clone());
-    steps.iter().for_each(|who| world.step(*who));
+    for who in &*steps {
+        world.step(*who);
+    }
     check(&world, steps, seen);
     let taken = |who| steps.iter().filter(|taken| **taken == who).count();
     let left = [(Who::Request(0), 2), (Who::Request(1), 2), (Who::Clerk, MOST_CLERK_STEPS)]

@@ -9,8 +9,9 @@ use crate::world::{AT, Flight, NODE, Seen, Who, World, check, deliver, key, open
 
 /// The first request is settled, and its batch is sent; then the session is lost, and the node goes on with another.
 fn lose_session(world: &mut World, last: LastBatch) {
-    let steps = [Who::Request(0), Who::Request(0), Who::Clerk, Who::Clerk];
-    steps.into_iter().for_each(|who| world.step(who));
+    for who in [Who::Request(0), Who::Request(0), Who::Clerk, Who::Clerk] {
+        world.step(who);
+    }
     let Flight::Sent(mut batch) = std::mem::replace(&mut world.flight, Flight::None) else {
         panic!("a batch is sent")
     };

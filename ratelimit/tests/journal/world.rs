@@ -125,17 +125,15 @@ impl World {
 }
 
 pub(crate) fn open_session(ledger: &mut Ledger, incarnation: u64) -> (SessionId, Vec<Unfinished>) {
-    match ledger.apply(&Command::OpenSession { node: NODE, incarnation }, AT).outcome {
-        Outcome::SessionOpened { session, earlier } => (session, earlier),
-        other => panic!("{other:?}"),
-    }
+    let outcome = ledger.apply(&Command::OpenSession { node: NODE, incarnation }, AT).outcome;
+    let Outcome::SessionOpened { session, earlier } = outcome else { panic!("{outcome:?}") };
+    (session, earlier)
 }
 
 pub(crate) fn deliver(ledger: &mut Ledger, batch: &Batch) -> Answer {
-    match ledger.apply(&Command::Batches(vec![batch.clone()]), AT).outcome {
-        Outcome::Answers(answers) => answers.into_iter().next().unwrap(),
-        other => panic!("{other:?}"),
-    }
+    let outcome = ledger.apply(&Command::Batches(vec![batch.clone()]), AT).outcome;
+    let Outcome::Answers(answers) = outcome else { panic!("{outcome:?}") };
+    answers.into_iter().next().unwrap()
 }
 
 /// When the batch that was under way gets there, if it does: before the restart asks, or before or after one of its batches.
