@@ -133,7 +133,7 @@ fn row_key(round: u64, row: u64) -> RowKey {
 }
 
 fn item(target: Target, want: u64, need: u64, settled: u64) -> Item {
-    Item { target, want, need, settled, overrun: 0, returned: 0, keep: Keep::Open }
+    Item { target, want, need, settled, overrun: 0, returned: 0, idle: 0, keep: Keep::Open }
 }
 
 fn name(user: u32) -> BucketName {

@@ -65,8 +65,16 @@ fn key() -> RowKey {
 
 fn command() -> Command {
     let bucket = BucketName { budget: BudgetId(4), key: Key("bob".into()) };
-    let item =
-        |target| Item { target, want: 9, need: 1, settled: 7, overrun: 3, returned: 2, keep: Keep::Open };
+    let item = |target| Item {
+        target,
+        want: 9,
+        need: 1,
+        settled: 7,
+        overrun: 3,
+        returned: 2,
+        idle: 0,
+        keep: Keep::Open,
+    };
     let items = vec![item(Target::Current(bucket)), item(Target::Lease(LEASE))];
     Command::Batches(vec![Batch {
         session: SessionId(3),

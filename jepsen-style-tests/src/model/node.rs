@@ -215,8 +215,16 @@ impl Run {
             }
         }
         let (want, need) = (ask.want, ask.need);
-        let fresh =
-            |target| Item { target, want, need, settled: 0, overrun: 0, returned: 0, keep: Keep::Open };
+        let fresh = |target| Item {
+            target,
+            want,
+            need,
+            settled: 0,
+            overrun: 0,
+            returned: 0,
+            idle: 0,
+            keep: Keep::Open,
+        };
         match say {
             Say::Ask => items.push(fresh(Target::Current(bucket()))),
             Say::Prefetch => items.push(fresh(Target::Next(bucket()))),

@@ -163,7 +163,7 @@ fn rest(record: &LeaseRecord) -> Option<(LeaseId, Amount)> {
 
 const fn item(target: Target, total: LeaseRecord, keep: Keep) -> Item {
     let LeaseRecord { settled, overrun, returned, .. } = total;
-    Item { target, want: 0, need: 0, settled, overrun, returned, keep }
+    Item { target, want: 0, need: 0, settled, overrun, returned, idle: 0, keep }
 }
 
 impl std::fmt::Display for WrongSession {

@@ -64,6 +64,7 @@ fn sends(sequence: u64, totals: &[(LeaseId, u64, u64)], rows: &[u64]) -> Event {
         target: Target::Lease(lease),
         want: 10,
         need: 0,
+        idle: 0,
         settled,
         overrun: 0,
         returned,

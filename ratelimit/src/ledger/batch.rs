@@ -3,6 +3,7 @@
 
 use super::Ledger;
 use super::command::{Batch, Item, Keep, LeaseId, SessionId, Target};
+use super::grant::Ask;
 use super::lease::Recall;
 use super::limits::{MOST_BATCH_ROWS, MOST_ITEMS};
 use super::outcome::{Answer, BatchVerdict, Field, ItemAnswer, Nudge, Rejected};
@@ -67,7 +68,10 @@ impl Ledger {
                 self.end_lease(slot);
                 ItemAnswer::Closed
             }
-            Keep::Open => ItemAnswer::Lease(self.grant(slot, item.want, item.need, nudges)),
+            Keep::Open => {
+                let ask = Ask { want: item.want, need: item.need, idle: item.idle };
+                ItemAnswer::Lease(self.grant(slot, ask, nudges))
+            }
         };
         self.tell_denied(bucket, nudges);
         answer

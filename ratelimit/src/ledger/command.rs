@@ -95,6 +95,9 @@ pub struct Item {
     pub overrun: Amount,
     /// Given back unspent.
     pub returned: Amount,
+    /// Of what it was granted, neither spent nor held by a request just now. Not a total, and only of use to tell a request
+    /// that is larger than its bucket from one that has to wait.
+    pub idle: Amount,
     /// Whether the node goes on with it.
     pub keep: Keep,
 }

@@ -157,7 +157,7 @@ fn who_was_refused_is_told_also_after_a_report() {
     let mut bench = Bench::new(budget(100, Window::Lifetime), 1);
     let lease = bench.ask(0, 1, 100, 100).lease;
     bench.send(1, 1, tell(lease, 90, 0, 0));
-    assert_eq!(bench.ask(1, 1, 0, 20).verdict, Verdict::Held);
+    assert_eq!(bench.ask(1, 1, 0, 10).verdict, Verdict::Held);
     bench.send(2, 1, tell(lease, 100, 0, 0));
     bench.apply(3, &set(budget(200, Window::Lifetime)));
     assert_eq!(bench.nudges, [(SessionId(1), Why::Changed)], "the refusal is remembered over there");

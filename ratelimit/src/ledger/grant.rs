@@ -21,6 +21,8 @@ const RECALL_AGAIN_MS: u64 = 500;
 pub(super) struct Ask {
     pub(super) want: Amount,
     pub(super) need: Amount,
+    /// What the asking node has beside it.
+    pub(super) idle: Amount,
 }
 
 /// How much to grant: the wish, but no more than a share of what is free, unless the need is larger. Less than the need
@@ -33,17 +35,10 @@ pub(super) fn size(ask: Ask, free: Amount, holders: u32) -> Amount {
 
 impl Ledger {
     /// Grants what can be granted to the lease at `slot`, and says how it stands.
-    pub(super) fn grant(
-        &mut self,
-        slot: u32,
-        want: Amount,
-        need: Amount,
-        nudges: &mut Vec<Nudge>,
-    ) -> LeaseState {
+    pub(super) fn grant(&mut self, slot: u32, ask: Ask, nudges: &mut Vec<Nudge>) -> LeaseState {
         let lease = &self.leases[slot];
         let (bucket_slot, session) = (lease.bucket, lease.session);
         let recalled = matches!(lease.recall, Recall::Asked(_));
-        let ask = Ask { want, need };
         let verdict = self.decide(slot, ask);
         let verdict = match verdict {
             Decision::Grant(amount) => {
@@ -51,11 +46,11 @@ impl Ledger {
                 Verdict::Granted
             }
             Decision::Deny(verdict) => {
-                self.remember_denied(slot, need);
+                self.remember_denied(slot, ask.need);
                 verdict
             }
             Decision::Recall => {
-                self.remember_denied(slot, need);
+                self.remember_denied(slot, ask.need);
                 self.recall(bucket_slot, Some(session), nudges);
                 Verdict::Wait
             }
@@ -104,30 +99,33 @@ impl Ledger {
         let bucket = &self.buckets[self.leases[asking].bucket];
         let rule = &self.budgets[&bucket.budget].budget;
         let most = bucket.most(rule);
-        if ask.need > most {
+        let own = &self.leases[asking];
+        let idle = ask.idle.min(own.outstanding());
+        if ask.need.saturating_add(idle) > most {
             return Decision::Deny(Verdict::TooLarge { limit: most });
         }
-        let mut held = false;
+        // Its own requests will end, too.
+        let mut held = own.outstanding() > idle;
+        let mut recall = false;
+        let mut in_reach = bucket.free(rule) + i128::from(own.outstanding() - idle);
         for (slot, lease) in self.chain(bucket) {
             let fenced = self.sessions.get(&lease.session).is_none_or(|session| session.fenced);
-            if fenced || lease.outstanding() == 0 {
+            if slot == asking || fenced || lease.outstanding() == 0 {
                 continue; // What a silent session holds does not come back by waiting.
             }
-            if slot == asking {
-                held = true; // Its own requests will end, too.
-                continue;
-            }
+            in_reach += i128::from(lease.outstanding());
             match lease.recall {
                 Recall::Answered(at) if self.now.since(at) < RECALL_AGAIN_MS => held = true,
-                Recall::No | Recall::Asked(_) | Recall::Answered(_) => return Decision::Recall,
+                Recall::No | Recall::Asked(_) | Recall::Answered(_) => recall = true,
             }
         }
-        if held {
-            return Decision::Deny(Verdict::Held);
+        // Not even if all of it came back.
+        let missing = Amount::try_from(i128::from(ask.need) - in_reach).unwrap_or(0);
+        match (missing, recall, held) {
+            (0, true, _) => Decision::Recall,
+            (0, false, true) => Decision::Deny(Verdict::Held),
+            _ => Decision::Deny(Verdict::Exhausted { until: bucket.when(rule, self.now, missing) }),
         }
-        let missing = i128::from(ask.need) - bucket.free(rule);
-        let missing = Amount::try_from(missing).unwrap_or(ask.need);
-        Decision::Deny(Verdict::Exhausted { until: bucket.when(rule, self.now, missing) })
     }
 
     /// So that its holder is told when there is as much again.

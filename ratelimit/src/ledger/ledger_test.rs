@@ -91,11 +91,20 @@ fn restored(ledger: &Ledger) -> Vec<u8> {
 }
 
 pub(super) fn ask(target: Target, want: Amount, need: Amount) -> Item {
-    Item { target, want, need, settled: 0, overrun: 0, returned: 0, keep: Keep::Open }
+    Item { target, want, need, settled: 0, overrun: 0, returned: 0, idle: 0, keep: Keep::Open }
 }
 
 pub(super) fn tell(lease: LeaseId, settled: Amount, overrun: Amount, returned: Amount) -> Item {
-    Item { target: Target::Lease(lease), want: 0, need: 0, settled, overrun, returned, keep: Keep::Open }
+    Item {
+        target: Target::Lease(lease),
+        want: 0,
+        need: 0,
+        settled,
+        overrun,
+        returned,
+        idle: 0,
+        keep: Keep::Open,
+    }
 }
 
 pub(super) fn until(at_s: u64) -> Verdict {
@@ -309,6 +318,28 @@ fn an_allowance_that_was_spent_before_a_lease_came_is_told_by_the_buckets_name()
     assert!(matches!(backwards, ItemAnswer::Rejected(Rejected::Impossible { field: Field::Overrun, .. })));
     let backwards = bench.send(2, 1, tell(state.lease, 0, 0, 0));
     assert!(matches!(backwards, ItemAnswer::Rejected(Rejected::Impossible { field: Field::Overrun, .. })));
+}
+
+#[test]
+fn never_and_later_are_told_apart_by_what_lies_idle() {
+    let mut bench = Bench::new(budget(100, minute()), 2);
+    let lease = bench.ask(0, 1, 0, 60).lease;
+    let ask = |need, idle| Item { need, idle, ..tell(lease, 0, 0, 0) };
+    #[rustfmt::skip]
+    let steps = [
+        // need, idle, verdict,                             why
+        (    41,   60, Verdict::TooLarge { limit: 100 },    "101 are more than there ever are, though it has 60 of them"),
+        (    41,   59, Verdict::Held,                       "100 in all: what its one request holds is lacking"),
+        (    60,    0, Verdict::Held,                       "its own requests will end"),
+    ];
+    for (need, idle, verdict, why) in steps {
+        let ItemAnswer::Lease(state) = bench.send(1, 1, ask(need, idle)) else { panic!("{why}") };
+        assert_eq!(state.verdict, verdict, "{why}");
+    }
+    bench.send(2, 1, tell(lease, 30, 0, 0));
+    assert_eq!(bench.ask(2, 2, 0, 71).verdict, until(60), "70 are not spent: nobody need be asked for them");
+    assert_eq!(bench.nudges, []);
+    assert_eq!(bench.ask(2, 2, 0, 70).verdict, Verdict::Wait);
 }
 
 #[test]

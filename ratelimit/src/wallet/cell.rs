@@ -163,6 +163,15 @@ impl Taken {
     }
 }
 
+/// What a settled hold did cost.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Paid {
+    /// Of the lease.
+    pub leased: Amount,
+    /// Beyond it: of the allowance, or as debt.
+    pub overrun: Amount,
+}
+
 /// Whether the lease part of a cell may be taken from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Usable {
@@ -229,7 +238,9 @@ impl Cell {
 
     /// Ends a hold of `taken` that did cost `actual`. What it cost beyond the hold comes from the lease, then from the
     /// allowance, and what still lacks is debt.
-    pub fn settle(&self, taken: Taken, actual: Amount) {
+    ///
+    /// Says what was paid: from the lease, and beyond it.
+    pub fn settle(&self, taken: Taken, actual: Amount) -> Paid {
         let actual = actual.min(MOST_AMOUNT);
         let beyond = actual.saturating_sub(taken.total());
         let mut paid = Taken { leased: actual.min(taken.leased), lent: 0 };
@@ -242,6 +253,8 @@ impl Cell {
         self.lease.pay(paid.leased + more.leased);
         self.allowance.give_back(taken.lent - paid.lent);
         self.lease.give_back(taken.leased - paid.leased);
+        let leased = paid.leased + more.leased;
+        Paid { leased, overrun: actual - leased }
     }
 
     /// Ends a hold that did cost nothing.

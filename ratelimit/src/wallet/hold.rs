@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use smallvec::SmallVec;
 
-use super::cell::Taken;
+use super::cell::{Paid, Taken};
 use super::outlet::Outlet;
 use super::purse::{Leased, Part};
 use super::refused::{Refused, Why};
@@ -50,6 +50,46 @@ pub struct HeldPart {
     pub leased: Amount,
     /// How much of the allowance beside it.
     pub lent: Amount,
+}
+
+/// What one part of a settled hold did cost, as the journal notes it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PaidPart {
+    /// For which part.
+    pub part: usize,
+    /// Of which lease. None where the first lease has not come yet.
+    pub lease: Option<LeaseId>,
+    /// How much of it, and beyond it.
+    pub paid: Paid,
+}
+
+/// A hold that was spent and is in no row yet: the moment to note it in the journal. The ledger may hear of the leases'
+/// totals meanwhile; a restart takes the hold for spent in full until the note is there.
+#[must_use = "what was spent belongs to a row"]
+#[derive(Debug)]
+pub struct Spending {
+    number: u64,
+    outlet: Option<Arc<Outlet>>,
+    parts: SmallVec<[PaidPart; USUAL_PARTS]>,
+}
+
+impl Spending {
+    /// The hold's number.
+    pub const fn number(&self) -> u64 {
+        self.number
+    }
+
+    /// What each part did cost.
+    pub fn parts(&self) -> &[PaidPart] {
+        &self.parts
+    }
+
+    /// Adds the request's row to what the ledger hears next.
+    pub fn book(self, (key, row): (RowKey, Row)) {
+        if let Some(outlet) = self.outlet {
+            outlet.book(self.number, key, &row);
+        }
+    }
 }
 
 /// Takes all of `parts` or nothing.
@@ -144,27 +184,32 @@ impl Hold {
         }
     }
 
+    /// The request ended: [`Hold::spend`] and [`Spending::book`] in one, for who keeps no journal.
+    pub fn settle(self, actual: &[Amount], row: (RowKey, Row)) {
+        self.spend(actual).book(row);
+    }
+
     /// The request ended. `actual` says what it did cost of each part, in their order; a part that is left out did cost what
-    /// was held. The rest goes back at once. `row` is what it adds to the ledger.
-    pub fn settle(mut self, actual: &[Amount], row: (RowKey, Row)) {
+    /// was held. The rest goes back at once.
+    pub fn spend(mut self, actual: &[Amount]) -> Spending {
         let pieces = mem::take(&mut self.pieces);
-        let (key, row) = row;
-        let outlet = pieces.first().map(|piece| &piece.leased.outlet).or(self.outlet.as_ref());
-        if let Some(outlet) = outlet {
-            outlet.book(self.number, key, &row);
-        }
+        let outlet = pieces.first().map(|piece| Arc::clone(&piece.leased.outlet)).or(self.outlet.take());
+        let mut parts = SmallVec::new();
         for (at, piece) in pieces.iter().enumerate() {
-            let Some(actual) = actual.get(piece.part) else {
-                piece.leased.settle(piece.taken, piece.taken.total());
-                continue;
+            let pays = match actual.get(piece.part) {
+                None => piece.taken.total(),
+                Some(actual) => {
+                    // Earlier pieces of the part pay first; its last one pays whatever is left, more than is held if need be.
+                    let earlier = pieces[..at].iter().filter(|other| other.part == piece.part);
+                    let left = actual.saturating_sub(earlier.map(|other| other.taken.total()).sum());
+                    let is_last = !pieces[at + 1..].iter().any(|other| other.part == piece.part);
+                    if is_last { left } else { left.min(piece.taken.total()) }
+                }
             };
-            // Earlier pieces of the part pay first; its last one pays whatever is left, more than is held if need be.
-            let earlier = pieces[..at].iter().filter(|other| other.part == piece.part);
-            let left = actual.saturating_sub(earlier.map(|other| other.taken.total()).sum());
-            let is_last = !pieces[at + 1..].iter().any(|other| other.part == piece.part);
-            let pays = if is_last { left } else { left.min(piece.taken.total()) };
-            piece.leased.settle(piece.taken, pays);
+            let paid = piece.leased.settle(piece.taken, pays);
+            parts.push(PaidPart { part: piece.part, lease: piece.leased.id.get().copied(), paid });
         }
+        Spending { number: self.number, outlet, parts }
     }
 
     /// The request never reached an upstream: all goes back.

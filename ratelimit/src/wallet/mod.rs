@@ -24,8 +24,9 @@ pub mod sync;
 
 use std::sync::{Arc, Mutex};
 
+pub use cell::Paid;
 pub use clerk::{Asked, Stats, Ticket, Woken};
-pub use hold::{HeldPart, Hold};
+pub use hold::{HeldPart, Hold, PaidPart, Spending};
 pub use purse::{Part, Purse, Terms};
 pub use refused::{Refused, Why};
 

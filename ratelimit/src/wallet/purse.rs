@@ -3,7 +3,7 @@
 
 use std::sync::{Arc, Mutex, OnceLock, Weak};
 
-use super::cell::{Cell, Taken, Usable};
+use super::cell::{Cell, Paid, Taken, Usable};
 use super::outlet::Outlet;
 use super::refused::Why;
 use super::sync::{AtomicBool, AtomicU64, Ordering, Swap, lock};
@@ -208,9 +208,10 @@ impl Leased {
         Some(taken)
     }
 
-    pub(super) fn settle(&self, taken: Taken, actual: Amount) {
-        self.cell.settle(taken, actual);
+    pub(super) fn settle(&self, taken: Taken, actual: Amount) -> Paid {
+        let paid = self.cell.settle(taken, actual);
         self.note_spent();
+        paid
     }
 
     pub(super) fn release(&self, taken: Taken) {

@@ -110,8 +110,16 @@ pub(super) fn keeps() -> Vec<Keep> {
 /// One item for each target.
 pub(super) fn items() -> Vec<Item> {
     let keeps = keeps().into_iter().cycle();
-    let item =
-        |(target, keep)| Item { target, want: 1_000, need: 20, settled: 70, overrun: 3, returned: 9, keep };
+    let item = |(target, keep)| Item {
+        target,
+        want: 1_000,
+        need: 20,
+        settled: 70,
+        overrun: 3,
+        returned: 9,
+        idle: 0,
+        keep,
+    };
     targets().into_iter().zip(keeps).map(item).collect()
 }
 

@@ -199,6 +199,7 @@ fn tell(book: &Book, asks: Option<Question>, closes: bool) -> Option<Item> {
         settled: totals.settled,
         overrun: totals.overrun,
         returned: totals.returned,
+        idle: book.leased.cell.lease.avail(),
         keep: if is_over { Keep::Close } else { Keep::Open },
     })
 }
@@ -207,7 +208,7 @@ fn tell(book: &Book, asks: Option<Question>, closes: bool) -> Option<Item> {
 fn ask(target: Target, question: Option<Question>) -> Item {
     let none: Amount = 0;
     let (want, need) = question.map_or((none, none), |question| (question.want, question.need));
-    Item { target, want, need, settled: 0, overrun: 0, returned: 0, keep: Keep::Open }
+    Item { target, want, need, settled: 0, overrun: 0, returned: 0, idle: 0, keep: Keep::Open }
 }
 
 impl Draft {
