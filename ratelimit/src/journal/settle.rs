@@ -2,20 +2,28 @@
 //! what was not spent.
 //!
 //! A batch of the earlier session may have been applied without its answer, or may still be on its way and arrive after
-//! anything that is said here. Both are harmless, because a sequence number never gets another meaning: the last batch of the
-//! journal is sent under its number with its rows, alone; everything else has later numbers, always the same ones, and what
-//! the ledger has applied of either is left out.
+//! anything that is said here; and whoever restarts may die on the way and be restarted. All are harmless, because a sequence
+//! number never gets another meaning. With n the last batch that the journal knows:
+//!
+//! ```text
+//! n      its rows alone, if the ledger has not had them
+//! n + 1  nothing: a place for a batch of which the journal's end, if it is lost, may have told
+//! n + 2… all other rows, and what was spent without a lease: the same ones however often this is done
+//! ```
+//!
+//! What is said about leases depends on what the ledger says of them, and goes along from the first of the last on.
 
-use std::iter;
+use std::collections::BTreeMap;
 
-use super::books::Books;
 use super::record::{Place, Spent};
 use super::replay::Replayed;
-use super::sums::{RowsByKey, merge};
-use crate::fault::{Fault, planted};
+use super::sums::merge;
+use crate::budget::BucketName;
+use crate::fault::{self, Fault};
 use crate::ledger::command::{Batch, Item, Keep, LeaseId, SessionId, Target};
 use crate::ledger::limits::{MOST_BATCH_ROWS, MOST_ITEMS};
 use crate::ledger::outcome::{LeaseRecord, Unfinished};
+use crate::ledger::rows::{Row, RowKey};
 use crate::unit::Amount;
 
 /// How much one of the batches holds, of items and of rows.
@@ -59,62 +67,87 @@ pub fn settle_old(
     if got != session {
         return Err(WrongSession { expected: session, got });
     }
-    let books = &replayed.books;
-    // A ledger that was told more than the journal knows shows that the journal's end is missing.
-    let complete = replayed.complete && unfinished.last_sequence <= books.sent;
+    let due = unfinished.last_sequence.saturating_add(1);
+    let pieces = pieces(replayed, due);
+    let last = replayed.books.sent.saturating_add(pieces.len() as u64 - 1);
+    // A ledger that was told more than the journal and an earlier restart can have said shows that the journal's end is missing.
+    let complete = replayed.complete && unfinished.last_sequence <= last;
     let (items, forfeited) = items(unfinished, replayed, complete);
-    let batches = batches(unfinished, books, &items);
+    let left = (replayed.books.sent..).zip(pieces).filter(|(sequence, _)| *sequence >= due);
+    let batches =
+        numbered(session, due.max(replayed.books.sent.saturating_add(FIXED)), left.collect(), items);
     Ok((batches, Ending { session, forfeited }))
 }
 
-/// The last batch with its rows alone, then everything else in as many as it takes, without those that were applied before.
-fn batches(unfinished: &Unfinished, books: &Books, items: &[Item]) -> Vec<Batch> {
-    let session = unfinished.session;
-    let due = unfinished.last_sequence.saturating_add(1);
-    let batch = |sequence, rows| Batch { session, sequence, items: Vec::new(), rows };
+/// The batches that stand before those that leases are told with: n and n + 1.
+const FIXED: u64 = 2;
+
+/// Rows, and what was spent without a lease: the part of a batch that is the same each time.
+type Piece = (Vec<(RowKey, Row)>, Vec<Item>);
+
+/// What the batches from n on say, but for leases.
+fn pieces(replayed: &Replayed, due: u64) -> Vec<Piece> {
+    let books = &replayed.books;
     let in_flight = books.in_flight.iter().map(|(key, row)| (key.clone(), *row)).collect();
-    let rest: Vec<_> = rest_of_rows(books, due).into_iter().collect();
-    let contents = iter::once(in_flight).chain(rest.chunks(MOST_IN_BATCH).map(<[_]>::to_vec));
-    let mut batches: Vec<Batch> = contents
-        .enumerate()
-        .map(|(at, rows)| batch(books.sent.min(due).saturating_add(at as u64), rows))
-        .filter(|batch| batch.sequence >= due)
-        .collect();
-    let alone = usize::from(books.sent >= due);
-    for (at, items) in items.chunks(MOST_IN_BATCH).enumerate() {
-        let at = alone + at;
-        if at == batches.len() {
-            batches.push(batch(due.saturating_add(at as u64), Vec::new()));
+    let mut pieces = vec![(in_flight, Vec::new()), Piece::default()];
+    let mut rows = books.rows.clone();
+    if due > books.sent && fault::planted(Fault::RowsSentTwice) {
+        merge(&mut rows, &books.in_flight);
+    }
+    for open in books.open.values() {
+        merge(&mut rows, [(&open.intent.key, &open.intent.as_unknown())]);
+    }
+    let mut spent = spent(replayed).into_iter().filter_map(|(place, spent)| match place {
+        Place::Bucket(bucket) => Some(without_lease(bucket, spent)),
+        Place::Lease(_) => None,
+    });
+    let mut rows = rows.into_iter();
+    loop {
+        let piece: Piece =
+            (rows.by_ref().take(MOST_IN_BATCH).collect(), spent.by_ref().take(MOST_IN_BATCH).collect());
+        if piece.0.is_empty() && piece.1.is_empty() {
+            return pieces;
         }
-        batches[at].items = items.to_vec();
+        pieces.push(piece);
+    }
+}
+
+/// The pieces that are left, and with those from `first` on what is to be said about leases, in as many batches as it takes.
+fn numbered(session: SessionId, first: u64, left: Vec<(u64, Piece)>, leases: Vec<Item>) -> Vec<Batch> {
+    let mut leases = leases.into_iter().peekable();
+    let mut batches: Vec<Batch> = Vec::new();
+    for (sequence, (rows, named)) in left {
+        // Leases before names: a name then stands for a lease of its own.
+        let most = if sequence < first { 0 } else { MOST_IN_BATCH };
+        let items = leases.by_ref().take(most).chain(named).collect();
+        batches.push(Batch { session, sequence, items, rows });
+    }
+    let mut sequence = batches.last().map_or(first, |batch| batch.sequence.saturating_add(1));
+    while leases.peek().is_some() {
+        let items = leases.by_ref().take(MOST_IN_BATCH).collect();
+        batches.push(Batch { session, sequence, items, rows: Vec::new() });
+        sequence = sequence.saturating_add(1);
     }
     batches
 }
 
-/// What was settled and was in no batch, and what was never heard of again. Of the journal alone: a restart that is killed
-/// and begins again puts the same rows under the same numbers.
-fn rest_of_rows(books: &Books, due: u64) -> RowsByKey {
-    let mut rows = books.rows.clone();
-    for open in books.open.values() {
-        merge(&mut rows, [(&open.intent.key, &open.intent.as_unknown())]);
-    }
-    if due > books.sent && planted(Fault::RowsSentTwice) {
-        merge(&mut rows, &books.in_flight);
-    }
-    rows
-}
-
-/// What is to be said about each place, and what nothing proves.
-fn items(
-    unfinished: &Unfinished,
-    replayed: &Replayed,
-    complete: bool,
-) -> (Vec<Item>, Vec<(LeaseId, Amount)>) {
+/// What finished requests spent, and open ones may have, from each place.
+fn spent(replayed: &Replayed) -> BTreeMap<Place, Spent> {
     let mut spent = replayed.books.spent.clone();
     for part in replayed.books.open.values().flat_map(|open| &open.parts) {
         let place = spent.entry(part.place.clone()).or_default();
         *place = place.plus(part.spent);
     }
+    spent
+}
+
+/// What is to be said about each lease, and what nothing proves.
+fn items(
+    unfinished: &Unfinished,
+    replayed: &Replayed,
+    complete: bool,
+) -> (Vec<Item>, Vec<(LeaseId, Amount)>) {
+    let mut spent = spent(replayed);
     let (mut items, mut forfeited) = (Vec::new(), Vec::new());
     for record in &unfinished.leases {
         let journal = spent.remove(&Place::Lease(record.lease)).unwrap_or_default();
@@ -130,21 +163,16 @@ fn items(
             forfeited.extend(rest(&known));
         }
     }
-    // Leases that the ledger does not name are closed there. Buckets are for it to find.
-    for (place, Spent { leased, overrun }) in spent {
-        if let Place::Bucket(bucket) = place {
-            let overrun = leased.saturating_add(overrun);
-            let total = LeaseRecord {
-                lease: LeaseId { slot: 0, generation: 0 },
-                granted: 0,
-                settled: 0,
-                overrun,
-                returned: 0,
-            };
-            items.push(item(Target::Current(bucket), total, Keep::Close));
-        }
-    }
+    // Leases that the ledger does not name are closed there.
     (items, forfeited)
+}
+
+/// What was spent before there was a lease: which one it is, is for the ledger to find.
+fn without_lease(bucket: BucketName, spent: Spent) -> Item {
+    let none = LeaseId { slot: 0, generation: 0 };
+    let overrun = spent.leased.saturating_add(spent.overrun);
+    let total = LeaseRecord { lease: none, granted: 0, settled: 0, overrun, returned: 0 };
+    item(Target::Current(bucket), total, Keep::Close)
 }
 
 /// The totals to tell of a lease: never less than the ledger knows. What passes the lease is overrun.

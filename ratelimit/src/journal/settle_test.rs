@@ -8,6 +8,7 @@ use crate::budget::{BucketName, BudgetId, Key};
 use crate::journal::frame::Writer;
 use crate::journal::record::{BootId, Intent, Opened, Part, Record};
 use crate::journal::replay::replay;
+use crate::journal::sums::RowsByKey;
 use crate::ledger::command::NodeId;
 use crate::ledger::rows::{Row, RowKey};
 use crate::usage::Usage;
@@ -267,6 +268,33 @@ fn killed_anywhere_each_request_is_booked_once_and_the_rest_comes_back() {
     }
 }
 
+/// Whoever restarts dies as well, after some of its batches were applied, and is restarted.
+#[test]
+fn killed_while_it_settles_each_request_is_booked_once() {
+    let life = life();
+    for point in 1..=life.len() {
+        let left = crash(&life[..point]);
+        let mut bytes = Vec::new();
+        let mut writer = Writer::begin(1, &mut bytes);
+        left.records.iter().for_each(|record| writer.append(record, &mut bytes).expect("short"));
+        let journal = replay(&bytes, BOOT).expect("begun");
+        for said in 0..4 {
+            let mut ledger = left.ledger.clone();
+            let (batches, _) = settle_old(&ledger.state, Some(&journal)).expect("its journal");
+            for batch in batches.iter().take(said) {
+                ledger.apply(batch);
+            }
+            let (batches, ending) = settle_old(&ledger.state, Some(&journal)).expect("its journal");
+            for batch in &batches {
+                ledger.apply(batch);
+            }
+            let case = format!("killed after event {point}, and again after {said} batches");
+            let requests: u64 = ledger.rows.values().map(|row| row.requests).sum();
+            assert_eq!((requests, ending.forfeited), (left.requests, vec![]), "{case}");
+        }
+    }
+}
+
 #[test]
 fn without_power_nothing_is_booked_twice_and_nothing_spent_comes_back() {
     let life = life();
@@ -330,7 +358,7 @@ fn only_what_is_proven_is_given_back() {
         (Some(replayed(&all, OTHER_BOOT)),  1, lease,                                          Some((12,  0,  0, Keep::Open)),  88), // more may have been spent
         (Some(replayed(&all, OTHER_BOOT)),  1, LeaseRecord { settled: 12, ..lease },           None,                            88), // nothing new to tell
         (None,                              1, LeaseRecord { settled: 5, returned: 30, ..lease }, None,                         65), // the disk is lost
-        (journal(&all),                     2, lease,                                          Some((12,  0,  0, Keep::Open)),  88), // a batch that it never heard of
+        (journal(&all),                     3, lease,                                          Some((12,  0,  0, Keep::Open)),  88), // a batch that it never heard of
         (journal(&all),                     1, LeaseRecord { settled: 13, ..lease },           None,                            87), // told more than it knows
         (journal(&all),                     1, LeaseRecord { overrun: 1, ..lease },            Some((12,  1,  0, Keep::Open)),  88), // the same for overrun
         (journal(&all),                     1, LeaseRecord { granted: 10, ..lease },           Some((10,  2,  0, Keep::Close)),  0), // past the lease is overrun
@@ -355,7 +383,7 @@ fn what_was_spent_before_there_was_a_lease_is_told_by_its_bucket() {
     let replayed = replayed(&[Record::Reserved { hold: 1, parts, intent: Cow::Owned(intent) }], BOOT);
     let state = Unfinished { leases: Vec::new(), ..Ledger::new().state };
     let (batches, ending) = settle_old(&state, Some(&replayed)).expect("its journal");
-    let [batch] = batches.as_slice() else { panic!("{batches:?}") };
+    let [_, batch] = batches.as_slice() else { panic!("{batches:?}") };
     let [item] = batch.items.as_slice() else { panic!("{batch:?}") };
     assert_eq!((&item.target, item.overrun, item.keep), (&Target::Current(name), 9, Keep::Close));
     assert_eq!((batch.rows[0].1.unknown_requests, batch.rows[0].1.unknown_usage.output), (1, 9));
@@ -376,7 +404,7 @@ fn batches_have_a_bound_and_are_numbered_on() {
     let (batches, _) = settle_old(&state, Some(&replayed(&records, BOOT))).expect("its journal");
     let shape: Vec<_> =
         batches.iter().map(|batch| (batch.sequence, batch.rows.len(), batch.items.len())).collect();
-    assert_eq!(shape, [(1, 4096, 2), (2, 904, 0)]);
+    assert_eq!(shape, [(1, 0, 0), (2, 4096, 2), (3, 904, 0)], "sent was 0: nothing stands alone");
 }
 
 #[test]
