@@ -6,6 +6,7 @@ use super::Clerk;
 use super::entry::{Book, Entry, NextLease, Role, Totals};
 use super::say::{About, Asked, BEATS, Flight};
 use super::wait::Woken;
+use crate::fault::{self, Fault};
 use crate::ledger::command::{Item, Keep, LeaseId, SessionId};
 use crate::ledger::outcome::{Answer, BatchVerdict, ItemAnswer, LeaseState, Nudge, Rejected, Verdict, Why};
 use crate::time::{NodeTime, Timestamp};
@@ -67,6 +68,9 @@ impl Clerk {
         if flight.copies == 1 {
             let seen_ms = now.since(flight.sent_at).max(1);
             self.round_trip_ms = (3 * self.round_trip_ms + seen_ms).div_ceil(4);
+        }
+        if fault::planted(Fault::RowsSentTwice) && flight.copies > 1 {
+            self.rejoin_rows(flight.batch.rows.clone());
         }
         let valid_until = flight.sent_at.plus(self.settings.validity_ms);
         self.outlet.set_valid_until(valid_until.max(self.outlet.valid_until()).max(NodeTime(1)));
