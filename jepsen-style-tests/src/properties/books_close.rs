@@ -32,17 +32,17 @@ pub(super) fn check(world: &World) -> Result<(), Violated> {
     for (id, budget) in &world.truth.budgets {
         let is_strict = budget.enforcement == Enforcement::Strict;
         for (what, told, real) in windows(world, *id, &told) {
-            let Spent { leased, lent, beyond, unknown } = real;
-            let least = if world.truth.lost.is_empty() && !world.truth.deleted.contains(id) {
+            let Spent { leased, lent, beyond, unsure, unknown } = real;
+            let is_whole = world.truth.lost.is_empty() && !world.truth.deleted.contains(id);
+            let least = if is_whole {
                 real.real() + unknown
-            } else if world.truth.lost.is_empty() {
-                leased
             } else if is_strict {
                 leased
             } else {
                 0
             };
-            let most = leased + lent + beyond + unknown + told.forfeited;
+            let unsure = if world.figures.deaths > 0 { unsure } else { 0 };
+            let most = leased + lent + beyond + unsure + unknown + told.forfeited;
             if !(least..=most).contains(&told.spent) {
                 return failed(format!(
                     "{} {what}: {told:?}, expected {least} to {most}: {real:?}",

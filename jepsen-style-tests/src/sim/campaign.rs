@@ -17,6 +17,8 @@ use crate::properties::Violated;
 pub const USAGE: &str = "sim [--seeds A..B] [--events N] [--fault NAME] [--threads N]\n\
                          sim --seed S [--trace] [--events N] [--fault NAME]      (or SEED=S)";
 
+/// Lines of a story that are printed: what came before is seldom what went wrong.
+const LINES: usize = 400;
 /// Runs that shorten a failing plan.
 const TRIES: usize = 400;
 
@@ -174,7 +176,7 @@ pub fn story(seed: u64, events: u64, fault: Option<Fault>) -> String {
         text.push_str(&format!("{:>8} {:?}\n", action.at_ms, action.what));
     }
     text.push_str("\nwhat happened:\n");
-    let skipped = report.trace.len().saturating_sub(200);
+    let skipped = report.trace.len().saturating_sub(LINES);
     for line in &report.trace[skipped..] {
         text.push_str(line);
         text.push('\n');

@@ -9,8 +9,7 @@ use tollgate_ratelimit::time::NodeTime;
 use tollgate_ratelimit::wallet::{Terms, Ticket, Wallet};
 
 use super::journal::Disk;
-use super::plan;
-use super::requests::Running;
+use super::requests::{Running, Waiting};
 
 /// See the file's purpose.
 #[derive(Debug)]
@@ -38,7 +37,7 @@ pub struct Node {
     /// Requests that went to a provider.
     pub running: BTreeMap<u64, Running>,
     /// Requests that wait for a lease.
-    pub waiting: BTreeMap<Ticket, plan::Request>,
+    pub waiting: BTreeMap<Ticket, Waiting>,
     /// The batch without an answer.
     pub flight: Option<Batch>,
     /// The last batch that the journal knows.

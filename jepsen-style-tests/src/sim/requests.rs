@@ -13,6 +13,13 @@ use super::shape::PRICE;
 use super::truth::{Known, Sent, Spent, Where};
 use super::world::{Event, World};
 
+/// A request that waits for a lease.
+#[derive(Debug)]
+pub struct Waiting {
+    request: Request,
+    parts: Vec<(Arc<Purse>, Unit)>,
+}
+
 /// A request that went to a provider.
 #[derive(Debug)]
 pub struct Running {
@@ -56,7 +63,7 @@ impl World {
                 self.figures.waited += 1;
                 match wallet.ask(&asks, now.plus(request.patience_ms), now) {
                     Asked::Wait(ticket) => {
-                        self.nodes[node].waiting.insert(ticket, request);
+                        self.nodes[node].waiting.insert(ticket, Waiting { request, parts });
                         self.look_soon(node);
                         return;
                     }
@@ -65,7 +72,7 @@ impl World {
             }
             known @ (Ok(_) | Err(_)) => known,
         };
-        self.decided(node, request, result);
+        self.decided(node, Waiting { request, parts }, result);
         self.look_soon(node);
     }
 
@@ -80,7 +87,8 @@ impl World {
     }
 
     /// It is known whether the request may go.
-    pub(super) fn decided(&mut self, node: usize, request: Request, result: Result<Hold, Refused>) {
+    pub(super) fn decided(&mut self, node: usize, waiting: Waiting, result: Result<Hold, Refused>) {
+        let Waiting { request, parts } = waiting;
         let hold = match result {
             Ok(hold) => hold,
             Err(refused) => {
@@ -89,12 +97,8 @@ impl World {
                 return;
             }
         };
-        let Some((session, wallet)) = self.nodes[node].serving().map(|one| (one.session, one.wallet.clone()))
-        else {
-            return;
-        };
+        let Some(session) = self.nodes[node].serving().map(|one| one.session) else { return };
         self.figures.admitted += 1;
-        let parts = self.purses(node, &wallet, request.user);
         let key = RowKey {
             consumer: format!("u{}", request.user),
             model: format!("m{}", request.user % 3),
@@ -284,7 +288,7 @@ fn pays(held: impl Iterator<Item = HeldPart>, actual: &[Amount]) -> Vec<(HeldPar
         .collect();
     for (part, beyond) in left.into_iter().enumerate() {
         if let Some((_, spent)) = paid.iter_mut().rev().find(|(held, _)| held.part == part) {
-            spent.beyond = beyond;
+            (spent.beyond, spent.unsure) = (beyond, beyond);
         }
     }
     paid

@@ -21,6 +21,8 @@ pub struct Spent {
     pub lent: Amount,
     /// By answers that cost more than was held, where nothing more could be held.
     pub beyond: Amount,
+    /// The part of `beyond` of which the journal can't know whether the lease had it after all: counted twice after a restart.
+    pub unsure: Amount,
     /// Held by requests of which no end is known, beyond what they did cost: the ledger may count it.
     pub unknown: Amount,
 }
@@ -36,6 +38,7 @@ impl Spent {
         self.leased += more.leased;
         self.lent += more.lent;
         self.beyond += more.beyond;
+        self.unsure += more.unsure;
         self.unknown += more.unknown;
     }
 }
@@ -187,6 +190,9 @@ impl Truth {
                 (None, Known::Unknown(_)) => !reserved,
                 (None, Known::Cost(_) | Known::Nothing) => false,
             };
+            if let (false, Known::Unknown(_)) = (is_cut, request.known) {
+                request.known = Known::Unknown(request.most(kept)); // What it asked for on its way may be lost.
+            }
             if is_cut {
                 request.known = if reserved { Known::Unknown(request.most(kept)) } else { Known::Nothing };
                 request.ended_at = None;
