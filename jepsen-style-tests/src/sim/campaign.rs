@@ -1,5 +1,6 @@
 //! Many seeds, or one of them looked at closely, as the command line asks for it.
 
+use std::fmt::Write as _;
 use std::ops::Range;
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -173,7 +174,7 @@ pub fn story(seed: u64, events: u64, fault: Option<Fault>) -> String {
     let report = run(&shortest, fault, Tracing::On);
     let mut text = format!("\nSEED={seed}, {} actions are enough:\n", shortest.actions.len());
     for action in &shortest.actions {
-        text.push_str(&format!("{:>8} {:?}\n", action.at_ms, action.what));
+        _ = writeln!(text, "{:>8} {:?}", action.at_ms, action.what);
     }
     text.push_str("\nwhat happened:\n");
     let skipped = report.trace.len().saturating_sub(LINES);
@@ -182,7 +183,7 @@ pub fn story(seed: u64, events: u64, fault: Option<Fault>) -> String {
         text.push('\n');
     }
     if let Some(violated) = report.violated {
-        text.push_str(&format!("{violated}\n"));
+        _ = writeln!(text, "{violated}");
     }
     text
 }

@@ -51,9 +51,9 @@ pub struct Cluster {
     pub applied: u64,
 }
 
-impl Cluster {
+impl Default for Cluster {
     /// A cluster with a leader and an empty log.
-    pub fn new() -> Self {
+    fn default() -> Self {
         Self {
             ledger: Ledger::new(1),
             follower: Ledger::new(2),
@@ -67,7 +67,9 @@ impl Cluster {
             applied: 0,
         }
     }
+}
 
+impl Cluster {
     /// Proposes a command. Says its number, and when it will be committed: never before one that was proposed earlier.
     pub fn propose(&mut self, command: Command, askers: Vec<Asker>, time: Time) -> (u64, u64) {
         self.next_proposal += 1;

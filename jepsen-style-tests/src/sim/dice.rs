@@ -25,6 +25,9 @@ impl Dice {
     }
 
     /// The same as an index.
+    ///
+    /// # Panics
+    /// Never: what is below an index is one.
     pub fn index(&mut self, bound: usize) -> usize {
         usize::try_from(self.below(bound as u64)).expect("below an index")
     }

@@ -107,6 +107,9 @@ impl Node {
     }
 
     /// What its clock shows.
+    ///
+    /// # Panics
+    /// In a run that lasts longer than the universe has.
     pub fn clock(&self, now_ms: u64) -> NodeTime {
         let off = i64::try_from(now_ms).expect("runs are short") * self.fast / 1_000_000;
         NodeTime(self.clock_base + now_ms.saturating_add_signed(off))

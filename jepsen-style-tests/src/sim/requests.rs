@@ -105,8 +105,9 @@ impl World {
             backend: "default/one".to_owned(),
             day: super::shape::START.plus(self.now_ms).day(),
         };
-        let held = first_tokens(&request);
-        let intent = Intent { key: key.clone(), usage: usage(held), cost_nano_usd: held * PRICE, prices: 1 };
+        let bound = first_tokens(&request);
+        let intent =
+            Intent { key: key.clone(), usage: usage(bound), cost_nano_usd: bound * PRICE, prices: 1 };
         let noted: Vec<Noted> = hold.held().map(|one| noted(&one, &parts)).collect();
         let record =
             Record::Reserved { hold: hold.number(), parts: Cow::Owned(noted), intent: Cow::Owned(intent) };
@@ -115,7 +116,7 @@ impl World {
             session,
             key: RowKey { day: 0, ..key },
             known: Known::Open,
-            bound: held,
+            bound,
             more: None,
             reserved_at,
             ended_at: None,
@@ -124,14 +125,14 @@ impl World {
         self.next_request += 1;
         let (number, asker) = (self.next_request, (node, self.nodes[node].run));
         self.note(|| {
-            format!("node {node} sends request {number} of u{}, at most {held} tokens", request.user)
+            format!("node {node} sends request {number} of u{}, at most {bound} tokens", request.user)
         });
         if request.fate == Fate::Extends {
             self.queue.push(self.now_ms + request.runs_ms / 2, Event::Extend(asker, number));
         }
         self.queue.push(self.now_ms + 1 + request.runs_ms, Event::End(asker, number));
         let sent = self.truth.requests.len() - 1;
-        self.nodes[node].running.insert(number, Running { hold, parts, request, held, sent });
+        self.nodes[node].running.insert(number, Running { hold, parts, request, held: bound, sent });
     }
 
     /// A request asks for the rest of its bound. Without it, it ends when what it holds is used up.
@@ -277,16 +278,16 @@ fn place(
 /// Which piece of a hold pays how much, as the wallet has it: earlier pieces of a part first, out of the lease before the
 /// allowance.
 fn pays(held: impl Iterator<Item = HeldPart>, actual: &[Amount]) -> Vec<(HeldPart, Spent)> {
-    let mut left = actual.to_vec();
+    let mut unpaid = actual.to_vec();
     let mut paid: Vec<(HeldPart, Spent)> = held
         .map(|held| {
-            let leased = left[held.part].min(held.leased);
-            let lent = (left[held.part] - leased).min(held.lent);
-            left[held.part] -= leased + lent;
+            let leased = unpaid[held.part].min(held.leased);
+            let lent = (unpaid[held.part] - leased).min(held.lent);
+            unpaid[held.part] -= leased + lent;
             (held, Spent { leased, lent, ..Spent::default() })
         })
         .collect();
-    for (part, beyond) in left.into_iter().enumerate() {
+    for (part, beyond) in unpaid.into_iter().enumerate() {
         if let Some((_, spent)) = paid.iter_mut().rev().find(|(held, _)| held.part == part) {
             (spent.beyond, spent.unsure) = (beyond, beyond);
         }

@@ -100,7 +100,12 @@ impl Shape {
             let each = match budget.unit {
                 Unit::Requests => 1,
                 Unit::Cost => MEAN_TOKENS * PRICE,
-                _ => MEAN_TOKENS,
+                Unit::TotalTokens
+                | Unit::InputTokens
+                | Unit::OutputTokens
+                | Unit::CachedInputTokens
+                | Unit::ReasoningTokens
+                | Unit::Expression(_) => MEAN_TOKENS,
             };
             let asked = requests * each * window_ms / length_ms / keys;
             budget.limit = (asked * dice.between(10, 150) / 100).max(each * dice.between(3, 8));

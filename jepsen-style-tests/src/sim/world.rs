@@ -138,13 +138,16 @@ impl Figures {
 
 impl World {
     /// The world before anything happened.
+    ///
+    /// # Panics
+    /// If the plan has a budget that no ledger takes.
     pub fn new(plan: &Plan) -> Self {
         let mut dice = Dice::new(plan.seed, 2);
         let mut world = Self {
             plan: plan.clone(),
             now_ms: 0,
             queue: Queue::default(),
-            cluster: Cluster::new(),
+            cluster: Cluster::default(),
             nodes: (0..plan.shape.nodes as u64).map(|number| Node::new(number, skew(&mut dice))).collect(),
             dice,
             holders: BTreeMap::new(),
@@ -252,8 +255,9 @@ impl World {
     /// When a node wakes up that this is about, if it sleeps.
     fn asleep(&self, event: &Event) -> Option<u64> {
         let node = match event {
-            Event::Beat(node) | Event::Start(node) => *node,
-            Event::Look((node, _))
+            Event::Beat(node)
+            | Event::Start(node)
+            | Event::Look((node, _))
             | Event::Told((node, _), _)
             | Event::Extend((node, _), _)
             | Event::End((node, _), _) => *node,
