@@ -155,7 +155,7 @@ impl Held {
 
     fn item(&self, keep: Keep) -> Item {
         let Totals { settled, overrun, returned } = self.totals;
-        Item { target: Target::Lease(self.id), want: 0, need: 0, settled, overrun, returned, keep }
+        Item { target: Target::Lease(self.id), want: 0, need: 0, settled, overrun, returned, idle: 0, keep }
     }
 }
 
@@ -303,7 +303,16 @@ impl Journal {
             }
             let (overrun, returned) = (totals.overrun, record.granted.saturating_sub(settled));
             let target = Target::Lease(record.lease);
-            items.push(Item { target, want: 0, need: 0, settled, overrun, returned, keep: Keep::Close });
+            items.push(Item {
+                target,
+                want: 0,
+                need: 0,
+                settled,
+                overrun,
+                returned,
+                idle: 0,
+                keep: Keep::Close,
+            });
         }
         let mut rows = tally.rows();
         if fault == Some(Fault::RowsSentTwice) {

@@ -3,7 +3,6 @@
 
 use std::borrow::Cow;
 
-use tollgate_ratelimit::RowKey;
 use tollgate_ratelimit::journal::Record;
 use tollgate_ratelimit::ledger::command::Target;
 use tollgate_ratelimit::ledger::outcome::{Answer, BatchVerdict, ItemAnswer};
