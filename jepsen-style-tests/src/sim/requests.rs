@@ -187,16 +187,16 @@ impl World {
             place: noted(held, &running.parts).place,
             spent: Notes { leased: spent.leased, overrun: spent.lent + spent.beyond },
         });
+        let sent = &mut self.truth.requests[running.sent];
+        let key = RowKey { day: super::shape::START.plus(self.now_ms).day(), ..sent.key.clone() };
         let record = Record::Settled {
             hold: running.hold.number(),
             parts: parts.collect(),
-            key: None,
+            key: Some(Cow::Borrowed(&key)),
             row: row(tokens),
         };
         let ended_at = one.disk.append(&record);
-        let sent = &mut self.truth.requests[running.sent];
         (sent.ended_at, sent.known) = (Some(ended_at), Known::Cost(tokens));
-        let key = RowKey { day: super::shape::START.plus(self.now_ms).day(), ..sent.key.clone() };
         for (held, spent) in &paid {
             let (place, _) = place(held, session, &running.parts);
             let rest = (held.leased + held.lent).saturating_sub(spent.leased + spent.lent);
