@@ -7,7 +7,7 @@ mod rust;
 use std::time::{Duration, Instant};
 
 use http::Request;
-use http_body_util::Full;
+use http_body_util::{BodyExt, Full};
 use hyper::body::Bytes;
 use hyper::client::conn::http2;
 use hyper_util::rt::{TokioExecutor, TokioIo};
@@ -82,6 +82,34 @@ async fn vanished_http_2_clients_are_noticed() {
         (simulator.model("gpt").await["open_streams"] == 0).then_some(())
     })
     .await;
+    relay.abort();
+}
+
+/// Many clients look at their socket only when they want more: until then they answer no ping either.
+#[tokio::test]
+async fn http_2_clients_that_pause_keep_their_answer() {
+    let (gateway, _simulator) = bed("3").await;
+    let (near, mut far) = tokio::io::duplex(64 * 1024);
+    let mut socket = TcpStream::connect(gateway.client.address).await.unwrap();
+    let (pause, paused) = oneshot::channel::<()>();
+    let relay = tokio::spawn(async move {
+        tokio::select! {
+            _ = copy_bidirectional(&mut far, &mut socket) => return,
+            _ = paused => {}
+        }
+        tokio::time::sleep(Duration::from_millis(2_700)).await; // Not as long as its patience.
+        let _the_client_goes_first = copy_bidirectional(&mut far, &mut socket).await;
+    });
+    let (mut sender, connection) = http2::handshake(TokioExecutor::new(), TokioIo::new(near)).await.unwrap();
+    let connection = tokio::spawn(connection);
+    let ask =
+        Request::post("http://gateway.test/v1/chat/completions").header("x-simulate", "tokens=40,slow=100ms");
+    let ask = ask.body(Full::<Bytes>::new(Ask::chat("gpt").streamed().body)).unwrap();
+    let answer = sender.send_request(ask).await.unwrap();
+    pause.send(()).unwrap();
+    let whole = answer.into_body().collect().await.expect("it is not cut").to_bytes();
+    assert!(whole.ends_with(b"data: [DONE]\n\n"), "{whole:?}");
+    connection.abort();
     relay.abort();
 }
 

@@ -144,9 +144,10 @@ fn builder(patience: Duration) -> Builder<TokioExecutor> {
     builder
         .http2()
         .timer(TokioTimer::new())
-        // A client that vanished is noticed within that time, also while its answer is silent.
+        // A client that vanished is noticed, also while its answer is silent. One that pauses answers no ping until it
+        // reads again: it has all of that time, as by HTTP/1.1.
         .keep_alive_interval(patience / 2)
-        .keep_alive_timeout(patience / 3)
+        .keep_alive_timeout(patience)
         .max_concurrent_streams(MOST_H2_STREAMS)
         .max_header_list_size(MOST_HEADER_BYTES);
     builder
