@@ -14,6 +14,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, copy_bidirectional};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
 
 use rust::gateway::Settings;
 use rust::manifest::{GATEWAY, anthropic, openai, route, rule};
@@ -113,6 +114,34 @@ async fn http_2_clients_that_pause_keep_their_answer() {
     relay.abort();
 }
 
+/// What counts is what the client takes, not what the kernel still finds room for.
+#[tokio::test]
+async fn clients_that_take_little_at_a_time_keep_their_answer() {
+    let (upstream, flooding) = flood().await;
+    let manifest =
+        GATEWAY.to_owned() + &openai("one", &upstream) + &route("all", "", &rule("gpt", "{name: one}", ""));
+    let arguments = &["--client-timeout", "1"];
+    let gateway = Gateway::with(Settings { manifest: &manifest, arguments, ..Settings::default() }).await;
+    let mut stream = TcpStream::connect(gateway.client.address).await.unwrap();
+    let body = Ask::chat("gpt").body;
+    let head =
+        format!("POST /v1/chat/completions HTTP/1.1\r\nhost: a\r\ncontent-length: {}\r\n\r\n", body.len());
+    stream.write_all(&[head.as_bytes(), &body].concat()).await.unwrap();
+
+    let started = Instant::now();
+    let mut piece = vec![0; 16 * 1024];
+    while started.elapsed() < Duration::from_secs(5) {
+        stream.read_exact(&mut piece).await.unwrap();
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    for mebibyte in 0..64 {
+        // More than all buffers on the way can hold.
+        let taken = stream.read_exact(&mut vec![0; 1024 * 1024]).await;
+        assert!(taken.is_ok(), "cut after {mebibyte} MiB");
+    }
+    flooding.abort();
+}
+
 #[tokio::test]
 async fn clients_that_take_nothing_of_their_answer_lose_it() {
     let (gateway, simulator) = bed("1").await;
@@ -132,16 +161,7 @@ async fn clients_that_take_nothing_of_their_answer_lose_it() {
 /// The rule's time for a request holds also while the client never catches up with the upstream.
 #[tokio::test]
 async fn a_flood_ends_when_its_time_is_over() {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let upstream = listener.local_addr().unwrap().to_string();
-    let flooding = tokio::spawn(async move {
-        let (mut stream, _) = listener.accept().await.unwrap();
-        let _request = stream.read(&mut [0; 4_096]).await.unwrap();
-        let head = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n\r\n";
-        stream.write_all(head.as_bytes()).await.unwrap();
-        let much = vec![b' '; 256 * 1024];
-        while stream.write_all(&much).await.is_ok() {}
-    });
+    let (upstream, flooding) = flood().await;
     let manifest = GATEWAY.to_owned()
         + &openai("one", &upstream)
         + &route("all", "", &rule("gpt", "{name: one}", "timeouts: {request: 1s}"));
@@ -156,4 +176,19 @@ async fn a_flood_ends_when_its_time_is_over() {
     let took = started.elapsed();
     assert!((Duration::from_millis(500)..Duration::from_secs(10)).contains(&took), "{took:?}");
     flooding.abort();
+}
+
+/// An upstream whose answer has no end.
+async fn flood() -> (String, JoinHandle<()>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("loopback has ports");
+    let address = listener.local_addr().expect("it is bound").to_string();
+    let flooding = tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.expect("the gateway connects");
+        let _request = stream.read(&mut [0; 4_096]).await.expect("it asks");
+        let head = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n\r\n";
+        stream.write_all(head.as_bytes()).await.expect("it listens");
+        let much = vec![b' '; 256 * 1024];
+        while stream.write_all(&much).await.is_ok() {}
+    });
+    (address, flooding)
 }

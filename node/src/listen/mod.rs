@@ -30,6 +30,9 @@ use tls::Certificates;
 const MOST_CONNECTIONS: usize = 16_384;
 /// Pending connections that the kernel keeps.
 const BACKLOG: u32 = 4_096;
+/// What the kernel keeps of an answer before it is sent: enough for a fast client never to wait for us.
+#[cfg(target_os = "linux")]
+const UNSENT_BYTES: u32 = 128 * 1024;
 /// After an accept failed for lack of something (file descriptors), give it time to come back.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// How often the ports are compared with the configuration.
@@ -112,7 +115,20 @@ async fn accept(
     let (stream, peer) = listener.accept().await?;
     // Without this, the last chunk of a stream waits for the client's delayed acknowledgement: 40 ms.
     stream.set_nodelay(true)?;
+    hold_little_back(&stream)?;
     Ok((stream, peer, seat))
+}
+
+/// Otherwise the kernel takes megabytes at once and then nothing until a third of them is gone: a slow client that takes
+/// all it can would pass for one that takes nothing.
+#[cfg(target_os = "linux")]
+fn hold_little_back(stream: &TcpStream) -> io::Result<()> {
+    socket2::SockRef::from(stream).set_tcp_notsent_lowat(UNSENT_BYTES)
+}
+
+#[cfg(not(target_os = "linux"))]
+fn hold_little_back(_stream: &TcpStream) -> io::Result<()> {
+    Ok(())
 }
 
 /// Whether the ports that Gateways name are opened beside the main door.
