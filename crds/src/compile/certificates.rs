@@ -6,7 +6,7 @@ use rustls::crypto::ring;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::CertifiedKey;
-use rustls::{Error, RootCertStore};
+use rustls::{CertificateError, Error, RootCertStore};
 
 use super::grants::{Grants, Reference};
 use super::index::{Entry, Index};
@@ -90,9 +90,21 @@ fn certified(chain_pem: &str, key_pem: &str) -> Result<CertifiedKey, (&'static s
     let certified = CertifiedKey::new(chain, key);
     match certified.keys_match() {
         Ok(()) => Ok(certified),
+        Err(Error::InvalidCertificate(CertificateError::Other(_))) if holds_its_key(&certified) => {
+            Ok(certified)
+        }
         Err(Error::InvalidCertificate(why)) => Err((CHAIN, format!("certificates that can be read ({why})"))),
         Err(_) => Err((KEY, format!("the private key that belongs to the first certificate of {CHAIN}"))),
     }
+}
+
+/// A certificate that rustls as a client would not trust may be what others trust: of version 1, say, as `openssl x509`
+/// makes it without extensions. To be shown to clients it need only hold the public key, as the bytes that it is.
+fn holds_its_key(certified: &CertifiedKey) -> bool {
+    let (Ok(certificate), Some(key)) = (certified.end_entity_cert(), certified.key.public_key()) else {
+        return false;
+    };
+    certificate.windows(key.len()).any(|bytes| bytes == key.as_ref())
 }
 
 /// PEM certificates of authorities that clients can trust.
@@ -147,4 +159,43 @@ pub(super) fn secret<'a>(
         return Err(Grants::wanted(reference));
     }
     index.secrets.find(&target).ok_or_else(|| index.missing("Secret", &target))
+}
+
+#[cfg(test)]
+mod tests {
+    use base64::Engine;
+    use base64::prelude::BASE64_STANDARD;
+    use rcgen::KeyPair;
+
+    use super::*;
+
+    #[test]
+    fn what_a_server_can_prove_itself_with() {
+        let own = rcgen::generate_simple_self_signed(["a.test".to_owned()]).unwrap();
+        let (key, other) = (own.signing_key.serialize_pem(), KeyPair::generate().unwrap().serialize_pem());
+        let version_3 = own.cert.der().to_vec();
+        let version_1 = swapped(&version_3, &[0xa0, 3, 2, 1, 2], &[0xa0, 3, 2, 1, 0]);
+        let mut cut = version_3.clone();
+        cut.truncate(version_3.len() - 1);
+        #[rustfmt::skip]
+        let cases = [
+            // certificate  key     at fault     why
+            (&version_3, &key,   None,        "they belong together"),
+            (&version_3, &other, Some(KEY),   "another's key"),
+            (&version_1, &key,   None,        "what `openssl x509 -req` makes, and rustls alone would not take"),
+            (&version_1, &other, Some(CHAIN), "another's key, but nothing says more than that it can't be read"),
+            (&cut,       &key,   Some(CHAIN), "no client can read it"),
+        ];
+        for (certificate, key, at_fault, why) in cases {
+            let body = BASE64_STANDARD.encode(certificate);
+            let pem = format!("-----BEGIN CERTIFICATE-----\n{body}\n-----END CERTIFICATE-----\n");
+            let found = certified(&pem, key).err();
+            assert_eq!(found.as_ref().map(|(name, _)| *name), at_fault, "{why}: {found:?}");
+        }
+    }
+
+    fn swapped(bytes: &[u8], old: &[u8], new: &[u8]) -> Vec<u8> {
+        let at = bytes.windows(old.len()).position(|some| some == old).unwrap();
+        [&bytes[..at], new, &bytes[at + old.len()..]].concat()
+    }
 }
