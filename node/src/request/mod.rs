@@ -12,6 +12,7 @@ pub(crate) mod accept;
 mod admit;
 pub(crate) mod body_memory;
 pub(crate) mod forward;
+mod gather;
 mod hop;
 mod identify;
 mod meter;

@@ -13,6 +13,7 @@ use hyper::body::{Body, Frame, Incoming as IncomingBody, SizeHint};
 use tollgate_api::error::{ApiError, ErrorKind};
 use tollgate_api::exchange::Mode;
 
+use super::gather::Gather;
 use super::meter::Metered;
 use super::patience::Patience;
 use super::settle::Settling;
@@ -28,7 +29,7 @@ pub(crate) enum ReplyBody {
 
 /// An answer on its way through.
 pub(crate) struct Flow {
-    ready: VecDeque<Bytes>,
+    ready: Gather,
     upstream: IncomingBody,
     metered: Metered,
     settling: Settling,
@@ -85,7 +86,7 @@ impl Flow {
     ) -> Self {
         let patience = Patience::new(metered.reply.deadline, metered.reply.idle, Instant::now());
         let mut flow = Self {
-            ready: ready.into(),
+            ready: Gather::due(ready),
             upstream,
             metered,
             settling,
@@ -105,7 +106,7 @@ impl Flow {
 
     fn poll_chunk(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BrokenOff>>> {
         loop {
-            if let Some(chunk) = self.ready.pop_front() {
+            if let Some(chunk) = self.ready.pop() {
                 self.settling.trail().reply_bytes += chunk.len() as u64;
                 return Poll::Ready(Some(Ok(Frame::data(chunk))));
             }
@@ -124,6 +125,14 @@ impl Flow {
                     self.break_off(End::UpstreamCut, &upstream_cut(&error.to_string()));
                 }
                 Poll::Ready(None) => self.end(),
+                Poll::Pending if !self.ready.is_empty() => {
+                    self.ready.silence();
+                    if !self.ready.is_due() {
+                        // The upstream's connection gets its turn before this one comes again.
+                        context.waker().wake_by_ref();
+                        return Poll::Pending;
+                    }
+                }
                 Poll::Pending => {
                     ready!(self.patience.poll_over(context));
                     self.break_off(End::TimedOut, &timed_out());
@@ -158,6 +167,7 @@ impl Flow {
 
     fn conclude(&mut self) {
         self.state = State::Ended;
+        self.ready.close();
         self.settling.trail().end = End::Whole;
         self.settling.finish(&self.metered);
     }
@@ -173,6 +183,7 @@ impl Flow {
             }
             Mode::Pass | Mode::Collect => State::Broken,
         };
+        self.ready.close();
         self.settling.trail().end = end;
         self.settling.finish(&self.metered);
     }

@@ -67,6 +67,11 @@ impl Process {
         self.lines.lock().unwrap().join("\n")
     }
 
+    /// By which the kernel knows it.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Sends SIGTERM.
     pub(crate) fn terminate(&self) {
         let sent = Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status();
