@@ -43,7 +43,10 @@ enum State {
     Flowing,
     /// All that there was has been read; `ready` may still hold some.
     Ended,
-    /// The upstream broke off and the client's protocol has no way to say so: the connection is cut.
+    /// The upstream broke off and the client's protocol has no way to say so. hyper throws away what it has not written
+    /// when a body fails: it gets the time to write first.
+    Breaking,
+    /// The connection is cut.
     Broken,
 }
 
@@ -112,6 +115,11 @@ impl Flow {
             }
             match self.state {
                 State::Ended => return Poll::Ready(None),
+                State::Breaking => {
+                    self.state = State::Broken;
+                    context.waker().wake_by_ref();
+                    return Poll::Pending;
+                }
                 State::Broken => return Poll::Ready(Some(Err(BrokenOff))),
                 State::Flowing => {}
             }
@@ -181,7 +189,7 @@ impl Flow {
                 self.ready.extend(self.scratch.drain(..));
                 State::Ended
             }
-            Mode::Pass | Mode::Collect => State::Broken,
+            Mode::Pass | Mode::Collect => State::Breaking,
         };
         self.ready.close();
         self.settling.trail().end = end;
