@@ -69,6 +69,8 @@ pub struct PaidPart {
 #[derive(Debug)]
 pub struct Spending {
     number: u64,
+    /// One that it spent of: the way to the outlet, as for holds.
+    lease: Option<Arc<Leased>>,
     outlet: Option<Arc<Outlet>>,
     parts: SmallVec<[PaidPart; USUAL_PARTS]>,
 }
@@ -86,7 +88,8 @@ impl Spending {
 
     /// Adds the request's row to what the ledger hears next.
     pub fn book(self, (key, row): (RowKey, Row)) {
-        if let Some(outlet) = self.outlet {
+        let outlet = self.lease.as_ref().map(|lease| &lease.outlet).or(self.outlet.as_ref());
+        if let Some(outlet) = outlet {
             outlet.book(self.number, key, &row);
         }
     }
@@ -193,7 +196,6 @@ impl Hold {
     /// was held. The rest goes back at once.
     pub fn spend(mut self, actual: &[Amount]) -> Spending {
         let pieces = mem::take(&mut self.pieces);
-        let outlet = pieces.first().map(|piece| Arc::clone(&piece.leased.outlet)).or(self.outlet.take());
         let mut parts = SmallVec::new();
         for (at, piece) in pieces.iter().enumerate() {
             let pays = match actual.get(piece.part) {
@@ -209,7 +211,8 @@ impl Hold {
             let paid = piece.leased.settle(piece.taken, pays);
             parts.push(PaidPart { part: piece.part, lease: piece.leased.id.get().copied(), paid });
         }
-        Spending { number: self.number, outlet, parts }
+        let lease = pieces.into_iter().next().map(|piece| piece.leased);
+        Spending { number: self.number, lease, outlet: self.outlet.take(), parts }
     }
 
     /// The request never reached an upstream: all goes back.
