@@ -7,7 +7,7 @@ use tollgate_ratelimit::Slots;
 
 use crate::config::Config;
 use crate::quota::Books;
-use crate::request::body_memory::BodyMemory;
+use crate::request::accept::body_memory::BodyMemory;
 use crate::telemetry::Telemetry;
 use crate::upstream::retry::RetryBudget;
 

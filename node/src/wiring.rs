@@ -19,7 +19,7 @@ use crate::config::{Config, Keeper, Source, Watcher, environment};
 use crate::gateway::{Gateway, Limits};
 use crate::listen::{self, Lobby};
 use crate::quota::Books;
-use crate::request::body_memory::BodyMemory;
+use crate::request::accept::body_memory::BodyMemory;
 use crate::settings::Run;
 use crate::simulate;
 use crate::tasks::{Spawner, Tasks};

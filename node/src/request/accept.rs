@@ -2,6 +2,8 @@
 //!
 //! The body is read once, up to the limit, and only what routing and admission need is picked from it.
 
+pub(crate) mod body_memory;
+
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -13,10 +15,10 @@ use tollgate_api::endpoint::{Dialect, Endpoint};
 use tollgate_api::error::Malformed;
 use tollgate_api::peek::Peek;
 
-use super::body_memory::{Held, NoRoom};
 use super::refusal::Refusal;
 use super::trail::Trail;
 use crate::gateway::Limits;
+use body_memory::{Held, NoRoom};
 
 /// What rules match the model by: set from the body, over whatever the client sent under this name.
 pub(crate) const MODEL_HEADER: HeaderName = HeaderName::from_static("x-ai-eg-model");

@@ -10,14 +10,11 @@
 
 pub(crate) mod accept;
 mod admit;
-pub(crate) mod body_memory;
 pub(crate) mod forward;
-mod gather;
 mod hop;
 mod identify;
 mod meter;
 mod models;
-mod patience;
 pub(crate) mod refusal;
 mod route;
 mod settle;

@@ -1,6 +1,9 @@
 //! stream: chunks flow as they arrive, back-pressured end to end, never collected. A client that goes away drops this
 //! body, which drops the upstream's, which cancels the call; what passed is settled.
 
+mod gather;
+mod patience;
+
 use std::collections::VecDeque;
 use std::fmt;
 use std::pin::Pin;
@@ -13,11 +16,11 @@ use hyper::body::{Body, Frame, Incoming as IncomingBody, SizeHint};
 use tollgate_api::error::{ApiError, ErrorKind};
 use tollgate_api::exchange::Mode;
 
-use super::gather::Gather;
 use super::meter::Metered;
-use super::patience::Patience;
 use super::settle::Settling;
 use super::trail::End;
+use gather::Gather;
+use patience::Patience;
 
 /// What a client is sent.
 pub(crate) enum ReplyBody {

@@ -62,18 +62,18 @@ impl Ledger {
         }
         let less_at_once = most_at_once(old).saturating_sub(most_at_once(new));
         let lowered = new.limit < old.limit || less_at_once > 0;
+        let raised = new.limit > old.limit;
         let buckets = self.buckets_of(id);
         for slot in &buckets {
             self.mint(*slot); // What a rolling window owes up to now is owed at the old rate.
         }
-        let raised_by = i64::try_from(new.limit.saturating_sub(old_limit(&self.budgets, id))).unwrap_or(0);
         if let Some(entry) = self.budgets.get_mut(&id) {
             let window = joined(&entry.budget.window, &new.window);
             entry.budget = Budget { window, ..new.clone() };
             entry.lowered |= lowered;
         }
         for slot in buckets {
-            if fault::planted(Fault::RaiseGivesAll) && raised_by > 0 {
+            if raised && fault::planted(Fault::RaiseGivesAll) {
                 self.buckets[slot].adjusted += i64::try_from(self.buckets[slot].outstanding).unwrap_or(0);
             }
             if let Some(entry) = self.budgets.get(&id) {
@@ -126,10 +126,6 @@ impl Ledger {
     fn buckets_of(&self, id: BudgetId) -> Vec<u32> {
         self.buckets.iter().filter(|(_, bucket)| bucket.budget == id).map(|(slot, _)| slot).collect()
     }
-}
-
-fn old_limit(budgets: &std::collections::BTreeMap<BudgetId, Entry>, id: BudgetId) -> u64 {
-    budgets.get(&id).map_or(0, |entry| entry.budget.limit)
 }
 
 /// What is spent was counted in the old unit, by the old keys and in the old windows: those can't change.

@@ -39,8 +39,7 @@ impl Ledger {
         let lease = &self.leases[slot];
         let (bucket_slot, session) = (lease.bucket, lease.session);
         let recalled = matches!(lease.recall, Recall::Asked(_));
-        let verdict = self.decide(slot, ask);
-        let verdict = match verdict {
+        let verdict = match self.decide(slot, ask) {
             Decision::Grant(amount) => {
                 self.hand_out(slot, amount);
                 Verdict::Granted

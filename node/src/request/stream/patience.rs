@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use tokio::time::Sleep;
 
 /// When it ends, and what wakes us then.
-pub(crate) struct Patience {
+pub(super) struct Patience {
     deadline: Option<Instant>,
     idle: Option<Duration>,
     heard_at: Instant,
@@ -21,22 +21,22 @@ pub(crate) struct Patience {
 
 impl Patience {
     /// Begins at `now`; without a `deadline` or a bound on silence there is no end to it.
-    pub(crate) fn new(deadline: Option<Instant>, idle: Option<Duration>, now: Instant) -> Self {
+    pub(super) fn new(deadline: Option<Instant>, idle: Option<Duration>, now: Instant) -> Self {
         Self { deadline, idle, heard_at: now, alarm: None }
     }
 
     /// The upstream said something.
-    pub(crate) fn heard(&mut self, now: Instant) {
+    pub(super) fn heard(&mut self, now: Instant) {
         self.heard_at = now;
     }
 
     /// Whether it has ended. To be asked also of an upstream that always has more: only silence sets the alarm off.
-    pub(crate) fn is_over(&self, now: Instant) -> bool {
+    pub(super) fn is_over(&self, now: Instant) -> bool {
         self.end().is_some_and(|end| end <= now)
     }
 
     /// Ready when it has ended.
-    pub(crate) fn poll_over(&mut self, context: &mut Context<'_>) -> Poll<()> {
+    pub(super) fn poll_over(&mut self, context: &mut Context<'_>) -> Poll<()> {
         let Some(end) = self.end() else {
             return Poll::Pending;
         };

@@ -17,7 +17,7 @@ const MOST_BYTES: usize = 16 * 1024;
 const SILENCES: u8 = 3;
 
 /// What is to be sent, in order.
-pub(crate) struct Gather {
+pub(super) struct Gather {
     pieces: VecDeque<Bytes>,
     held_bytes: usize,
     /// How often there was nothing new since the last piece.
@@ -26,13 +26,13 @@ pub(crate) struct Gather {
 
 impl Gather {
     /// Begins with what leaves at once.
-    pub(crate) fn due(pieces: Vec<Bytes>) -> Self {
+    pub(super) fn due(pieces: Vec<Bytes>) -> Self {
         let held_bytes = pieces.iter().map(Bytes::len).sum();
         Self { pieces: pieces.into(), held_bytes, silences: SILENCES }
     }
 
     /// More came.
-    pub(crate) fn extend(&mut self, pieces: impl Iterator<Item = Bytes>) {
+    pub(super) fn extend(&mut self, pieces: impl Iterator<Item = Bytes>) {
         for piece in pieces {
             self.silences = 0;
             self.held_bytes += piece.len();
@@ -41,22 +41,22 @@ impl Gather {
     }
 
     /// Nothing came.
-    pub(crate) fn silence(&mut self) {
+    pub(super) fn silence(&mut self) {
         self.silences = self.silences.saturating_add(1);
     }
 
     /// Nothing will come.
-    pub(crate) fn close(&mut self) {
+    pub(super) fn close(&mut self) {
         self.silences = SILENCES;
     }
 
     /// Whether what there is need not wait.
-    pub(crate) fn is_due(&self) -> bool {
+    pub(super) fn is_due(&self) -> bool {
         self.silences >= SILENCES || self.pieces.len() >= MOST_PIECES || self.held_bytes >= MOST_BYTES
     }
 
     /// The next piece, if it need not wait.
-    pub(crate) fn pop(&mut self) -> Option<Bytes> {
+    pub(super) fn pop(&mut self) -> Option<Bytes> {
         if !self.is_due() {
             return None;
         }
@@ -67,7 +67,7 @@ impl Gather {
     }
 
     /// Whether there is nothing.
-    pub(crate) fn is_empty(&self) -> bool {
+    pub(super) fn is_empty(&self) -> bool {
         self.pieces.is_empty()
     }
 }
