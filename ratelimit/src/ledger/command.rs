@@ -105,7 +105,7 @@ pub struct Item {
 /// Which lease an item is about.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Target {
-    /// The session's lease of this bucket, in the window that is current, or a new one.
+    /// A new lease of this bucket, in the window that is current.
     Current(BucketName),
     /// The same for the window after the current one, so that its start costs nobody a round trip.
     Next(BucketName),

@@ -113,6 +113,10 @@ impl Ledger {
                 continue; // What a silent session holds does not come back by waiting.
             }
             in_reach += i128::from(lease.outstanding());
+            if lease.session == own.session {
+                held = true; // Laid down, with requests that will end.
+                continue;
+            }
             match lease.recall {
                 Recall::Answered(at) if self.now.since(at) < RECALL_AGAIN_MS => held = true,
                 Recall::No | Recall::Asked(_) | Recall::Answered(_) => recall = true,

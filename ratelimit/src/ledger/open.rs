@@ -83,12 +83,10 @@ impl Ledger {
         }
     }
 
-    /// The session's lease of a bucket, or a new one.
+    /// A lease of a bucket. Always a new one: a session that asks by the bucket's name has no lease that it goes on with, though
+    /// requests may still settle into one that it has laid down.
     pub(super) fn lease_in(&mut self, bucket: u32, session: SessionId) -> Result<u32, Rejected> {
         let held = &self.buckets[bucket];
-        if let Some((slot, _)) = self.chain(held).find(|(_, lease)| lease.session == session) {
-            return Ok(slot);
-        }
         if self.leases.len() >= MOST_LEASES {
             return Err(Rejected::full("leases", MOST_LEASES));
         }
