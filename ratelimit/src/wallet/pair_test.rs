@@ -43,13 +43,21 @@ struct Pair {
     /// Hints on their way.
     nudges: Vec<Nudge>,
     now: u64,
+    /// Cluster time goes no further: there is no leader, or one whose clock is behind.
+    stands_at: u64,
 }
 
 impl Pair {
     fn new(budget: &Budget, nodes: u32) -> Self {
         let terms = Terms { unit: budget.unit.clone(), enforcement: budget.enforcement, limit: budget.limit };
-        let mut pair =
-            Self { ledger: Ledger::new(3), wallets: vec![], purses: vec![], nudges: vec![], now: 1_000 };
+        let mut pair = Self {
+            ledger: Ledger::new(3),
+            wallets: vec![],
+            purses: vec![],
+            nudges: vec![],
+            now: 1_000,
+            stands_at: u64::MAX,
+        };
         pair.apply(&Command::SetBudget(Box::new(budget.clone())));
         for node in 1..=nodes {
             pair.apply(&Command::OpenSession { node: NodeId(node.into()), incarnation: 1 });
@@ -66,7 +74,7 @@ impl Pair {
     }
 
     fn apply(&mut self, command: &Command) -> Outcome {
-        let applied = self.ledger.apply(command, Timestamp(self.now));
+        let applied = self.ledger.apply(command, Timestamp(self.now.min(self.stands_at)));
         assert_eq!(self.ledger.check(), Ok(()), "after {command:?}");
         self.nudges.extend(applied.nudges);
         applied.outcome
@@ -229,7 +237,28 @@ fn a_refusal_is_forgotten_with_the_lease_that_would_be_told() {
 }
 
 #[test]
-fn a_lease_that_was_laid_down_while_somebody_took_from_it_is_taken_up_again() {
+fn an_allowance_is_lent_once_a_window_however_often_its_node_comes_back_to_it() {
+    let mut pair = Pair::new(&budget(10, minute(), Enforcement::Bounded { per_node: 10 }), 1);
+    let name = pair.purses[0].name().clone();
+    (pair.now, pair.stands_at) = (50_000, 59_950);
+    for tenth in 0..700 {
+        // Two a second until nothing is left, then nothing for so long that the next window's lease goes back unused.
+        if tenth % 5 == 0
+            && !(100..500).contains(&tenth)
+            && let Ok(hold) = pair.reserve(0, 1)
+        {
+            hold.settle(&[1], row());
+        }
+        pair.pass(100);
+    }
+    let spent = pair.ledger.bucket(&name, Timestamp(0)).map(|bucket| bucket.spent);
+    assert_eq!(spent, Some(20), "all of its limit and its allowance, and no more");
+    pair.stands_at = u64::MAX;
+    pair.hold(0, 10).expect("this is another minute").release();
+}
+
+#[test]
+fn a_lease_that_was_laid_down_while_somebody_took_from_it_stands_in_nobodys_way() {
     let mut pair = Pair::new(&budget(1_000, Window::Lifetime, Enforcement::Strict), 1);
     pair.hold(0, 10).expect("plenty").release();
     let leased = pair.purses[0].current.load();

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::lent::Lent;
 use crate::ledger::command::LeaseId;
 use crate::time::{NodeTime, Span};
 use crate::unit::{Amount, MOST_AMOUNT};
@@ -127,6 +128,7 @@ pub(super) enum NextLease {
 pub(super) struct Entry {
     pub(super) purse: Arc<Purse>,
     pub(super) books: Vec<Book>,
+    pub(super) lent: Lent,
     /// Tickets that lack something here, oldest first, and how much each needs of this purse.
     pub(super) waiting: BTreeMap<u64, Amount>,
     backlog: Amount,
@@ -152,6 +154,7 @@ impl Entry {
         Self {
             purse,
             books: vec![current],
+            lent: Lent::default(),
             waiting: BTreeMap::new(),
             backlog: 0,
             demand: Demand::default(),
@@ -182,18 +185,45 @@ impl Entry {
         self.books.iter().position(|book| book.id() == Some(id))
     }
 
-    /// Puts `book` in the place of the current one, whose holds settle into the old cell. What is left there is taken out
-    /// before the lease is next spoken of.
-    pub(super) fn replace_current(&mut self, mut book: Book) {
+    /// Puts `book` in the place of the one that was [retired](Self::retire_current).
+    pub(super) fn make_current(&mut self, mut book: Book) {
         book.role = Role::Current;
-        let old = self.current_mut();
-        old.role = Role::Ended;
         self.purse.current.store(Arc::clone(&book.leased));
         self.demand.restart(book.taken());
         self.taken_before = book.taken();
         self.books.push(book);
         self.books.retain(|book| book.role != Role::Ended || book.id().is_some());
         self.next = NextLease::NotYet;
+        self.adjust_allowances();
+    }
+
+    /// Holds still settle into the cell that was current. Nothing more is lent of it: what its successor may lend is known only
+    /// then. What is left of its lease is taken out before it is next spoken of.
+    pub(super) fn retire_current(&mut self) {
+        let old = self.current_mut();
+        old.role = Role::Ended;
+        old.leased.cell.allowance.withdraw(Amount::MAX);
+        if let (Some(window), lent) = (old.window, old.lends()) {
+            self.lent.add(window, lent);
+        }
+    }
+
+    /// What may be lent in a window in all that cells before did not lend. One without a lease may turn out to be of any window.
+    fn may_lend(&self, window: Option<Span>) -> Amount {
+        self.purse.terms().allowance().saturating_sub(self.lent.within(window))
+    }
+
+    /// The cells that are or will be spent from lend what they may, no less and, as far as it is not in use, no more.
+    pub(super) fn adjust_allowances(&self) {
+        for book in self.books.iter().filter(|book| book.role != Role::Ended) {
+            let (may, lends) = (self.may_lend(book.window), book.lends());
+            let allowance = &book.leased.cell.allowance;
+            if may > lends {
+                allowance.grant(allowance.parts().granted.saturating_add(may - lends));
+            } else {
+                allowance.withdraw(lends - may);
+            }
+        }
     }
 
     /// Goes over to the next window's lease once that window has begun. Whether it did.
@@ -206,7 +236,8 @@ impl Entry {
                 let book = self.books.remove(next);
                 self.last_grant = book.leased.cell.lease.avail();
                 self.purse.forget_denial();
-                self.replace_current(book);
+                self.retire_current();
+                self.make_current(book);
                 true
             }
             Some(_) | None => false,
@@ -215,26 +246,13 @@ impl Entry {
 
     /// Puts a cell without a lease in the place of the current one.
     pub(super) fn lay_down(&mut self, outlet: &Arc<Outlet>) {
-        // Taken out before the new cell has it: no moment in which it is in both.
-        let allowance = self.current().leased.cell.allowance.withdraw(Amount::MAX);
+        self.retire_current();
         for book in self.books.iter_mut().filter(|book| book.role == Role::Next) {
             book.role = Role::Ended; // A purse without a lease keeps none for later: what it owes would have no place.
         }
-        let fresh = self.purse.fresh(allowance, outlet);
-        self.replace_current(Book::new(fresh, Role::Current));
+        let fresh = self.purse.fresh(0, outlet);
+        self.make_current(Book::new(fresh, Role::Current));
         self.purse.forget_denial(); // Of a change of it, only a lease is told.
-    }
-
-    /// Goes on with a lease that was laid down while somebody took from it, if the ledger says that it is still the one.
-    pub(super) fn take_up(&mut self, place: usize) {
-        if self.current().id().is_some() || self.owes_without_lease() {
-            return;
-        }
-        let allowance = self.current().leased.cell.allowance.withdraw(Amount::MAX);
-        let book = self.books.remove(place);
-        let lent = &book.leased.cell.allowance;
-        lent.grant(lent.parts().granted.saturating_add(allowance));
-        self.replace_current(book);
     }
 
     pub(super) fn join_queue(&mut self, ticket: u64, amount: Amount) {
@@ -357,6 +375,11 @@ impl Entry {
             && self.books.len() == 1
             && self.current().id().is_none()
             && !self.owes_without_lease()
+    }
+
+    /// Whether a new purse would be no other.
+    pub(super) fn is_forgettable(&self) -> bool {
+        self.is_blank() && self.lent.is_empty()
     }
 
     /// When to ask for the next window's lease.

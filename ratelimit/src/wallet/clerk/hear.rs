@@ -9,7 +9,7 @@ use super::wait::Woken;
 use crate::fault::{self, Fault};
 use crate::ledger::command::{Item, Keep, LeaseId, SessionId};
 use crate::ledger::outcome::{Answer, BatchVerdict, ItemAnswer, LeaseState, Nudge, Rejected, Verdict, Why};
-use crate::time::{NodeTime, Timestamp};
+use crate::time::{NodeTime, Span, Timestamp};
 use crate::unit::Amount;
 use crate::wallet::outlet::Outlet;
 use crate::wallet::purse::Denied;
@@ -90,6 +90,8 @@ impl Clerk {
         let outlet = Arc::clone(&self.outlet);
         let is_doubtful = matches!(answer, ItemAnswer::Lease(state) if self.changed.contains(&state.lease));
         let Some(entry) = self.entry(about.place) else { return };
+        let window = entry.current().window;
+        entry.lent.forget_before(clocks.at, window);
         if let Asked::Lease(id) = about.target {
             entry.note_told(id, item);
         }
@@ -243,8 +245,8 @@ impl Entry {
         let LeaseState { lease, window, granted, covered, .. } = *state;
         let place = match (self.find(lease), about.target) {
             (Some(known), _) => known,
-            (None, Asked::Current) => self.begin(lease),
-            (None, Asked::Next) => self.prepare(lease),
+            (None, Asked::Current) => self.begin(lease, window),
+            (None, Asked::Next) => self.prepare(lease, window),
             (None, Asked::Lease(_)) => return, // Dropped in the meantime.
         };
         let book = &mut self.books[place];
@@ -255,48 +257,47 @@ impl Entry {
             if window.end == Timestamp::NEVER { NodeTime(u64::MAX) } else { clocks.not_before(window.end) };
         match (about.target, book.role) {
             (Asked::Next, Role::Next) => cell.open_between(clocks.surely_at(window.start), until),
-            (Asked::Current, _) => {
+            (Asked::Current, Role::Current) => {
                 // It is the current one, the ledger says, whatever this node thought.
                 if until <= clocks.now && window.end != Timestamp::NEVER {
                     until = clocks.surely_at(window.end);
                 }
                 cell.open_between(NodeTime(0), until.max(clocks.now.plus(1)));
-                match book.role {
-                    Role::Current => {}
-                    Role::Next => {
-                        let book = self.books.remove(place);
-                        self.replace_current(book);
-                    }
-                    Role::Ended => self.take_up(place),
-                }
             }
             (Asked::Lease(_) | Asked::Next, Role::Current) => cell.open_between(NodeTime(0), until),
-            (Asked::Lease(_), Role::Next) | (_, Role::Ended) => return,
+            (Asked::Lease(_) | Asked::Current, Role::Next) | (_, Role::Ended) => return,
         }
+        self.adjust_allowances();
         if about.target != Asked::Next {
             self.counted(about, more, clocks.now);
         }
     }
 
     /// The first lease of this window: in the cell that waits for one, or in a new one beside the ended window's.
-    fn begin(&mut self, lease: LeaseId) -> usize {
+    fn begin(&mut self, lease: LeaseId, window: Span) -> usize {
+        for book in
+            self.books.iter_mut().filter(|book| book.role == Role::Next && book.window == Some(window))
+        {
+            book.role = Role::Ended; // What was fetched for later, and later is now.
+        }
         if self.current().id().is_some() {
             let outlet = Arc::clone(&self.current().leased.outlet);
-            let fresh = self.purse.fresh(self.purse.terms().allowance(), &outlet);
-            self.replace_current(Book::new(fresh, Role::Current));
+            self.retire_current();
+            self.make_current(Book::new(self.purse.fresh(0, &outlet), Role::Current));
             self.purse.forget_denial();
         }
         self.current().leased.id.set(lease).expect("the current cell had no lease");
         self.find(lease).expect("it was just named")
     }
 
-    fn prepare(&mut self, lease: LeaseId) -> usize {
+    fn prepare(&mut self, lease: LeaseId, window: Span) -> usize {
         let outlet = Arc::clone(&self.current().leased.outlet);
-        let fresh = self.purse.fresh(self.purse.terms().allowance(), &outlet);
+        let fresh = self.purse.fresh(0, &outlet);
         fresh.id.set(lease).expect("a fresh cell has no lease");
-        // A purse that gave its lease back while this was asked does not need it either.
-        let role = if self.current().id().is_some() { Role::Next } else { Role::Ended };
-        self.books.push(Book::new(fresh, role));
+        // A purse that gave its lease back while this was asked does not need it either, nor one that is in that window.
+        let current = self.current();
+        let is_wanted = current.id().is_some() && current.window != Some(window);
+        self.books.push(Book::new(fresh, if is_wanted { Role::Next } else { Role::Ended }));
         self.books.len() - 1
     }
 

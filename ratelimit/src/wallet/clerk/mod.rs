@@ -3,6 +3,7 @@
 mod age;
 mod entry;
 mod hear;
+mod lent;
 mod say;
 mod wait;
 
@@ -16,7 +17,7 @@ use crate::budget::BucketName;
 use crate::ledger::command::{LeaseId, SessionId};
 use crate::ledger::rows::{Row, RowKey};
 use crate::time::NodeTime;
-use entry::{Entry, Role};
+use entry::Entry;
 use say::Flight;
 use wait::Waiter;
 pub use wait::{Asked, Ticket, Woken};
@@ -151,7 +152,7 @@ impl Clerk {
         for _ in 0..SWEEP.min(self.entries.len()) {
             self.swept = (self.swept + 1) % self.entries.len();
             let Some(entry) = &self.entries[self.swept] else { continue };
-            if entry.is_blank() && Arc::strong_count(&entry.purse) == 1 {
+            if entry.is_forgettable() && Arc::strong_count(&entry.purse) == 1 {
                 let place = entry.purse.place;
                 self.names.remove(entry.purse.name());
                 self.set_timer(place, None);
@@ -222,20 +223,9 @@ impl Clerk {
 
 /// An allowance that grew is there at once; one that shrank is taken away as far as it is not in use.
 fn change_terms(entry: &mut Entry, terms: &Terms) {
-    let (before, after) = (entry.purse.terms().allowance(), terms.allowance());
     entry.purse.set_terms(terms);
     entry.purse.forget_denial();
-    for book in entry.books.iter().filter(|book| book.role != Role::Ended) {
-        let allowance = &book.leased.cell.allowance;
-        let lends = book.lends();
-        if after > before {
-            // What was in use when it shrank was not taken away, and is not given again.
-            let more = (after - before).min(after.saturating_sub(lends));
-            allowance.grant(allowance.parts().granted.saturating_add(more));
-        } else {
-            allowance.withdraw((before - after).min(lends));
-        }
-    }
+    entry.adjust_allowances();
 }
 
 #[cfg(test)]
