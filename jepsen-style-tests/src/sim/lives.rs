@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use tollgate_ratelimit::journal::{Opened, Record, settle_old};
 use tollgate_ratelimit::ledger::command::SessionId;
-use tollgate_ratelimit::ledger::outcome::{Outcome, Unfinished};
+use tollgate_ratelimit::ledger::outcome::{Outcome, Rejected, Unfinished};
 use tollgate_ratelimit::wallet::{Settings, Wallet};
 
 use super::node::{Life, Recovery, Serving};
@@ -39,7 +39,10 @@ impl World {
 
     /// The session is there.
     pub(super) fn opened(&mut self, node: usize, outcome: Outcome) {
-        let Outcome::SessionOpened { session, earlier } = outcome else { return };
+        let Outcome::SessionOpened { session, earlier } = outcome else {
+            self.open_refused(node, &outcome);
+            return;
+        };
         let terms = self.terms();
         let one = &mut self.nodes[node];
         match &one.life {
@@ -58,6 +61,15 @@ impl World {
                 self.plan_recoveries(node, &earlier);
             }
             Life::Serving(_) | Life::Down | Life::Closing(_) => {}
+        }
+    }
+
+    /// A run whose session was closed before it heard of it is forgotten: its node goes on as another run.
+    fn open_refused(&mut self, node: usize, outcome: &Outcome) {
+        let is_old = matches!(outcome, Outcome::Rejected(Rejected::OldIncarnation { .. }));
+        if is_old && matches!(self.nodes[node].life, Life::Opening) {
+            self.nodes[node].forget_all();
+            self.start(node);
         }
     }
 
