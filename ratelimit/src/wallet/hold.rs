@@ -69,10 +69,17 @@ pub struct PaidPart {
 #[derive(Debug)]
 pub struct Spending {
     number: u64,
-    /// One that it spent of: the way to the outlet, as for holds.
-    lease: Option<Arc<Leased>>,
+    /// Also the way to the outlet, as for holds.
+    pieces: SmallVec<[Spent; USUAL_PARTS]>,
     outlet: Option<Arc<Outlet>>,
-    parts: SmallVec<[PaidPart; USUAL_PARTS]>,
+}
+
+/// What was spent of one lease for one part.
+#[derive(Debug)]
+struct Spent {
+    part: usize,
+    leased: Arc<Leased>,
+    paid: Paid,
 }
 
 impl Spending {
@@ -81,14 +88,18 @@ impl Spending {
         self.number
     }
 
-    /// What each part did cost.
-    pub fn parts(&self) -> &[PaidPart] {
-        &self.parts
+    /// What each part did cost. A first lease may come while the hold is spent and not noted: it is named from then on.
+    pub fn parts(&self) -> impl Iterator<Item = PaidPart> {
+        self.pieces.iter().map(|piece| PaidPart {
+            part: piece.part,
+            lease: piece.leased.id.get().copied(),
+            paid: piece.paid,
+        })
     }
 
     /// Adds the request's row to what the ledger hears next.
     pub fn book(self, (key, row): (RowKey, Row)) {
-        let outlet = self.lease.as_ref().map(|lease| &lease.outlet).or(self.outlet.as_ref());
+        let outlet = self.pieces.first().map(|piece| &piece.leased.outlet).or(self.outlet.as_ref());
         if let Some(outlet) = outlet {
             outlet.book(self.number, key, &row);
         }
@@ -196,29 +207,29 @@ impl Hold {
     /// was held. The rest goes back at once.
     pub fn spend(mut self, actual: &[Amount]) -> Spending {
         let pieces = mem::take(&mut self.pieces);
-        let mut parts = SmallVec::new();
-        for (at, piece) in pieces.iter().enumerate() {
-            let pays = match actual.get(piece.part) {
-                None => piece.taken.total(),
-                Some(actual) => {
-                    // Earlier pieces of the part pay first; its last one pays whatever is left, more than is held if need be.
-                    let earlier = pieces[..at].iter().filter(|other| other.part == piece.part);
-                    let left = actual.saturating_sub(earlier.map(|other| other.taken.total()).sum());
-                    let is_last = !pieces[at + 1..].iter().any(|other| other.part == piece.part);
-                    if is_last { left } else { left.min(piece.taken.total()) }
-                }
-            };
-            let paid = piece.leased.settle(piece.taken, pays);
-            parts.push(PaidPart { part: piece.part, lease: piece.leased.id.get().copied(), paid });
-        }
-        let lease = pieces.into_iter().next().map(|piece| piece.leased);
-        Spending { number: self.number, lease, outlet: self.outlet.take(), parts }
+        let paid: SmallVec<[Paid; USUAL_PARTS]> = (0..pieces.len())
+            .map(|at| pieces[at].leased.settle(pieces[at].taken, pays(&pieces, at, actual)))
+            .collect();
+        let spent = pieces.into_iter().zip(paid);
+        let pieces = spent.map(|(Piece { part, leased, .. }, paid)| Spent { part, leased, paid }).collect();
+        Spending { number: self.number, pieces, outlet: self.outlet.take() }
     }
 
     /// The request never reached an upstream: all goes back.
     pub fn release(self) {
         drop(self);
     }
+}
+
+/// What one piece pays.
+fn pays(pieces: &[Piece], at: usize, actual: &[Amount]) -> Amount {
+    let piece = &pieces[at];
+    let Some(actual) = actual.get(piece.part) else { return piece.taken.total() };
+    // Earlier pieces of the part pay first; its last one pays whatever is left, more than is held if need be.
+    let earlier = pieces[..at].iter().filter(|other| other.part == piece.part);
+    let left = actual.saturating_sub(earlier.map(|other| other.taken.total()).sum());
+    let is_last = !pieces[at + 1..].iter().any(|other| other.part == piece.part);
+    if is_last { left } else { left.min(piece.taken.total()) }
 }
 
 impl Drop for Hold {

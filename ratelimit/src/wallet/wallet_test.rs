@@ -338,6 +338,20 @@ fn enforcement_beyond_the_lease() {
 }
 
 #[test]
+fn what_was_spent_before_the_first_lease_is_named_by_it_once_it_is_there() {
+    let mut bench = Bench::new(100, 0);
+    let bounded = terms(Enforcement::Bounded { per_node: 30 }, 100);
+    let purse = bench.wallet.purse(&name("b"), &bounded).unwrap();
+    let hold = bench.wallet.reserve(&[Part { purse: &purse, amount: 30 }], bench.now());
+    let spending = hold.expect("no lease is needed within the allowance").spend(&[20]);
+    let leases = |spending: &Spending| spending.parts().map(|part| part.lease).collect::<Vec<_>>();
+    assert_eq!(leases(&spending), [None]);
+    bench.pass(1_000);
+    assert!(leases(&spending)[0].is_some(), "the journal would count it under both names");
+    spending.book(row());
+}
+
+#[test]
 fn leases_are_not_spent_when_the_ledger_is_silent_for_too_long() {
     let mut bench = Bench::new(1_000, 0);
     let purse = bench.wallet.purse(&name("a"), &terms(Enforcement::Strict, 1_000)).unwrap();
