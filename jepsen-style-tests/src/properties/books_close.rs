@@ -32,7 +32,7 @@ pub(super) fn check(world: &World) -> Result<(), Violated> {
     for (id, budget) in &world.truth.budgets {
         let is_strict = budget.enforcement == Enforcement::Strict;
         for (what, told, real) in windows(world, *id, &told) {
-            let Spent { leased, lent, beyond, unsure, unknown } = real;
+            let Spent { leased, unproven, unknown, .. } = real;
             let is_whole = world.truth.lost.is_empty() && !world.truth.deleted.contains(id);
             let least = if is_whole {
                 real.real() + unknown
@@ -41,8 +41,7 @@ pub(super) fn check(world: &World) -> Result<(), Violated> {
             } else {
                 0
             };
-            let unsure = if world.figures.deaths > 0 { unsure } else { 0 };
-            let most = leased + lent + beyond + unsure + unknown + told.forfeited;
+            let most = real.real() + unproven + unknown + told.forfeited;
             if !(least..=most).contains(&told.spent) {
                 return failed(format!(
                     "{} {what}: {told:?}, expected {least} to {most}: {real:?}",

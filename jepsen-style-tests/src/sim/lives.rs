@@ -126,8 +126,8 @@ impl World {
         let one = &mut self.nodes[node];
         let Some(serving) = one.serving() else { return };
         let session = serving.session;
-        if serving.leaving && serving.wallet.drained() && one.recoveries.is_empty() && one.running.is_empty()
-        {
+        let is_idle = one.recoveries.is_empty() && one.running.is_empty() && one.ending.is_empty();
+        if serving.leaving && serving.wallet.drained() && is_idle {
             one.disk.append(&Record::Clean);
             one.disk.flush();
             one.life = Life::Closing(session);

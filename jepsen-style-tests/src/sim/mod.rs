@@ -12,6 +12,7 @@ pub mod campaign;
 mod chaos;
 pub mod cluster;
 pub mod dice;
+pub mod ends;
 mod journal;
 mod leader;
 mod learn;

@@ -8,6 +8,7 @@ use tollgate_ratelimit::ledger::command::{Batch, NodeId, SessionId};
 use tollgate_ratelimit::time::NodeTime;
 use tollgate_ratelimit::wallet::{Terms, Ticket, Wallet};
 
+use super::ends::Ending;
 use super::journal::Disk;
 use super::requests::{Running, Waiting};
 
@@ -36,6 +37,8 @@ pub struct Node {
     pub terms: Vec<Option<(tollgate_ratelimit::budget::BudgetId, Terms)>>,
     /// Requests that went to a provider.
     pub running: BTreeMap<u64, Running>,
+    /// Requests that ended and are in no row yet.
+    pub ending: BTreeMap<u64, Ending>,
     /// Requests that wait for a lease.
     pub waiting: BTreeMap<Ticket, Waiting>,
     /// The batch without an answer.
@@ -98,6 +101,7 @@ impl Node {
             disk: Disk::default(),
             terms: Vec::new(),
             running: BTreeMap::new(),
+            ending: BTreeMap::new(),
             waiting: BTreeMap::new(),
             flight: None,
             sent: 0,
@@ -135,6 +139,7 @@ impl Node {
     pub fn forget_all(&mut self) {
         self.life = Life::Down;
         self.waiting.clear();
+        self.ending.clear();
         self.flight = None;
         self.sent = 0;
         self.looks_soon = false;

@@ -1,4 +1,4 @@
-//! One request at a node: it reserves, may wait, may ask for more, and ends. The provider behind it is the truth.
+//! One request at a node: it reserves, may wait, may ask for more. The provider behind it is the truth.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use tollgate_ratelimit::{Row, RowKey, Usage};
 
 use super::plan::{Fate, Request};
 use super::shape::PRICE;
-use super::truth::{Known, Sent, Spent, Where};
+use super::truth::{Known, Sent, Where};
 use super::world::{Event, World};
 
 /// A request that waits for a lease.
@@ -23,25 +23,25 @@ pub struct Waiting {
 /// A request that went to a provider.
 #[derive(Debug)]
 pub struct Running {
-    hold: Hold,
-    parts: Vec<(Arc<Purse>, Unit)>,
-    request: Request,
+    pub(super) hold: Hold,
+    pub(super) parts: Vec<(Arc<Purse>, Unit)>,
+    pub(super) request: Request,
     /// The most tokens that it may cost by what is held.
-    held: u64,
+    pub(super) held: u64,
     /// Its place in the truth's list.
-    sent: usize,
+    pub(super) sent: usize,
 }
 
 fn usage(tokens: u64) -> Usage {
     Usage { output: tokens, total: tokens, ..Usage::default() }
 }
 
-fn amount(unit: &Unit, tokens: u64) -> Amount {
+pub(super) fn amount(unit: &Unit, tokens: u64) -> Amount {
     let measured = Measured { usage: usage(tokens), cost_nano_usd: tokens * PRICE, expressions: &[] };
     unit.of(&measured).expect("no budget of the plan counts an expression")
 }
 
-fn row(tokens: u64) -> Row {
+pub(super) fn row(tokens: u64) -> Row {
     Row { requests: 1, usage: usage(tokens), cost_nano_usd: tokens * PRICE, prices: 1, ..Row::default() }
 }
 
@@ -121,6 +121,7 @@ impl World {
             reserved_at,
             ended_at: None,
             rest: Vec::new(),
+            excess: Vec::new(),
         });
         self.next_request += 1;
         let (number, asker) = (self.next_request, (node, self.nodes[node].run));
@@ -159,90 +160,6 @@ impl World {
         let at = one.disk.append(&record);
         self.truth.requests[sent].more = Some((at, more_tokens));
     }
-
-    /// A request ends.
-    pub(super) fn end(&mut self, node: usize, number: u64) {
-        let now = self.nodes[node].clock(self.now_ms);
-        let one = &mut self.nodes[node];
-        let Some(mut running) = one.running.remove(&number) else { return };
-        let session = self.truth.requests[running.sent].session;
-        if running.request.fate == Fate::Vanishes {
-            let ended_at = one.disk.append(&Record::Released { hold: running.hold.number() });
-            let places = running.hold.held().map(|held| place(&held, session, &running.parts));
-            let rest = places.map(|(place, held)| (place, held.leased + held.lent)).collect();
-            let sent = &mut self.truth.requests[running.sent];
-            (sent.ended_at, sent.known, sent.rest) = (Some(ended_at), Known::Nothing, rest);
-            running.hold.release();
-            self.look_soon(node);
-            return;
-        }
-        let mut tokens = running.request.actual.min(running.held);
-        if let Fate::Passes(more) = running.request.fate {
-            tokens = running.held + more;
-            running.hold_more(more, now);
-        }
-        let actual: Vec<Amount> = running.parts.iter().map(|(_, unit)| amount(unit, tokens)).collect();
-        let paid = pays(running.hold.held(), &actual);
-        let parts = paid.iter().map(|(held, spent)| Noted {
-            place: noted(held, &running.parts).place,
-            spent: Notes { leased: spent.leased, overrun: spent.lent + spent.beyond },
-        });
-        let sent = &mut self.truth.requests[running.sent];
-        let key = RowKey { day: super::shape::START.plus(self.now_ms).day(), ..sent.key.clone() };
-        let record = Record::Settled {
-            hold: running.hold.number(),
-            parts: parts.collect(),
-            key: Some(Cow::Borrowed(&key)),
-            row: row(tokens),
-        };
-        let ended_at = one.disk.append(&record);
-        (sent.ended_at, sent.known) = (Some(ended_at), Known::Cost(tokens));
-        for (held, spent) in &paid {
-            let (place, _) = place(held, session, &running.parts);
-            let rest = (held.leased + held.lent).saturating_sub(spent.leased + spent.lent);
-            self.truth.requests[running.sent].rest.push((place.clone(), rest));
-            self.truth.spend(&place, *spent);
-        }
-        running.hold.settle(&actual, (key, row(tokens)));
-        self.note(|| format!("node {node}: request {number} did cost {tokens}"));
-        self.look_soon(node);
-    }
-
-    /// The process dies: providers spend a part of what was held, and nobody says how much.
-    pub(super) fn consume_open(&mut self, node: usize) {
-        for (_, running) in std::mem::take(&mut self.nodes[node].running) {
-            let session = self.truth.requests[running.sent].session;
-            let vanished = running.request.fate == Fate::Vanishes;
-            let tokens = if vanished { 0 } else { self.dice.between(1, running.held) };
-            let costs = |unit: &Unit| if vanished { 0 } else { amount(unit, tokens) };
-            let actual: Vec<Amount> = running.parts.iter().map(|(_, unit)| costs(unit)).collect();
-            for (held, spent) in pays(running.hold.held(), &actual) {
-                let (place, _) = place(&held, session, &running.parts);
-                let rest = held.leased + held.lent - spent.leased - spent.lent;
-                self.truth.requests[running.sent].rest.push((place.clone(), rest));
-                self.truth.spend(&place, spent);
-            }
-        }
-    }
-}
-
-impl Running {
-    /// Holds all that can be had of what an answer did cost too much, to the last unit: what then lacks is an overrun.
-    fn hold_more(&mut self, tokens: u64, now: tollgate_ratelimit::time::NodeTime) {
-        for part in 0..self.parts.len() {
-            let mut lacking = more(&self.parts[part].1, tokens);
-            let mut step = lacking.next_power_of_two();
-            while step > 0 && lacking > 0 {
-                let mut more = vec![0; part + 1];
-                more[part] = step.min(lacking);
-                if self.hold.extend(&more, now).is_ok() {
-                    lacking -= more[part];
-                } else {
-                    step /= 2;
-                }
-            }
-        }
-    }
 }
 
 fn asks(parts: &[(Arc<Purse>, Unit)], tokens: u64) -> Vec<(&Arc<Purse>, Amount)> {
@@ -266,33 +183,13 @@ fn noted(held: &HeldPart, parts: &[(Arc<Purse>, Unit)]) -> Noted {
     }
 }
 
-fn place(
+pub(super) fn place(
     held: &HeldPart,
     session: tollgate_ratelimit::ledger::command::SessionId,
     parts: &[(Arc<Purse>, Unit)],
 ) -> (Where, HeldPart) {
     let unplaced = || Where::Unplaced(session, parts[held.part].0.name().clone());
     (held.lease.map_or_else(unplaced, Where::Lease), *held)
-}
-
-/// Which piece of a hold pays how much, as the wallet has it: earlier pieces of a part first, out of the lease before the
-/// allowance.
-fn pays(held: impl Iterator<Item = HeldPart>, actual: &[Amount]) -> Vec<(HeldPart, Spent)> {
-    let mut unpaid = actual.to_vec();
-    let mut paid: Vec<(HeldPart, Spent)> = held
-        .map(|held| {
-            let leased = unpaid[held.part].min(held.leased);
-            let lent = (unpaid[held.part] - leased).min(held.lent);
-            unpaid[held.part] -= leased + lent;
-            (held, Spent { leased, lent, ..Spent::default() })
-        })
-        .collect();
-    for (part, beyond) in unpaid.into_iter().enumerate() {
-        if let Some((_, spent)) = paid.iter_mut().rev().find(|(held, _)| held.part == part) {
-            (spent.beyond, spent.unsure) = (beyond, beyond);
-        }
-    }
-    paid
 }
 
 fn difference(before: &[HeldPart], after: impl Iterator<Item = HeldPart>) -> Vec<HeldPart> {

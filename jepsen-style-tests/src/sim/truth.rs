@@ -8,6 +8,7 @@ use tollgate_ratelimit::budget::{BucketName, Budget, BudgetId};
 use tollgate_ratelimit::ledger::command::{LeaseId, SessionId};
 use tollgate_ratelimit::time::{Span, Timestamp};
 use tollgate_ratelimit::unit::Amount;
+use tollgate_ratelimit::wallet::HeldPart;
 
 /// One bucket: its name, and the start of its window.
 pub type Bucket = (BucketName, Timestamp);
@@ -21,14 +22,15 @@ pub struct Spent {
     pub lent: Amount,
     /// By answers that cost more than was held, where nothing more could be held.
     pub beyond: Amount,
-    /// The part of `beyond` of which the journal can't know whether the lease had it after all: counted twice after a restart.
-    pub unsure: Amount,
+    /// What answers cost more than was held, in a process that died before its journal said so: nobody can tell the ledger,
+    /// unless it heard of the lease's totals before.
+    pub unproven: Amount,
     /// Held by requests of which no end is known, beyond what they did cost: the ledger may count it.
     pub unknown: Amount,
 }
 
 impl Spent {
-    /// What was spent for real.
+    /// What was spent for real, as far as it can be proven.
     pub const fn real(self) -> Amount {
         self.leased + self.lent + self.beyond
     }
@@ -38,7 +40,7 @@ impl Spent {
         self.leased += more.leased;
         self.lent += more.lent;
         self.beyond += more.beyond;
-        self.unsure += more.unsure;
+        self.unproven += more.unproven;
         self.unknown += more.unknown;
     }
 }
@@ -86,6 +88,8 @@ pub struct Sent {
     pub ended_at: Option<usize>,
     /// What was held and is not spent: what the ledger may count too much.
     pub rest: Vec<(Where, Amount)>,
+    /// What was spent beyond what was held: what it may count too little, until the journal says so.
+    pub excess: Vec<(Where, Spent)>,
 }
 
 impl Sent {
@@ -162,10 +166,10 @@ impl Truth {
         }
         let (session, bucket) = key;
         for request in self.requests.iter_mut().rev().filter(|request| request.session == session) {
-            for (place, _) in &mut request.rest {
-                if *place == Where::Unplaced(session, bucket.clone()) {
-                    *place = Where::Lease(lease);
-                }
+            let places = request.rest.iter_mut().map(|(place, _)| place);
+            let places = places.chain(request.excess.iter_mut().map(|(place, _)| place));
+            for place in places.filter(|place| **place == Where::Unplaced(session, bucket.clone())) {
+                *place = Where::Lease(lease);
             }
         }
     }
@@ -181,7 +185,7 @@ impl Truth {
     /// A process is gone, and its journal kept this many bytes. What it had open may have been spent in full, and what was
     /// ended in the part that is lost is not known to have ended.
     pub fn cut(&mut self, session: SessionId, kept: usize) {
-        let mut rests = Vec::new();
+        let (mut rests, mut excesses) = (Vec::new(), Vec::new());
         for request in self.requests.iter_mut().filter(|request| request.session == session) {
             let reserved = request.reserved_at <= kept;
             let is_cut = match (request.ended_at, request.known) {
@@ -197,11 +201,54 @@ impl Truth {
                 request.known = if reserved { Known::Unknown(request.most(kept)) } else { Known::Nothing };
                 request.ended_at = None;
                 rests.append(&mut request.rest);
+                excesses.append(&mut request.excess);
             }
+        }
+        for (place, excess) in excesses {
+            self.unprove(&place, excess);
         }
         for (place, rest) in rests {
             self.spend(&place, Spent { unknown: rest, ..Spent::default() });
         }
+    }
+
+    /// Notes by how much a request's cost differs from what it held in a place.
+    pub fn note_difference(
+        &mut self,
+        sent: usize,
+        place: Where,
+        held: HeldPart,
+        leased: Amount,
+        overrun: Amount,
+    ) {
+        let sent = &mut self.requests[sent];
+        let rest = (held.leased + held.lent).saturating_sub(leased + overrun);
+        if rest > 0 {
+            sent.rest.push((place, rest));
+            return;
+        }
+        let excess = Spent {
+            leased: leased.saturating_sub(held.leased),
+            beyond: overrun.saturating_sub(held.lent),
+            ..Spent::default()
+        };
+        if excess != Spent::default() {
+            sent.excess.push((place, excess));
+        }
+    }
+
+    /// What was spent is not to be proven any more.
+    fn unprove(&mut self, place: &Where, excess: Spent) {
+        let spent = match place {
+            Where::Lease(lease) => {
+                let Some(home) = self.leases.get(lease) else { return };
+                self.spent.entry((home.bucket.clone(), home.window.start)).or_default()
+            }
+            Where::Unplaced(session, bucket) => self.unplaced.entry((*session, bucket.clone())).or_default(),
+        };
+        spent.leased -= excess.leased;
+        spent.beyond -= excess.beyond;
+        spent.unproven += excess.leased + excess.beyond;
     }
 
     /// What of a bucket may be spent in all by strict rules, as the limit was at any time of its window, until now.

@@ -41,8 +41,12 @@ pub enum Event {
     Follow,
     /// A request asks for more on its way.
     Extend(Asker, u64),
-    /// A request ends.
+    /// A request ends: what it did cost is spent.
     End(Asker, u64),
+    /// The journal notes that.
+    Settle(Asker, u64),
+    /// It is added to the rows that the ledger hears next.
+    Book(Asker, u64),
     /// A process starts.
     Start(usize),
 }
@@ -240,6 +244,16 @@ impl World {
                     self.end(asker.0, request);
                 }
             }
+            Event::Settle(asker, request) => {
+                if self.is_alive(asker) {
+                    self.settle(asker.0, request);
+                }
+            }
+            Event::Book(asker, request) => {
+                if self.is_alive(asker) {
+                    self.book(asker.0, request);
+                }
+            }
             Event::Start(node) => self.start(node),
         }
         crate::properties::after_event(&mut self.truth, &self.cluster.ledger)?;
@@ -260,7 +274,9 @@ impl World {
             | Event::Look((node, _))
             | Event::Told((node, _), _)
             | Event::Extend((node, _), _)
-            | Event::End((node, _), _) => *node,
+            | Event::End((node, _), _)
+            | Event::Settle((node, _), _)
+            | Event::Book((node, _), _) => *node,
             Event::Act(number) => match &self.plan.actions[*number].what {
                 What::Request(request) => request.node,
                 What::Kill(..)
