@@ -12,9 +12,9 @@ use crate::sim::world::World;
 
 /// What the ledger says of one window of a budget, all its buckets together.
 #[derive(Clone, Copy, Debug, Default)]
-struct Told {
+pub(super) struct Told {
     spent: u64,
-    forfeited: u64,
+    pub(super) forfeited: u64,
 }
 
 pub(super) fn check(world: &World) -> Result<(), Violated> {
@@ -28,32 +28,28 @@ pub(super) fn check(world: &World) -> Result<(), Violated> {
     if let Some(bucket) = ledger.buckets().find(|bucket| bucket.outstanding > 0) {
         return failed(format!("nobody is left, but something is outstanding: {bucket:?}"));
     }
-    let told = told(world);
-    for (id, budget) in &world.truth.budgets {
-        let is_strict = budget.enforcement == Enforcement::Strict;
-        for (what, told, real) in windows(world, *id, &told) {
-            let Spent { leased, unproven, unknown, .. } = real;
-            let is_whole = world.truth.lost.is_empty() && !world.truth.deleted.contains(id);
-            let least = if is_whole {
-                real.real() + unknown
-            } else if is_strict {
-                leased
-            } else {
-                0
-            };
-            let most = real.real() + unproven + unknown + told.forfeited;
-            if !(least..=most).contains(&told.spent) {
-                return failed(format!(
-                    "{} {what}: {told:?}, expected {least} to {most}: {real:?}",
-                    budget.name
-                ));
-            }
+    for (budget, told, real) in sums(world) {
+        // Of a budget that is gone nobody is told but by its leases.
+        let is_heard = !world.truth.deleted.contains(&budget);
+        let [placed, homeless] = [real.placed, real.homeless].map(|spent| spent.real() + spent.unknown);
+        let budget = &world.truth.budgets[&budget];
+        let least = match budget.enforcement {
+            _ if real.is_known && is_heard => placed + homeless,
+            _ if real.is_known => placed,
+            Enforcement::Strict => real.placed.leased,
+            Enforcement::Bounded { .. } | Enforcement::Shadow => 0,
+        };
+        let most = placed + homeless + real.placed.unsure() + real.homeless.unsure() + told.forfeited;
+        if !(least..=most).contains(&told.spent) {
+            let what =
+                format!("{} {:?}: {told:?}, expected {least} to {most}: {real:?}", budget.name, real.from);
+            return failed(what);
         }
     }
     Ok(())
 }
 
-fn told(world: &World) -> BTreeMap<(BudgetId, Timestamp), Told> {
+pub(super) fn told(world: &World) -> BTreeMap<(BudgetId, Timestamp), Told> {
     let ledger = &world.cluster.ledger;
     let mut told: BTreeMap<(BudgetId, Timestamp), Told> = BTreeMap::new();
     for bucket in ledger.buckets() {
@@ -71,32 +67,47 @@ fn told(world: &World) -> BTreeMap<(BudgetId, Timestamp), Told> {
     told
 }
 
-/// A budget's windows, or all of them as one where something was spent that belongs to none.
-fn windows(
-    world: &World,
-    id: BudgetId,
-    told: &BTreeMap<(BudgetId, Timestamp), Told>,
-) -> Vec<(String, Told, Spent)> {
-    let mut all: BTreeMap<Timestamp, (Told, Spent)> = BTreeMap::new();
-    for ((_, start), one) in told.range((id, Timestamp(0))..=(id, Timestamp::NEVER)) {
-        all.entry(*start).or_default().0 = *one;
-    }
-    for ((name, start), spent) in &world.truth.spent {
-        if name.budget == id {
-            all.entry(*start).or_default().1.add(*spent);
-        }
-    }
-    let Some(homeless) = world.truth.homeless.get(&id) else {
-        return all
-            .into_iter()
-            .map(|(start, (told, real))| (format!("from {}", start.0), told, real))
-            .collect();
+/// What was really spent in one window of a budget, all its buckets together.
+#[derive(Debug)]
+struct Real {
+    /// The start of the window; none for all windows together.
+    from: Option<Timestamp>,
+    placed: Spent,
+    /// Without a lease: in which window it is told is the ledger's to say.
+    homeless: Spent,
+    /// Whether every session that spent of it kept its journal, and could say all of it.
+    is_known: bool,
+}
+
+/// Each window of each budget; or all windows of one as one, where something was spent that belongs to none.
+fn sums(world: &World) -> Vec<(BudgetId, Told, Real)> {
+    let mut windows: BTreeMap<(BudgetId, Timestamp), (Told, Real)> = BTreeMap::new();
+    let truth = &world.truth;
+    let place = |budget: BudgetId, start| {
+        if truth.homeless.contains_key(&budget) { (budget, Timestamp(0)) } else { (budget, start) }
     };
-    let mut sum = (Told::default(), *homeless);
-    for (told, real) in all.into_values() {
-        sum.0.spent += told.spent;
-        sum.0.forfeited += told.forfeited;
-        sum.1.add(real);
+    let nothing = |(budget, start): (BudgetId, Timestamp)| {
+        let homeless = truth.homeless.get(&budget).copied();
+        let from = homeless.is_none().then_some(start);
+        let homeless = homeless.unwrap_or_default();
+        (Told::default(), Real { from, placed: Spent::default(), homeless, is_known: true })
+    };
+    for budget in truth.homeless.keys() {
+        let at = place(*budget, Timestamp(0));
+        let (_, real) = windows.entry(at).or_insert_with(|| nothing(at));
+        real.is_known &= truth.lost.is_empty();
     }
-    vec![("in all".to_owned(), sum.0, sum.1)]
+    for ((budget, start), one) in told(world) {
+        let at = place(budget, start);
+        let (told, _) = windows.entry(at).or_insert_with(|| nothing(at));
+        told.spent += one.spent;
+        told.forfeited += one.forfeited;
+    }
+    for (bucket, spent) in &truth.spent {
+        let at = place(bucket.0.budget, bucket.1);
+        let (_, real) = windows.entry(at).or_insert_with(|| nothing(at));
+        real.placed.add(*spent);
+        real.is_known &= truth.spenders.get(bucket).is_none_or(|all| all.is_disjoint(&truth.lost));
+    }
+    windows.into_iter().map(|((budget, _), (told, real))| (budget, told, real)).collect()
 }

@@ -45,6 +45,7 @@ impl World {
         let rest = places.map(|(place, held)| (place, held.leased + held.lent)).collect();
         let sent = &mut self.truth.requests[running.sent];
         (sent.ended_at, sent.known, sent.rest) = (Some(ended_at), Known::Nothing, rest);
+        sent.is_spent = true;
         running.hold.release();
     }
 
@@ -66,6 +67,7 @@ impl World {
             self.truth.spend(&place, Spent { leased: paid.leased, lent, beyond, ..Spent::default() });
             self.truth.note_difference(sent, place, *held, paid.leased, paid.overrun);
         }
+        self.truth.requests[sent].is_spent = true;
         let day = super::shape::START.plus(self.now_ms).day();
         let key = RowKey { day, ..self.truth.requests[sent].key.clone() };
         self.note(|| format!("node {node}: request {number} did cost {tokens}"));

@@ -123,8 +123,8 @@ impl World {
         for (item, told) in batch.items.iter().zip(&answer.items) {
             match (&item.target, told) {
                 (Target::Current(bucket), ItemAnswer::Lease(state)) => {
-                    one.disk.append(&Record::Leased { bucket: Cow::Borrowed(bucket), lease: state.lease });
-                    self.truth.place(state.lease);
+                    let record = Record::Leased { bucket: Cow::Borrowed(bucket), lease: state.lease };
+                    self.truth.place(state.lease, one.disk.append(&record));
                 }
                 (Target::Lease(lease), ItemAnswer::Closed) => {
                     one.disk.append(&Record::Ended { lease: *lease });

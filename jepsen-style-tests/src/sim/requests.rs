@@ -119,6 +119,7 @@ impl World {
             bound,
             more: None,
             reserved_at,
+            is_spent: false,
             ended_at: None,
             rest: Vec::new(),
             excess: Vec::new(),

@@ -25,14 +25,21 @@ pub struct Spent {
     /// What answers cost more than was held, in a process that died before its journal said so: nobody can tell the ledger,
     /// unless it heard of the lease's totals before.
     pub unproven: Amount,
-    /// Held by requests of which no end is known, beyond what they did cost: the ledger may count it.
+    /// Held by requests that never ended, beyond what they did cost: the ledger counts it.
     pub unknown: Amount,
+    /// Held by requests that ended, of which no end is noted: the ledger counts it, unless it heard of the lease's end before.
+    pub unnoted: Amount,
 }
 
 impl Spent {
     /// What was spent for real, as far as it can be proven.
     pub const fn real(self) -> Amount {
         self.leased + self.lent + self.beyond
+    }
+
+    /// What the ledger may have counted, and need not.
+    pub const fn unsure(self) -> Amount {
+        self.unproven + self.unnoted
     }
 
     /// Adds more.
@@ -42,6 +49,7 @@ impl Spent {
         self.beyond += more.beyond;
         self.unproven += more.unproven;
         self.unknown += more.unknown;
+        self.unnoted += more.unnoted;
     }
 }
 
@@ -82,9 +90,11 @@ pub struct Sent {
     pub bound: u64,
     /// How much more it was let have, and where its journal says so.
     pub more: Option<(usize, u64)>,
-    /// Where in the journal it was reserved, and ended.
+    /// Where in the journal it was reserved.
     pub reserved_at: usize,
-    /// And where it ended.
+    /// Whether what it did cost is spent in the wallet.
+    pub is_spent: bool,
+    /// And where the journal says so.
     pub ended_at: Option<usize>,
     /// What was held and is not spent: what the ledger may count too much.
     pub rest: Vec<(Where, Amount)>,
@@ -120,6 +130,8 @@ pub struct Truth {
     pub unplaced: BTreeMap<(SessionId, BucketName), Spent>,
     /// Budgets of which something was spent that never got a lease: which of its windows paid is the ledger's to say.
     pub homeless: BTreeMap<BudgetId, Spent>,
+    /// Which first leases journals named, and where.
+    pub named: Vec<(SessionId, LeaseId, usize)>,
     /// All budgets ever, as they were made.
     pub budgets: BTreeMap<BudgetId, Budget>,
     /// Limits, and bursts of rolling windows, and since when.
@@ -157,9 +169,10 @@ impl Truth {
         }
     }
 
-    /// A session's first lease of a bucket takes what was spent before it.
-    pub fn place(&mut self, lease: LeaseId) {
+    /// A session's first lease of a bucket takes what was spent before it: its journal says so there.
+    pub fn place(&mut self, lease: LeaseId, named_at: usize) {
         let Some(home) = self.leases.get(&lease) else { return };
+        self.named.push((home.session, lease, named_at));
         let key = (home.session, home.bucket.clone());
         if let Some(spent) = self.unplaced.remove(&key) {
             self.spend(&Where::Lease(lease), spent);
@@ -200,15 +213,23 @@ impl Truth {
             if is_cut {
                 request.known = if reserved { Known::Unknown(request.most(kept)) } else { Known::Nothing };
                 request.ended_at = None;
-                rests.append(&mut request.rest);
+                let is_spent = request.is_spent;
+                rests.extend(request.rest.drain(..).map(|(place, rest)| (place, rest, is_spent)));
                 excesses.append(&mut request.excess);
+            }
+        }
+        for (_, lease, _) in self.named.extract_if(.., |(whose, _, at)| *whose == session && *at > kept) {
+            // What was spent before that lease is told in the bucket's name, in whatever window that is then.
+            if let Some(home) = self.leases.get(&lease) {
+                self.homeless.entry(home.bucket.budget).or_default();
             }
         }
         for (place, excess) in excesses {
             self.unprove(&place, excess);
         }
-        for (place, rest) in rests {
-            self.spend(&place, Spent { unknown: rest, ..Spent::default() });
+        for (place, rest, is_spent) in rests {
+            let (unnoted, unknown) = if is_spent { (rest, 0) } else { (0, rest) };
+            self.spend(&place, Spent { unnoted, unknown, ..Spent::default() });
         }
     }
 
