@@ -54,11 +54,11 @@ impl Account {
         }
     }
 
-    /// Takes all of `amount` or nothing. Says how much is left.
-    fn take(&self, amount: Amount) -> Option<Amount> {
+    /// Takes all of `amount` or nothing, and leaves `kept`. Says how much is left.
+    fn take(&self, amount: Amount, kept: Amount) -> Option<Amount> {
         let mut avail = self.avail.load(Ordering::Acquire);
         loop {
-            let left = avail.checked_sub(amount)?;
+            let left = avail.checked_sub(amount).filter(|left| *left >= kept)?;
             match self.avail.compare_exchange_weak(avail, left, Ordering::AcqRel, Ordering::Acquire) {
                 Ok(_) => return Some(left),
                 Err(now) => avail = now,
@@ -66,11 +66,11 @@ impl Account {
         }
     }
 
-    /// Takes what there is of `amount`.
-    fn take_up_to(&self, amount: Amount) -> Amount {
+    /// Takes what there is of `amount` beyond `kept`.
+    fn take_up_to(&self, amount: Amount, kept: Amount) -> Amount {
         let mut avail = self.avail.load(Ordering::Acquire);
         loop {
-            let taken = avail.min(amount);
+            let taken = avail.saturating_sub(kept).min(amount);
             if taken == 0 {
                 return 0;
             }
@@ -133,7 +133,7 @@ impl Account {
     /// Owner only: takes up to `most` back out, for good. It can't be spent any more when this returns, so it may be
     /// reported as returned (I3). Says how much it was.
     pub fn withdraw(&self, most: Amount) -> Amount {
-        let taken = self.take_up_to(most);
+        let taken = self.take_up_to(most, 0);
         if taken > 0 {
             self.withdrawn.fetch_add(taken, Ordering::AcqRel);
         }
@@ -141,6 +141,15 @@ impl Account {
             self.give_back(taken);
         }
         taken
+    }
+
+    /// Owner only, and only where nobody is told of withdrawals: puts back what was withdrawn, then adds what was not.
+    pub(super) fn refill(&self, more: Amount) {
+        let withdrawn = self.withdrawn();
+        let back = withdrawn.min(more);
+        self.withdrawn.store(withdrawn - back, Ordering::Release);
+        self.give_back(back);
+        self.grant(self.granted.load(Ordering::Acquire).saturating_add(more - back));
     }
 
     /// Owner only: whether all that was granted is spent or withdrawn. Then nothing is held, nothing can be taken, and none
@@ -179,10 +188,21 @@ pub struct Paid {
 /// Whether the lease part of a cell may be taken from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Usable {
-    /// It may.
+    /// It may, but for what is kept for the first request that waits.
     Lease,
+    /// All of it.
+    KeptToo,
     /// Only the allowance: the lease's window is not the current one, or the node was cut off for too long.
     AllowanceOnly,
+}
+
+/// How soon the ledger hears of what is spent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Pace {
+    /// With the next report.
+    Usual,
+    /// Little is left of the bucket: its totals lag less.
+    Soon,
 }
 
 /// A lease and what goes with it.
@@ -200,7 +220,10 @@ pub struct Cell {
     /// Below this much the clerk should hear of it.
     low: AtomicU64,
     typical: AtomicU64,
+    /// What new requests leave for the first one that waits.
+    kept: AtomicU64,
     low_told: AtomicBool,
+    is_scarce: AtomicBool,
     touched: AtomicBool,
 }
 
@@ -215,7 +238,9 @@ impl Cell {
             until: AtomicU64::new(0),
             low: AtomicU64::new(0),
             typical: AtomicU64::new(0),
+            kept: AtomicU64::new(0),
             low_told: AtomicBool::new(false),
+            is_scarce: AtomicBool::new(false),
             touched: AtomicBool::new(false),
         }
     }
@@ -223,17 +248,20 @@ impl Cell {
     /// Takes all of `amount` or nothing: from the lease, and the rest from the allowance.
     pub fn take(&self, amount: Amount, usable: Usable) -> Option<Taken> {
         self.typical.store(amount, Ordering::Relaxed);
-        if usable == Usable::Lease {
-            if self.lease.take(amount).is_some() {
-                return Some(Taken { leased: amount, lent: 0 });
-            }
-            if self.allowance.avail() == 0 {
-                return None;
-            }
+        let kept = match usable {
+            Usable::Lease => self.kept.load(Ordering::Relaxed),
+            Usable::KeptToo => 0,
+            Usable::AllowanceOnly => Amount::MAX,
+        };
+        if usable != Usable::AllowanceOnly && self.lease.take(amount, kept).is_some() {
+            return Some(Taken { leased: amount, lent: 0 });
         }
-        let leased = if usable == Usable::Lease { self.lease.take_up_to(amount) } else { 0 };
+        if self.allowance.avail() == 0 {
+            return None;
+        }
+        let leased = self.lease.take_up_to(amount, kept);
         let lent = amount - leased;
-        if self.allowance.take(lent).is_some() {
+        if self.allowance.take(lent, 0).is_some() {
             return Some(Taken { leased, lent });
         }
         self.lease.give_back(leased);
@@ -249,8 +277,8 @@ impl Cell {
         let beyond = actual.saturating_sub(taken.total());
         let mut paid = Taken { leased: actual.min(taken.leased), lent: 0 };
         paid.lent = (actual - paid.leased).min(taken.lent);
-        let more = Taken { leased: self.lease.take_up_to(beyond), lent: 0 };
-        let more = Taken { lent: self.allowance.take_up_to(beyond - more.leased), ..more };
+        let more = Taken { leased: self.lease.take_up_to(beyond, 0), lent: 0 };
+        let more = Taken { lent: self.allowance.take_up_to(beyond - more.leased, 0), ..more };
         // Debt and allowance before the lease: who sees the lease spent to its end has seen all that goes with it.
         self.owe(beyond - more.total());
         self.allowance.pay(paid.lent + more.lent);
@@ -335,13 +363,34 @@ impl Cell {
         low && !self.low_told.load(Ordering::Relaxed) && !self.low_told.swap(true, Ordering::AcqRel)
     }
 
-    /// Whether the clerk should hear that something was spent, and has not since it last looked.
-    pub(super) fn notice_spent(&self) -> bool {
-        !self.touched.load(Ordering::Relaxed) && !self.touched.swap(true, Ordering::AcqRel)
+    /// Owner only: what new requests leave from now on.
+    pub(super) fn keep(&self, amount: Amount) {
+        self.kept.store(amount, Ordering::Relaxed);
+    }
+
+    /// What they leave.
+    pub(super) fn kept(&self) -> Amount {
+        self.kept.load(Ordering::Relaxed)
+    }
+
+    /// Owner only: whether little is left of the bucket.
+    pub(super) fn set_scarce(&self, is_scarce: bool) {
+        self.is_scarce.store(is_scarce, Ordering::Relaxed);
+    }
+
+    /// How soon the ledger should hear of what is spent.
+    pub(super) fn pace(&self) -> Pace {
+        if self.is_scarce.load(Ordering::Relaxed) { Pace::Soon } else { Pace::Usual }
+    }
+
+    /// Whether the clerk should hear that something was spent, and has not since it last looked. A swap rather than a load
+    /// before it: of two swaps one comes first, so that either this one is noticed or the clerk has seen what was spent.
+    pub fn notice_spent(&self) -> bool {
+        !self.touched.swap(true, Ordering::AcqRel)
     }
 
     /// Owner only, before it looks: what is spent from here on is noticed again.
-    pub(super) fn look(&self) {
+    pub fn look(&self) {
         self.touched.swap(false, Ordering::AcqRel);
     }
 }

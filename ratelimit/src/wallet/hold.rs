@@ -8,7 +8,7 @@ use smallvec::SmallVec;
 
 use super::cell::{Paid, Taken};
 use super::outlet::Outlet;
-use super::purse::{Leased, Part};
+use super::purse::{Claim, Leased, Part, Purse};
 use super::refused::{Refused, Why};
 use crate::ledger::command::LeaseId;
 use crate::ledger::rows::{Row, RowKey};
@@ -98,32 +98,50 @@ impl Spending {
     }
 
     /// Adds the request's row to what the ledger hears next.
-    pub fn book(self, (key, row): (RowKey, Row)) {
-        let outlet = self.pieces.first().map(|piece| &piece.leased.outlet).or(self.outlet.as_ref());
-        if let Some(outlet) = outlet {
+    pub fn book(mut self, (key, row): (RowKey, Row)) {
+        let (pieces, outlet) = (mem::take(&mut self.pieces), self.outlet.take());
+        if let Some(outlet) = pieces.first().map(|piece| &piece.leased.outlet).or(outlet.as_ref()) {
             outlet.book(self.number, key, &row);
         }
     }
 }
 
-/// Takes all of `parts` or nothing.
-pub(super) fn reserve(outlet: &Arc<Outlet>, parts: &[Part<'_>], now: NodeTime) -> Result<Hold, Refused> {
+impl Drop for Spending {
+    fn drop(&mut self) {
+        let outlet = self.pieces.first().map(|piece| &piece.leased.outlet).or(self.outlet.as_ref());
+        if let Some(outlet) = outlet {
+            outlet.end(self.number);
+        }
+    }
+}
+
+/// Takes all of `parts` or nothing; `claim` says of each whether it has waited.
+pub(super) fn reserve(
+    outlet: &Arc<Outlet>,
+    parts: &[Part<'_>],
+    claim: impl Fn(&Purse) -> Claim,
+    now: NodeTime,
+) -> Result<Hold, Refused> {
     if outlet.is_closed() {
         return Err(Refused { part: 0, why: Why::Draining });
     }
-    let mut hold = Hold { number: 0, parts: parts.len(), pieces: SmallVec::new(), outlet: None };
+    let mut pieces: SmallVec<[Piece; USUAL_PARTS]> = SmallVec::new();
     for (part, Part { purse, amount }) in parts.iter().enumerate() {
-        match purse.take((*amount).max(1), now) {
-            Ok((leased, taken)) => hold.pieces.push(Piece { part, leased, taken }),
-            Err(why) => return Err(Refused { part, why }), // The drop of `hold` undoes what was taken.
+        match purse.take((*amount).max(1), claim(purse), now) {
+            Ok((leased, taken)) => pieces.push(Piece { part, leased, taken }),
+            Err(why) => {
+                give_back(&pieces);
+                return Err(Refused { part, why });
+            }
         }
     }
-    let near = hold.pieces.last().map_or(0, |piece| piece.leased.place);
-    hold.number = outlet.number(near);
-    if hold.pieces.is_empty() {
-        hold.outlet = Some(Arc::clone(outlet));
-    }
-    Ok(hold)
+    let number = outlet.begin(pieces.last().map_or(0, |piece| piece.leased.place));
+    let own = pieces.is_empty().then(|| Arc::clone(outlet));
+    Ok(Hold { number, parts: parts.len(), pieces, outlet: own })
+}
+
+fn give_back(pieces: &[Piece]) {
+    pieces.iter().for_each(|piece| piece.leased.release(piece.taken));
 }
 
 impl Hold {
@@ -144,7 +162,8 @@ impl Hold {
 
     /// How much is held for one part.
     pub fn amount(&self, part: usize) -> Amount {
-        self.pieces.iter().filter(|piece| piece.part == part).map(|piece| piece.taken.total()).sum()
+        let of_part = self.pieces.iter().filter(|piece| piece.part == part);
+        of_part.fold(0, |sum: Amount, piece| sum.saturating_add(piece.taken.total()))
     }
 
     /// Holds more of each part, all or nothing: `more` has an amount for each part, in their order. What the hold's own lease
@@ -155,7 +174,7 @@ impl Hold {
             match self.take_more(part, *amount, now) {
                 Ok(piece) => added.push(piece),
                 Err(why) => {
-                    added.iter().for_each(|piece| piece.leased.release(piece.taken));
+                    give_back(&added);
                     return Err(Refused { part, why });
                 }
             }
@@ -171,17 +190,20 @@ impl Hold {
             return Err(Why::Draining);
         }
         // Its own lease first: the request belongs to the window that it began in.
-        if let Some(taken) = last.leased.take(amount, now) {
+        if let Some(taken) = last.leased.take(amount, Claim::First, now) {
             return Ok(Piece { part, leased: Arc::clone(&last.leased), taken });
         }
         let purse = last.leased.purse.upgrade().ok_or(Why::Dry)?;
-        let (leased, taken) = purse.take(amount, now)?;
+        let (leased, taken) = purse.take(amount, Claim::First, now)?;
         Ok(Piece { part, leased, taken })
     }
 
     /// Takes over what another hold of the same parts, in the same order, holds: what a ticket that asked for more got.
     pub fn absorb(&mut self, mut other: Self) {
         let pieces = mem::take(&mut other.pieces);
+        if let Some(piece) = pieces.first() {
+            piece.leased.outlet.end(other.number);
+        }
         self.join(pieces);
     }
 
@@ -190,8 +212,8 @@ impl Hold {
             let same = |own: &&mut Piece| own.part == piece.part && Arc::ptr_eq(&own.leased, &piece.leased);
             match self.pieces.iter_mut().find(same) {
                 Some(own) => {
-                    own.taken.leased += piece.taken.leased;
-                    own.taken.lent += piece.taken.lent;
+                    own.taken.leased = own.taken.leased.saturating_add(piece.taken.leased);
+                    own.taken.lent = own.taken.lent.saturating_add(piece.taken.lent);
                 }
                 None => self.pieces.push(piece),
             }
@@ -234,8 +256,10 @@ fn pays(pieces: &[Piece], at: usize, actual: &[Amount]) -> Amount {
 
 impl Drop for Hold {
     fn drop(&mut self) {
-        for piece in &self.pieces {
-            piece.leased.release(piece.taken);
+        give_back(&self.pieces);
+        let outlet = self.pieces.first().map(|piece| &piece.leased.outlet).or(self.outlet.as_ref());
+        if let Some(outlet) = outlet {
+            outlet.end(self.number); // Unless it was spent, and goes on as that.
         }
     }
 }

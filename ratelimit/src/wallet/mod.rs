@@ -16,6 +16,7 @@
 pub mod cell;
 mod clerk;
 mod demand;
+mod denial;
 mod hold;
 mod outlet;
 mod purse;
@@ -36,6 +37,7 @@ use crate::ledger::outcome::{Answer, Nudge};
 use crate::time::NodeTime;
 use clerk::Clerk;
 use outlet::Outlet;
+use purse::Claim;
 use sync::lock;
 
 /// Buckets that one wallet knows at once: half a gigabyte. Those that nobody keeps and that have no lease make room.
@@ -48,13 +50,15 @@ pub struct Settings {
     pub validity_ms: u64,
     /// What was spent is told at least this often.
     pub report_ms: u64,
+    /// The same where less than a tenth of the bucket is left.
+    pub report_soon_ms: u64,
     /// A batch without an answer is sent again after this long.
     pub resend_ms: u64,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { validity_ms: 30_000, report_ms: 1_000, resend_ms: 500 }
+        Self { validity_ms: 30_000, report_ms: 1_000, report_soon_ms: 100, resend_ms: 500 }
     }
 }
 
@@ -87,7 +91,7 @@ impl Wallet {
 
     /// Takes all parts or nothing. No lock, no message, and no allocation for up to four parts.
     pub fn reserve(self: &Arc<Self>, parts: &[Part<'_>], now: NodeTime) -> Result<Hold, Refused> {
-        hold::reserve(&self.outlet, parts, now)
+        hold::reserve(&self.outlet, parts, |_| Claim::New, now)
     }
 
     /// Asks the ledger on behalf of a request that was refused as [`Why::Dry`], and lets it wait: the answer comes from
@@ -153,7 +157,15 @@ impl Wallet {
 }
 
 #[cfg(test)]
+mod care_test;
+#[cfg(test)]
+mod leave_test;
+#[cfg(test)]
 mod pair_test;
+#[cfg(test)]
+mod queue_test;
+#[cfg(test)]
+mod refusal_test;
 #[cfg(test)]
 #[path = "wallet_test.rs"]
 mod tests;

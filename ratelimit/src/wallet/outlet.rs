@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::mem;
 use std::sync::Mutex;
 
+use super::cell::Pace;
 use super::sync::{AtomicBool, AtomicU64, Ordering, lock};
 use crate::ledger::rows::{Row, RowKey, Rows};
 use crate::time::NodeTime;
@@ -20,7 +21,15 @@ const MOST_ROWS_A_SHARD: usize = 2_048;
 #[repr(align(128))]
 struct Stripe {
     holds: AtomicU64,
-    rows: Mutex<BTreeMap<RowKey, Row>>,
+    booked: Mutex<Booked>,
+}
+
+/// What came of a stripe's holds.
+#[derive(Debug, Default)]
+struct Booked {
+    rows: BTreeMap<RowKey, Row>,
+    /// Holds that ended, with a row or without one.
+    ended: u64,
 }
 
 /// See the file's purpose.
@@ -29,6 +38,8 @@ pub(super) struct Outlet {
     stripes: Vec<Stripe>,
     /// Purses that spent something, each once until it is looked at.
     spent: Mutex<Vec<u32>>,
+    /// The same of buckets that little is left of.
+    spent_soon: Mutex<Vec<u32>>,
     /// Purses that run low, each once until they are looked at.
     low: Mutex<Vec<u32>>,
     hurry: AtomicBool,
@@ -41,6 +52,7 @@ impl Outlet {
         Self {
             stripes: (0..STRIPES).map(|_| Stripe::default()).collect(),
             spent: Mutex::default(),
+            spent_soon: Mutex::default(),
             low: Mutex::default(),
             hurry: AtomicBool::new(false),
             draining: AtomicBool::new(false),
@@ -49,7 +61,7 @@ impl Outlet {
     }
 
     /// A number for a hold, never used again. `near` spreads the holds of different purses over the stripes.
-    pub(super) fn number(&self, near: u32) -> u64 {
+    pub(super) fn begin(&self, near: u32) -> u64 {
         let stripe = u64::from(near) % STRIPES;
         let count = self.stripe(stripe).holds.fetch_add(1, Ordering::Relaxed);
         count * STRIPES + stripe
@@ -57,7 +69,9 @@ impl Outlet {
 
     /// Adds what the hold of this number did cost.
     pub(super) fn book(&self, number: u64, key: RowKey, row: &Row) {
-        let mut rows = lock(&self.stripe(number % STRIPES).rows);
+        let mut booked = lock(&self.stripe(number % STRIPES).booked);
+        booked.ended += 1;
+        let rows = &mut booked.rows;
         if rows.len() >= MOST_ROWS_A_SHARD && !rows.contains_key(&key) {
             let other = || Rows::OTHER.to_owned();
             let key = RowKey { consumer: other(), model: other(), backend: other(), day: key.day };
@@ -67,19 +81,27 @@ impl Outlet {
         }
     }
 
+    /// The hold of this number did cost nothing, or belongs to another now.
+    pub(super) fn end(&self, number: u64) {
+        lock(&self.stripe(number % STRIPES).booked).ended += 1;
+    }
+
     /// Takes all rows out, summed into `sums`.
     pub(super) fn collect(&self, sums: &mut BTreeMap<RowKey, Row>) {
         for stripe in &self.stripes {
-            let rows = mem::take(&mut *lock(&stripe.rows));
+            let rows = mem::take(&mut lock(&stripe.booked).rows);
             for (key, row) in rows {
                 sums.entry(key).or_default().merge(&row);
             }
         }
     }
 
-    /// Whether rows wait to be collected.
-    pub(super) fn has_rows(&self) -> bool {
-        self.stripes.iter().any(|stripe| !lock(&stripe.rows).is_empty())
+    /// Whether rows wait to be collected, or holds are open that may become some.
+    pub(super) fn expects_rows(&self) -> bool {
+        self.stripes.iter().any(|stripe| {
+            let booked = lock(&stripe.booked);
+            !booked.rows.is_empty() || booked.ended != stripe.holds.load(Ordering::Acquire)
+        })
     }
 
     fn stripe(&self, stripe: u64) -> &Stripe {
@@ -87,8 +109,12 @@ impl Outlet {
         &self.stripes[place]
     }
 
-    pub(super) fn note_spent(&self, purse: u32) {
-        lock(&self.spent).push(purse);
+    pub(super) fn note_spent(&self, purse: u32, pace: Pace) {
+        let list = match pace {
+            Pace::Usual => &self.spent,
+            Pace::Soon => &self.spent_soon,
+        };
+        lock(list).push(purse);
     }
 
     pub(super) fn note_low(&self, purse: u32) {
@@ -98,6 +124,10 @@ impl Outlet {
 
     pub(super) fn take_spent(&self) -> Vec<u32> {
         mem::take(&mut *lock(&self.spent))
+    }
+
+    pub(super) fn take_spent_soon(&self) -> Vec<u32> {
+        mem::take(&mut *lock(&self.spent_soon))
     }
 
     pub(super) fn take_low(&self) -> Vec<u32> {

@@ -12,11 +12,11 @@ use crate::time::Timestamp;
 use crate::unit::{Amount, Unit};
 use crate::window::{Fixed, Period, Window};
 
-fn minute() -> Window {
+pub(super) fn minute() -> Window {
     Window::Fixed(Fixed { every: Period::Minute, zone: "UTC".to_owned(), boundaries: Vec::new() })
 }
 
-fn budget(limit: Amount, window: Window, enforcement: Enforcement) -> Budget {
+pub(super) fn budget(limit: Amount, window: Window, enforcement: Enforcement) -> Budget {
     Budget {
         name: "b".to_owned(),
         covers: Cover::default(),
@@ -29,26 +29,28 @@ fn budget(limit: Amount, window: Window, enforcement: Enforcement) -> Budget {
     }
 }
 
-fn row() -> (RowKey, Row) {
+pub(super) fn row() -> (RowKey, Row) {
     let text = |text: &str| text.to_owned();
     let key = RowKey { consumer: text("alice"), model: text("gpt"), backend: text("d/o"), day: 0 };
     (key, Row { requests: 1, ..Row::default() })
 }
 
 /// Wallets of one bucket, their ledger, and a time that is the same for all.
-struct Pair {
-    ledger: Ledger,
-    wallets: Vec<Arc<Wallet>>,
-    purses: Vec<Arc<Purse>>,
+pub(super) struct Pair {
+    pub(super) ledger: Ledger,
+    pub(super) wallets: Vec<Arc<Wallet>>,
+    pub(super) purses: Vec<Arc<Purse>>,
     /// Hints on their way.
     nudges: Vec<Nudge>,
-    now: u64,
+    pub(super) now: u64,
     /// Cluster time goes no further: there is no leader, or one whose clock is behind.
     stands_at: u64,
+    /// That the ledger was told.
+    pub(super) batches: u64,
 }
 
 impl Pair {
-    fn new(budget: &Budget, nodes: u32) -> Self {
+    pub(super) fn new(budget: &Budget, nodes: u32) -> Self {
         let terms = Terms { unit: budget.unit.clone(), enforcement: budget.enforcement, limit: budget.limit };
         let mut pair = Self {
             ledger: Ledger::new(3),
@@ -57,6 +59,7 @@ impl Pair {
             nudges: vec![],
             now: 1_000,
             stands_at: u64::MAX,
+            batches: 0,
         };
         pair.apply(&Command::SetBudget(Box::new(budget.clone())));
         for node in 1..=nodes {
@@ -69,18 +72,19 @@ impl Pair {
         pair
     }
 
-    fn now(&self) -> NodeTime {
+    pub(super) fn now(&self) -> NodeTime {
         NodeTime(self.now)
     }
 
-    fn apply(&mut self, command: &Command) -> Outcome {
+    pub(super) fn apply(&mut self, command: &Command) -> Outcome {
         let applied = self.ledger.apply(command, Timestamp(self.now.min(self.stands_at)));
         assert_eq!(self.ledger.check(), Ok(()), "after {command:?}");
         self.nudges.extend(applied.nudges);
         applied.outcome
     }
 
-    fn answer(&mut self, batch: Batch) -> Answer {
+    pub(super) fn answer(&mut self, batch: Batch) -> Answer {
+        self.batches += 1;
         let Outcome::Answers(mut answers) = self.apply(&Command::Batches(vec![batch])) else {
             panic!("answers were expected")
         };
@@ -93,14 +97,14 @@ impl Pair {
         answer
     }
 
-    fn deliver(&mut self) {
+    pub(super) fn deliver(&mut self) {
         for nudge in std::mem::take(&mut self.nudges) {
             self.wallets[nudge.session.0 as usize - 1].nudge(&nudge, self.now());
         }
     }
 
     /// Time passes, and every node has its say.
-    fn pass(&mut self, ms: u64) -> Vec<Woken> {
+    pub(super) fn pass(&mut self, ms: u64) -> Vec<Woken> {
         self.now += ms;
         let mut woken = Vec::new();
         for node in 0..self.wallets.len() {
@@ -115,13 +119,13 @@ impl Pair {
         woken
     }
 
-    fn reserve(&self, node: usize, amount: Amount) -> Result<Hold, Why> {
+    pub(super) fn reserve(&self, node: usize, amount: Amount) -> Result<Hold, Why> {
         let parts = [Part { purse: &self.purses[node], amount }];
         self.wallets[node].reserve(&parts, self.now()).map_err(|refused| refused.why)
     }
 
     /// A hold, after a wait if need be.
-    fn hold(&mut self, node: usize, amount: Amount) -> Result<Hold, Why> {
+    pub(super) fn hold(&mut self, node: usize, amount: Amount) -> Result<Hold, Why> {
         match self.reserve(node, amount) {
             Err(Why::Dry) => {}
             known @ (Ok(_) | Err(_)) => return known,
@@ -270,7 +274,7 @@ fn a_lease_that_was_laid_down_while_somebody_took_from_it_stands_in_nobodys_way(
         }
         pair.pass(0);
     }
-    let taken = leased.take(10, pair.now()).expect("a request that had loaded it before");
+    let taken = leased.take(10, Claim::New, pair.now()).expect("a request that had loaded it before");
     for _ in 0..5 {
         pair.hold(0, 50).expect("900 are free").settle(&[50], row());
     }

@@ -4,6 +4,7 @@
 use std::sync::{Arc, Mutex, OnceLock, Weak};
 
 use super::cell::{Cell, Paid, Taken, Usable};
+use super::denial::{Denials, Denied, Sought};
 use super::outlet::Outlet;
 use super::refused::Why;
 use super::sync::{AtomicBool, AtomicU64, Ordering, Swap, lock};
@@ -56,23 +57,16 @@ pub(super) struct Leased {
     pub(super) outlet: Arc<Outlet>,
 }
 
-/// A no that is remembered, so that it costs nobody a round trip.
-#[derive(Clone, Copy, Debug)]
-struct Denial {
-    /// Requests of this much and more are refused by it.
-    amount: Amount,
-    /// Up to when it is believed: a change may have been told and lost.
-    forget_at: NodeTime,
-    what: Denied,
-}
+/// A refusal because others hold what is left is believed for this long: about a request's length.
+pub(super) const HELD_MS: u64 = 250;
 
-/// Which no.
+/// Who takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Denied {
-    Held,
-    Exhausted { until: NodeTime },
-    TooLarge { limit: Amount },
-    NotKept,
+pub(super) enum Claim {
+    /// A request that has not waited: it leaves what is kept for the first one that does.
+    New,
+    /// That first one, and requests that run and need more.
+    First,
 }
 
 /// See the file's purpose.
@@ -82,7 +76,7 @@ pub struct Purse {
     pub(super) place: u32,
     pub(super) current: Swap<Leased>,
     terms: Mutex<Terms>,
-    denial: Mutex<Option<Denial>>,
+    denials: Mutex<Denials>,
     is_denied: AtomicBool,
     /// Requests that found nothing to take since the wallet began.
     misses: AtomicU64,
@@ -99,7 +93,7 @@ impl Purse {
                 place,
                 current: Swap::new(Arc::new(leased)),
                 terms: Mutex::new(terms),
-                denial: Mutex::default(),
+                denials: Mutex::default(),
                 is_denied: AtomicBool::new(false),
                 misses: AtomicU64::new(0),
             }
@@ -119,10 +113,8 @@ impl Purse {
     /// What could be taken from it now without asking anybody.
     pub fn avail(&self, now: NodeTime) -> Amount {
         let current = self.current.load();
-        match current.usable(now) {
-            Usable::Lease => current.cell.lease.avail().saturating_add(current.cell.allowance.avail()),
-            Usable::AllowanceOnly => current.cell.allowance.avail(),
-        }
+        let leased = if current.is_usable(now) { current.cell.lease.avail() } else { 0 };
+        leased.saturating_add(current.cell.allowance.avail())
     }
 
     /// Requests that found nothing to take since the wallet began.
@@ -146,9 +138,14 @@ impl Purse {
     }
 
     /// Takes all of `amount` or says why not.
-    pub(super) fn take(&self, amount: Amount, now: NodeTime) -> Result<(Arc<Leased>, Taken), Why> {
+    pub(super) fn take(
+        &self,
+        amount: Amount,
+        claim: Claim,
+        now: NodeTime,
+    ) -> Result<(Arc<Leased>, Taken), Why> {
         let leased = self.current.load();
-        match leased.take(amount, now) {
+        match leased.take(amount, claim, now) {
             Some(taken) => Ok((leased, taken)),
             None => Err(self.refuse(&leased, amount, now)),
         }
@@ -161,7 +158,8 @@ impl Purse {
         if valid_until != NodeTime(0) && now >= valid_until {
             return Why::Unreachable;
         }
-        match self.denied(amount, now) {
+        let has = if leased.is_usable(now) { leased.cell.lease.avail() } else { 0 };
+        match self.denied(Sought { amount, need: amount.saturating_sub(has) }, now) {
             None => Why::Dry,
             Some(Denied::Held) => Why::Held { budget },
             Some(Denied::Exhausted { until }) => Why::Exhausted { budget, until_ms: until.since(now) },
@@ -170,38 +168,51 @@ impl Purse {
         }
     }
 
-    /// Whether this much is known not to be had.
-    pub(super) fn denied(&self, amount: Amount, now: NodeTime) -> Option<Denied> {
+    /// Whether this is known not to be had.
+    fn denied(&self, sought: Sought, now: NodeTime) -> Option<Denied> {
         if !self.is_denied.load(Ordering::Acquire) {
             return None;
         }
-        let denial = (*lock(&self.denial))?;
-        (amount >= denial.amount && now < denial.forget_at).then_some(denial.what)
+        let limit = lock(&self.terms).limit;
+        lock(&self.denials).of(sought, limit, now)
     }
 
-    pub(super) fn deny(&self, amount: Amount, what: Denied, forget_at: NodeTime) {
-        *lock(&self.denial) = Some(Denial { amount, forget_at, what });
+    /// Whether there is known to be less than was needed.
+    pub(super) fn is_scant(&self, now: NodeTime) -> bool {
+        self.is_denied.load(Ordering::Acquire) && lock(&self.denials).has_any(now)
+    }
+
+    pub(super) fn deny(&self, sought: Sought, what: Denied, forget_at: NodeTime, now: NodeTime) {
+        lock(&self.denials).add(sought, what, forget_at, now);
         self.is_denied.store(true, Ordering::Release);
     }
 
-    pub(super) fn forget_denial(&self) {
+    /// So much of a need was granted.
+    pub(super) fn granted(&self, need: Amount, now: NodeTime) {
+        let mut denials = lock(&self.denials);
+        denials.granted(need, now);
+        self.is_denied.store(!denials.is_empty(), Ordering::Release);
+    }
+
+    pub(super) fn forget_denials(&self) {
         self.is_denied.store(false, Ordering::Release);
-        *lock(&self.denial) = None;
+        *lock(&self.denials) = Denials::default();
     }
 }
 
 impl Leased {
-    fn usable(&self, now: NodeTime) -> Usable {
-        if now < self.outlet.valid_until() && self.cell.is_open_at(now) {
-            Usable::Lease
-        } else {
-            Usable::AllowanceOnly
-        }
+    fn is_usable(&self, now: NodeTime) -> bool {
+        now < self.outlet.valid_until() && self.cell.is_open_at(now)
     }
 
     /// Takes all of `amount` or nothing.
-    pub(super) fn take(&self, amount: Amount, now: NodeTime) -> Option<Taken> {
-        let taken = self.cell.take(amount, self.usable(now))?;
+    pub(super) fn take(&self, amount: Amount, claim: Claim, now: NodeTime) -> Option<Taken> {
+        let usable = match claim {
+            Claim::New | Claim::First if !self.is_usable(now) => Usable::AllowanceOnly,
+            Claim::New => Usable::Lease,
+            Claim::First => Usable::KeptToo,
+        };
+        let taken = self.cell.take(amount, usable)?;
         if self.cell.notice_low(taken) {
             self.outlet.note_low(self.place);
         }
@@ -222,7 +233,7 @@ impl Leased {
     /// The clerk should look: something was spent, or a lease that ends has one hold less.
     fn note_spent(&self) {
         if self.cell.notice_spent() {
-            self.outlet.note_spent(self.place);
+            self.outlet.note_spent(self.place, self.cell.pace());
         }
     }
 }

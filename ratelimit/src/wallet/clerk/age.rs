@@ -29,9 +29,9 @@ impl Clerk {
         entry.look(now);
         let is_used = entry.is_used(now, round_trip_ms);
         let mut has_news = rolled;
-        if entry.next == NextLease::NotYet && entry.prefetch_at().is_some_and(|at| at <= now) {
-            // A lease that nobody uses needs no successor.
-            entry.next = if is_used { NextLease::Due } else { NextLease::Settled };
+        if entry.prefetch_at().is_some_and(|at| at <= now) {
+            // A lease that nobody uses now needs no successor.
+            entry.next = if is_used { NextLease::Due } else { entry.next_later(now) };
             has_news |= is_used;
         }
         if !is_used && entry.may_lay_down() {
@@ -59,7 +59,7 @@ impl Clerk {
         self.outlet.is_closed()
             && self.flight.is_none()
             && self.rows.is_empty()
-            && !self.outlet.has_rows()
+            && !self.outlet.expects_rows()
             && self.entries.iter().flatten().all(super::entry::Entry::is_blank)
     }
 }

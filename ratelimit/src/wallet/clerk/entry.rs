@@ -18,6 +18,14 @@ const KEPT_AFTER_RECALL_MS: u64 = 50;
 const CALM_MS: u64 = 500;
 /// The last part of a window in which the next one's lease is asked for.
 const PREFETCH_SHARE: u64 = 10;
+/// Where the next one's lease was not to be had, it is asked for again after this part of what the window still lasts, so
+/// that a long one is not asked for all the time and a short one soon enough,
+const PREFETCH_AGAIN: u64 = 4;
+/// and not sooner than this.
+const PREFETCH_AGAIN_MS: u64 = 1_000;
+/// What lies idle and can't go back is looked at again when it did so for half as long again, at least and at most after
+/// this: there may be a million of them.
+const IDLE_AGAIN_MS: (u64, u64) = (CALM_MS, 60_000);
 /// A lease that nobody took from for so many horizons goes back.
 const IDLE_HORIZONS: u64 = 2;
 
@@ -80,7 +88,7 @@ impl Book {
         let restorable = cell.allowance.spent().saturating_sub(self.restored).min(more_covered);
         if restorable > 0 {
             self.restored += restorable;
-            cell.allowance.grant(cell.allowance.parts().granted.saturating_add(restorable));
+            cell.allowance.refill(restorable);
         }
         cell.lease.grant(granted.min(MOST_AMOUNT))
     }
@@ -117,7 +125,8 @@ pub(super) struct Question {
 /// Whether the lease for the next window was asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum NextLease {
-    NotYet,
+    /// It was not, and is not before.
+    NotBefore(NodeTime),
     Due,
     /// There, on its way, or there is none.
     Settled,
@@ -163,7 +172,7 @@ impl Entry {
             ask_again_at: NodeTime(0),
             used_at: NodeTime(0),
             taken_before: 0,
-            next: NextLease::NotYet,
+            next: NextLease::NotBefore(NodeTime(0)),
             timer: None,
             in_urgent: false,
             in_reports: false,
@@ -193,7 +202,7 @@ impl Entry {
         self.taken_before = book.taken();
         self.books.push(book);
         self.books.retain(|book| book.role != Role::Ended || book.id().is_some());
-        self.next = NextLease::NotYet;
+        self.next = NextLease::NotBefore(NodeTime(0));
         self.adjust_allowances();
     }
 
@@ -219,7 +228,7 @@ impl Entry {
             let (may, lends) = (self.may_lend(book.window), book.lends());
             let allowance = &book.leased.cell.allowance;
             if may > lends {
-                allowance.grant(allowance.parts().granted.saturating_add(may - lends));
+                allowance.refill(may - lends);
             } else {
                 allowance.withdraw(lends - may);
             }
@@ -235,7 +244,7 @@ impl Entry {
             Some(next) if current_is_over => {
                 let book = self.books.remove(next);
                 self.last_grant = book.leased.cell.lease.avail();
-                self.purse.forget_denial();
+                self.purse.forget_denials();
                 self.retire_current();
                 self.make_current(book);
                 true
@@ -252,7 +261,7 @@ impl Entry {
         }
         let fresh = self.purse.fresh(0, outlet);
         self.make_current(Book::new(fresh, Role::Current));
-        self.purse.forget_denial(); // Of a change of it, only a lease is told.
+        self.purse.forget_denials(); // Of a change of it, only a lease is told.
     }
 
     pub(super) fn join_queue(&mut self, ticket: u64, amount: Amount) {
@@ -261,9 +270,22 @@ impl Entry {
         }
     }
 
+    /// Of what came, new requests leave this much to the first one that waits: else they could take it, time and again,
+    /// before it gets there.
+    fn keep_for_first(&self, more: Amount) {
+        let first = self.waiting.first_key_value().map_or(0, |(_, amount)| *amount);
+        let cell = &self.current().leased.cell;
+        cell.keep(cell.kept().saturating_add(more).min(first));
+    }
+
+    pub(super) fn is_first(&self, ticket: u64) -> bool {
+        self.waiting.first_key_value().is_some_and(|(first, _)| *first == ticket)
+    }
+
     pub(super) fn leave_queue(&mut self, ticket: u64) {
         if let Some(amount) = self.waiting.remove(&ticket) {
             self.backlog = if self.waiting.is_empty() { 0 } else { self.backlog.saturating_sub(amount) };
+            self.keep_for_first(0);
         }
     }
 
@@ -282,6 +304,7 @@ impl Entry {
 
     /// Notes how much came.
     pub(super) fn granted(&mut self, more: Amount) {
+        self.keep_for_first(more);
         if more > 0 {
             self.last_grant = more;
         }
@@ -313,7 +336,7 @@ impl Entry {
             return Some(Question { want, need, amount: head });
         }
         let amount = sizing.typical.max(1);
-        if book.recalled || now < self.quiet_until || self.purse.denied(Amount::MAX, now).is_some() {
+        if book.recalled || now < self.quiet_until || self.purse.is_scant(now) {
             return None;
         }
         if first {
@@ -382,12 +405,20 @@ impl Entry {
         self.is_blank() && self.lent.is_empty()
     }
 
-    /// When to ask for the next window's lease.
+    /// When to ask for the next window's lease. None if there is nothing to ask.
     pub(super) fn prefetch_at(&self) -> Option<NodeTime> {
+        let NextLease::NotBefore(not_before) = self.next else { return None };
         let window = self.current().window?;
         let until = self.current().leased.cell.until();
-        (window.end != crate::time::Timestamp::NEVER)
-            .then(|| NodeTime(until.0.saturating_sub(window.end.since(window.start) / PREFETCH_SHARE)))
+        let early_ms = window.end.since(window.start) / PREFETCH_SHARE;
+        let at = NodeTime(until.0.saturating_sub(early_ms)).max(not_before);
+        (window.end != crate::time::Timestamp::NEVER && at < until).then_some(at)
+    }
+
+    /// The next window's lease is not to be had, or not needed, now: it is looked for again.
+    pub(super) fn next_later(&self, now: NodeTime) -> NextLease {
+        let left_ms = self.current().leased.cell.until().since(now);
+        NextLease::NotBefore(now.plus((left_ms / PREFETCH_AGAIN).max(PREFETCH_AGAIN_MS)))
     }
 
     /// When something about it will be due, if nothing happens before.
@@ -395,10 +426,10 @@ impl Entry {
         let book = self.current();
         let next = self.books.iter().find(|book| book.role == Role::Next).map(|book| book.leased.cell.from());
         let over = next.map(|from| from.max(book.leased.cell.until()));
-        // One that is idle and held is looked at now and then, however many there are of them.
-        let idle = book.id().map(|_| self.used_at.plus(self.idle_ms(round_trip_ms)).max(now.plus(CALM_MS)));
+        let again_ms = (now.since(self.used_at) / 2).clamp(IDLE_AGAIN_MS.0, IDLE_AGAIN_MS.1);
+        let idle = book.id().map(|_| self.used_at.plus(self.idle_ms(round_trip_ms)).max(now.plus(again_ms)));
         let again = (!self.waiting.is_empty()).then_some(self.ask_again_at.max(now.plus(1)));
-        let prefetch = self.prefetch_at().filter(|_| self.next == NextLease::NotYet);
+        let prefetch = self.prefetch_at();
         let ends = book.window.map(|_| book.leased.cell.until()).filter(|until| *until > now);
         [over, idle, again, prefetch, ends].into_iter().flatten().min()
     }

@@ -4,18 +4,17 @@ use std::sync::Arc;
 
 use super::Clerk;
 use super::entry::{Book, Entry, NextLease, Role, Totals};
-use super::say::{About, Asked, BEATS, Flight};
+use super::say::{self, About, Asked, BEATS, Flight};
 use super::wait::Woken;
 use crate::fault::{self, Fault};
 use crate::ledger::command::{Item, Keep, LeaseId, SessionId};
 use crate::ledger::outcome::{Answer, BatchVerdict, ItemAnswer, LeaseState, Nudge, Rejected, Verdict, Why};
 use crate::time::{NodeTime, Span, Timestamp};
 use crate::unit::Amount;
+use crate::wallet::denial::{Denied, Sought};
 use crate::wallet::outlet::Outlet;
-use crate::wallet::purse::Denied;
+use crate::wallet::purse::HELD_MS;
 
-/// A refusal because others hold what is left is believed for this long: about a request's length.
-const HELD_MS: u64 = 250;
 /// While others are asked to give back, the ledger is asked again after two round trips, or this.
 const ASK_AGAIN_MS: u64 = 20;
 
@@ -66,7 +65,9 @@ impl Clerk {
 
     fn applied(&mut self, flight: &Flight, answer: &Answer, now: NodeTime, woken: &mut Vec<Woken>) {
         if flight.copies == 1 {
-            let seen_ms = now.since(flight.sent_at).max(1);
+            // However long a machine slept meanwhile, a lost answer is asked for again before leases end.
+            let most_ms = (self.settings.validity_ms / BEATS / say::PATIENCE).max(1);
+            let seen_ms = now.since(flight.sent_at).clamp(1, most_ms);
             self.round_trip_ms = (3 * self.round_trip_ms + seen_ms).div_ceil(4);
         }
         if fault::planted(Fault::RowsSentTwice) && flight.copies > 1 {
@@ -106,20 +107,21 @@ impl Clerk {
                     Verdict::Wait => {
                         entry.ask_again_at = now.plus(ASK_AGAIN_MS.max(2 * round_trip_ms));
                     }
-                    Verdict::Held => entry.deny(about, Denied::Held, now.plus(HELD_MS)),
+                    Verdict::Held => entry.deny(about, Denied::Held, now.plus(HELD_MS), now),
                     // The window has ended there already: ask for the current one.
                     Verdict::Exhausted { until } if until <= clocks.at => entry.end_window(state.lease, now),
                     Verdict::Exhausted { until } => {
                         let until = clocks.surely_at(until);
                         // Believed until a change would have been told twice, or once the heartbeat is due.
                         let forget_at = until.min(now.plus(validity_ms / BEATS));
-                        entry.deny(about, Denied::Exhausted { until }, forget_at);
+                        entry.deny(about, Denied::Exhausted { until }, forget_at, now);
                     }
                     Verdict::TooLarge { limit } => {
-                        entry.deny(about, Denied::TooLarge { limit }, now.plus(validity_ms / BEATS));
+                        let forget_at = now.plus(validity_ms / BEATS);
+                        entry.deny(about, Denied::TooLarge { limit }, forget_at, now);
                     }
                 }
-                let has_more = item.keep == Keep::Open && entry.has_more_to_tell();
+                let has_more = item.keep == Keep::Open && entry.has_more_to_tell(about);
                 if let Some(book) = entry.find(state.lease) {
                     entry.books[book].recalled |= state.recalled;
                     self.leases.insert(state.lease, about.place);
@@ -218,7 +220,7 @@ impl Clerk {
         match nudge.why {
             Why::Recalled => entry.books[book].recalled = true,
             Why::Changed => {
-                entry.purse.forget_denial();
+                entry.purse.forget_denials();
                 entry.ask_again_at = now;
                 entry.quiet_until = now;
             }
@@ -235,9 +237,11 @@ impl Entry {
         }
     }
 
-    /// Whether more happened while the batch was away.
-    fn has_more_to_tell(&self) -> bool {
-        self.books.iter().any(|book| book.id().is_some() && book.totals() != book.told)
+    /// Whether there is more to tell than what will be noted as spent: what was lent before the lease came, or a lease that
+    /// ended while the batch was away.
+    fn has_more_to_tell(&self, about: About) -> bool {
+        let current = self.current();
+        about.target == Asked::Current && current.totals() != current.told
             || self.books.iter().any(|book| book.role == Role::Ended)
     }
 
@@ -284,7 +288,7 @@ impl Entry {
             let outlet = Arc::clone(&self.current().leased.outlet);
             self.retire_current();
             self.make_current(Book::new(self.purse.fresh(0, &outlet), Role::Current));
-            self.purse.forget_denial();
+            self.purse.forget_denials();
         }
         self.current().leased.id.set(lease).expect("the current cell had no lease");
         self.find(lease).expect("it was just named")
@@ -305,7 +309,7 @@ impl Entry {
         self.granted(more);
         let Some(question) = about.question else { return };
         if more > 0 {
-            self.purse.forget_denial();
+            self.purse.granted(question.need, now);
         } else if question.want > 0 {
             // There is no stock to be had just now.
             self.quiet_until = now.plus(HELD_MS);
@@ -318,35 +322,43 @@ impl Entry {
         }
     }
 
-    fn deny(&mut self, about: About, what: Denied, forget_at: NodeTime) {
+    fn deny(&mut self, about: About, what: Denied, forget_at: NodeTime, now: NodeTime) {
         if let Some(question) = about.question.filter(|question| question.need > 0) {
-            self.purse.deny(question.amount, what, forget_at);
+            let sought = Sought { amount: question.amount, need: question.need };
+            self.purse.deny(sought, what, forget_at, now);
         }
     }
 
     fn drop_lease(&mut self, target: Asked, outlet: &Arc<Outlet>) {
         let Asked::Lease(id) = target else { return };
         let Some(book) = self.find(id) else { return };
-        self.books[book].leased.cell.empty();
         if self.books[book].role == Role::Current {
-            self.lay_down(outlet);
+            self.books[book].leased.cell.lease.withdraw(Amount::MAX);
+            self.lay_down(outlet); // What was not lent of its allowance goes on.
+        } else {
+            self.books[book].leased.cell.empty();
         }
         self.books.retain(|book| book.id() != Some(id));
     }
 
     fn reject(&mut self, about: About, rejected: &Rejected, now: NodeTime, outlet: &Arc<Outlet>) {
         match (about.target, rejected) {
-            (Asked::Next, _) => self.next = NextLease::Settled,
+            (Asked::Next, Rejected::UnknownBudget) => self.next = NextLease::Settled,
+            (Asked::Next, _) => self.next = self.next_later(now),
             (Asked::Lease(_), _) => self.drop_lease(about.target, outlet),
             // A budget that was deleted: nobody is left to be told what was spent without a lease.
             (Asked::Current, Rejected::UnknownBudget) => {
-                self.purse.deny(0, Denied::NotKept, now.plus(HELD_MS));
+                self.not_kept(now);
                 if self.current().id().is_none() {
                     self.lay_down(outlet);
                 }
             }
-            (Asked::Current, _) => self.purse.deny(0, Denied::NotKept, now.plus(HELD_MS)),
+            (Asked::Current, _) => self.not_kept(now),
         }
+    }
+
+    fn not_kept(&self, now: NodeTime) {
+        self.purse.deny(Sought { amount: 0, need: 0 }, Denied::NotKept, now.plus(HELD_MS), now);
     }
 
     /// Nothing is leased any more. Open holds settle into the old cells, unheard.
@@ -360,6 +372,6 @@ impl Entry {
             }
         }
         self.books.retain(|book| book.role == Role::Current);
-        self.next = NextLease::NotYet;
+        self.next = NextLease::NotBefore(NodeTime(0));
     }
 }

@@ -43,6 +43,7 @@ pub(super) struct Clerk {
     /// Purses whose spending is told with the next report.
     reports: VecDeque<u32>,
     report_at: NodeTime,
+    report_soon_at: NodeTime,
     heartbeat_at: NodeTime,
     /// Rows that the next report takes along.
     rows: BTreeMap<RowKey, Row>,
@@ -99,6 +100,7 @@ impl Clerk {
             urgent: VecDeque::new(),
             reports: VecDeque::new(),
             report_at: NodeTime(0),
+            report_soon_at: NodeTime(0),
             heartbeat_at: NodeTime(0),
             rows: BTreeMap::new(),
             sequence: 0,
@@ -148,11 +150,13 @@ impl Clerk {
     }
 
     /// Drops purses that nobody keeps and that have no lease, some at a time.
-    fn sweep(&mut self) {
+    pub(super) fn sweep(&mut self) {
         for _ in 0..SWEEP.min(self.entries.len()) {
             self.swept = (self.swept + 1) % self.entries.len();
             let Some(entry) = &self.entries[self.swept] else { continue };
-            if entry.is_forgettable() && Arc::strong_count(&entry.purse) == 1 {
+            // What is on its way may be about it, and would come to whoever has its place then.
+            let in_flight = self.flight.is_some() && entry.spoke_in == self.drafts;
+            if entry.is_forgettable() && !in_flight && Arc::strong_count(&entry.purse) == 1 {
                 let place = entry.purse.place;
                 self.names.remove(entry.purse.name());
                 self.set_timer(place, None);
@@ -224,7 +228,7 @@ impl Clerk {
 /// An allowance that grew is there at once; one that shrank is taken away as far as it is not in use.
 fn change_terms(entry: &mut Entry, terms: &Terms) {
     entry.purse.set_terms(terms);
-    entry.purse.forget_denial();
+    entry.purse.forget_denials();
     entry.adjust_allowances();
 }
 

@@ -15,6 +15,9 @@ const MOST_ROWS: usize = limits::MOST_BATCH_ROWS;
 /// A heartbeat is sent so often in the time that leases are valid: two may get lost.
 pub(super) const BEATS: u64 = 3;
 
+/// A batch is sent again after so many usual round trips.
+pub(super) const PATIENCE: u64 = 4;
+
 /// A batch on its way.
 #[derive(Debug)]
 pub(super) struct Flight {
@@ -58,7 +61,7 @@ impl Clerk {
             if now < flight.again_at {
                 return None;
             }
-            flight.again_at = now.plus(self.settings.resend_ms.max(4 * self.round_trip_ms));
+            flight.again_at = now.plus(self.settings.resend_ms.max(PATIENCE * self.round_trip_ms));
             flight.copies = flight.copies.saturating_add(1);
             return Some(flight.batch.clone());
         }
@@ -76,7 +79,7 @@ impl Clerk {
             batch: batch.clone(),
             about: draft.about,
             sent_at: now,
-            again_at: now.plus(self.settings.resend_ms.max(4 * self.round_trip_ms)),
+            again_at: now.plus(self.settings.resend_ms.max(PATIENCE * self.round_trip_ms)),
             copies: 1,
         });
         Some(batch)
@@ -87,7 +90,14 @@ impl Clerk {
         for place in self.outlet.take_low() {
             self.make_urgent(place);
         }
-        if now < self.report_at && !self.outlet.is_closed() {
+        let closing = self.outlet.is_closed();
+        if now >= self.report_soon_at || closing {
+            self.report_soon_at = now.plus(self.settings.report_soon_ms);
+            for place in self.outlet.take_spent_soon() {
+                self.report_later(place);
+            }
+        }
+        if now < self.report_at && !closing {
             return;
         }
         self.report_at = now.plus(self.settings.report_ms);

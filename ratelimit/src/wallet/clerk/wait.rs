@@ -8,7 +8,7 @@ use super::Clerk;
 use crate::time::NodeTime;
 use crate::unit::Amount;
 use crate::wallet::hold::{Hold, reserve};
-use crate::wallet::purse::{Part, Purse};
+use crate::wallet::purse::{Claim, Part, Purse};
 use crate::wallet::refused::{Refused, Why};
 
 /// Requests that may wait for one purse: more of them would not be served before their clients give up.
@@ -44,10 +44,14 @@ pub(super) struct Waiter {
 }
 
 impl Waiter {
-    fn try_reserve(&self, clerk: &Clerk, now: NodeTime) -> Result<Hold, Refused> {
+    fn try_reserve(&self, clerk: &Clerk, ticket: u64, now: NodeTime) -> Result<Hold, Refused> {
         let parts: SmallVec<[Part<'_>; 4]> =
             self.parts.iter().map(|(purse, amount)| Part { purse, amount: *amount }).collect();
-        reserve(&clerk.outlet, &parts, now)
+        let claim = |purse: &Purse| match clerk.entries.get(purse.place as usize) {
+            Some(Some(entry)) if entry.is_first(ticket) => Claim::First,
+            Some(_) | None => Claim::New,
+        };
+        reserve(&clerk.outlet, &parts, claim, now)
     }
 
     fn lacks_at(&self, place: u32, now: NodeTime) -> bool {
@@ -63,7 +67,7 @@ impl Clerk {
                 self.set_timer(part.purse.place, Some(now)); // Those who wait already are served at the next tick.
             }
         }
-        let refused = match reserve(&self.outlet, parts, now) {
+        let refused = match reserve(&self.outlet, parts, |_| Claim::New, now) {
             Err(refused) if refused.why.is_dry() => refused,
             known @ (Ok(_) | Err(_)) => return Asked::Known(known),
         };
@@ -123,7 +127,7 @@ impl Clerk {
                 self.forget_at(place, ticket);
                 continue;
             };
-            match waiter.try_reserve(self, now) {
+            match waiter.try_reserve(self, ticket, now) {
                 Err(refused) if refused.why.is_dry() => {
                     let lacks_at = waiter.parts[refused.part].0.place;
                     // What lacks elsewhere, too, is asked for in both places at the same time.
@@ -164,7 +168,7 @@ impl Clerk {
             if deadline > now {
                 break;
             }
-            let last_try = self.waiters.get(&ticket).map(|waiter| waiter.try_reserve(self, now));
+            let last_try = self.waiters.get(&ticket).map(|waiter| waiter.try_reserve(self, ticket, now));
             self.forget_waiter(ticket);
             self.deadlines.remove(&(deadline, ticket));
             if let Some(result) = last_try {
@@ -177,7 +181,7 @@ impl Clerk {
     pub(super) fn dismiss(&mut self, now: NodeTime) -> Vec<Woken> {
         let mut woken = Vec::new();
         while let Some((ticket, waiter)) = self.waiters.first_key_value() {
-            let (ticket, result) = (*ticket, waiter.try_reserve(self, now));
+            let (ticket, result) = (*ticket, waiter.try_reserve(self, *ticket, now));
             self.forget_waiter(ticket);
             woken.push(Woken { ticket: Ticket(ticket), result });
         }
