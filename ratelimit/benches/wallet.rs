@@ -146,7 +146,15 @@ fn answer(batch: &Batch, verdict: Verdict) -> Answer {
         slot += 1;
         let lease = LeaseId { slot, generation: 1 };
         let window = Span::ALWAYS;
-        ItemAnswer::Lease(LeaseState { lease, window, granted, covered: 0, verdict, recalled: false })
+        ItemAnswer::Lease(LeaseState {
+            lease,
+            window,
+            granted,
+            covered: 0,
+            verdict,
+            recalled: false,
+            scarce: false,
+        })
     });
     let items = items.collect();
     let verdict = BatchVerdict::Applied;

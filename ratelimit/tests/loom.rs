@@ -106,3 +106,25 @@ fn a_grant_races_with_takers_and_is_installed_once() {
         assert_eq!(cell.lease.avail() + taken, 3);
     });
 }
+
+#[test]
+fn what_is_spent_is_seen_or_noticed() {
+    loom::model(|| {
+        let cell = cell(0, 2);
+        let held = [(); 2].map(|()| cell.take(1, Usable::Lease).expect("there are two"));
+        cell.settle(held[0], 1);
+        assert!(cell.notice_spent(), "the first one is");
+        let request = {
+            let cell = Arc::clone(&cell);
+            thread::spawn(move || {
+                cell.settle(held[1], 1);
+                cell.notice_spent()
+            })
+        };
+        // The clerk looks, and tells what it sees.
+        cell.look();
+        let told = cell.lease.spent();
+        let is_noticed = request.join().unwrap();
+        assert!(is_noticed || told == 2, "{told} were told, and nobody looks again");
+    });
+}

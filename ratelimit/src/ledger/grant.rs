@@ -16,6 +16,9 @@ const SHARES_A_HOLDER: u64 = 2;
 /// A holder that kept what it needs, or was not heard of, is asked again after this long.
 const RECALL_AGAIN_MS: u64 = 500;
 
+/// A bucket is scarce when less than this part of it is unspent (reference 3.14).
+const SCARCE_PART: i128 = 10;
+
 /// What is asked of a bucket.
 #[derive(Clone, Copy)]
 pub(super) struct Ask {
@@ -62,7 +65,15 @@ impl Ledger {
             covered: lease.covered,
             verdict,
             recalled,
+            scarce: self.is_scarce(bucket_slot),
         }
+    }
+
+    fn is_scarce(&self, bucket: u32) -> bool {
+        let bucket = &self.buckets[bucket];
+        let Some(entry) = self.budgets.get(&bucket.budget) else { return false };
+        let unspent = bucket.free(&entry.budget) + i128::from(bucket.outstanding);
+        unspent * SCARCE_PART < i128::from(bucket.most(&entry.budget))
     }
 
     fn decide(&mut self, slot: u32, ask: Ask) -> Decision {

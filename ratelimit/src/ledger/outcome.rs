@@ -125,6 +125,8 @@ pub struct LeaseState {
     pub verdict: Verdict,
     /// Others wait: give back what is not needed now.
     pub recalled: bool,
+    /// Less than a tenth of the bucket is unspent: what is spent should be told soon.
+    pub scarce: bool,
 }
 
 /// About what was asked.

@@ -202,3 +202,38 @@ fn a_hint_about_a_lease_that_nobody_knows_is_nothing() {
     }
     assert!(!pair.wallets[0].is_urgent());
 }
+
+#[test]
+fn what_is_nearly_spent_is_told_sooner() {
+    #[rustfmt::skip]
+    let cases = [
+        // enforcement                           spent  told   why
+        (Enforcement::Strict,                    500,   1..=2, "half is left"),
+        (Enforcement::Strict,                    880,   1..=2, "12 % are left"),
+        (Enforcement::Strict,                    910,   9..=11, "9 % are left"),
+        (Enforcement::Bounded { per_node: 1 },   910,   9..=11, "the same"),
+        (Enforcement::Shadow,                    910,   1..=2, "nobody waits for it"),
+    ];
+    for (enforcement, spent, told, why) in cases {
+        let mut pair = Pair::new(&budget(1_000, Window::Lifetime, enforcement), 1);
+        // All of it is leased, so that nothing but reports is said.
+        let all = pair.hold(0, 1_000).expect("all of it");
+        all.settle(&[spent], row());
+        for _ in 0..30 {
+            drop(pair.pass(100));
+        }
+        let mut reports = 0;
+        for _ in 0..100 {
+            if pair.now.is_multiple_of(50) {
+                pair.hold(0, 1).expect("on the lease").settle(&[1], row());
+            }
+            pair.now += 10;
+            drop(pair.wallets[0].tick(pair.now()));
+            let Some(batch) = pair.wallets[0].poll(pair.now()) else { continue };
+            reports += usize::from(batch.items.iter().any(|item| item.settled + item.overrun > 0));
+            let answer = pair.answer(batch);
+            drop(pair.wallets[0].handle(&answer, pair.now()));
+        }
+        assert!(told.contains(&reports), "{why}: told {reports} times in a second");
+    }
+}

@@ -12,6 +12,65 @@
 //!
 //! A request spends only what the ledger has counted as gone already, so nothing here needs the ledger to be right, in time
 //! or reachable to be safe. Time is an argument; the shell moves batches and calls [`Wallet::tick`].
+//!
+//! # Waiting
+//!
+//! A request that finds too little gets a ticket, and its hold or its refusal comes from whatever call of the one task that
+//! talks to the ledger brings it. That task calls `tick` and `poll` at each beat (some 10 ms), and at once when
+//! [`Wallet::is_urgent`] says so after a `reserve` or an `ask`. A client that goes away drops its receiver and calls
+//! [`Wallet::cancel`]; a hold that nobody receives is dropped, and so given back.
+//!
+//! | refusal | to the client |
+//! | --- | --- |
+//! | [`Why::Exhausted`] | spent: 429, with the reset time |
+//! | [`Why::Held`] | others hold it now: 429, soon again |
+//! | [`Why::TooLarge`] | never: 429 without a time |
+//! | [`Why::Unreachable`], [`Why::NotKept`], [`Why::Draining`], [`Why::Crowded`] | not the budget's fault: 503 |
+//! | [`Why::Dry`] | nothing yet: it asks and waits |
+//!
+//! ```
+//! # use std::{collections::BTreeMap, sync::{Mutex, mpsc}};
+//! # use tollgate_ratelimit::budget::{Budget, BudgetId, BucketName, Enforcement, Key, OnExhausted};
+//! # use tollgate_ratelimit::ledger::command::{NodeId, SessionId};
+//! # use tollgate_ratelimit::time::{NodeTime, Timestamp};
+//! # use tollgate_ratelimit::{Command, Ledger, Outcome, cover::Cover, unit::Unit, window::Window};
+//! use tollgate_ratelimit::wallet::{Asked, Part, Settings, Terms, Wallet};
+//! # let (limit, enforcement, at, now) = (1_000, Enforcement::Strict, Timestamp(1), NodeTime(1));
+//! # let budget = Budget { name: "b".to_owned(), covers: Cover::default(), per: vec![], unit: Unit::TotalTokens, limit,
+//! #     window: Window::Lifetime, enforcement, on_exhausted: OnExhausted::Refuse };
+//! # let mut ledger = Ledger::new(1);
+//! # ledger.apply(&Command::SetBudget(Box::new(budget)), at);
+//! # ledger.apply(&Command::OpenSession { node: NodeId(1), incarnation: 1 }, at);
+//! # let name = BucketName { budget: BudgetId(1), key: Key::default() };
+//! let wallet = Wallet::new(SessionId(1), Settings::default());
+//! let purse = wallet.purse(&name, &Terms { unit: Unit::TotalTokens, enforcement, limit }).expect("few purses");
+//! let waiting = Mutex::new(BTreeMap::new()); // Who waits, by ticket.
+//!
+//! // A request: nothing is leased yet, so it asks, and waits for 250 ms at most.
+//! let parts = [Part { purse: &purse, amount: 10 }];
+//! let (sender, receiver) = mpsc::channel(); // Of one message; an asynchronous one in a server.
+//! assert!(wallet.reserve(&parts, now).is_err_and(|refused| refused.why.is_dry()));
+//! let asked = wallet.ask_then(&parts, now.plus(250), now, |ticket| {
+//!     waiting.lock().expect("no panic").insert(ticket, sender);
+//! });
+//! assert!(matches!(asked, Asked::Wait(_)));
+//!
+//! // The task that talks to the ledger.
+//! let mut woken = wallet.tick(now);
+//! if let Some(batch) = wallet.poll(now) {
+//!     let answered = ledger.apply(&Command::Batches(vec![batch]), at).outcome;
+//!     let Outcome::Answers(answers) = answered else { panic!("batches get answers") };
+//!     answers.iter().for_each(|answer| woken.extend(wallet.handle(answer, now)));
+//! }
+//! for one in woken {
+//!     if let Some(sender) = waiting.lock().expect("no panic").remove(&one.ticket) {
+//!         let _ = sender.send(one.result); // Nobody receives it: a hold goes back.
+//!     }
+//! }
+//!
+//! let hold = receiver.recv().expect("answered").expect("1,000 are there");
+//! assert_eq!(hold.amount(0), 10);
+//! ```
 
 pub mod cell;
 mod clerk;
@@ -95,9 +154,21 @@ impl Wallet {
     }
 
     /// Asks the ledger on behalf of a request that was refused as [`Why::Dry`], and lets it wait: the answer comes from
-    /// [`Wallet::handle`] or [`Wallet::tick`], by the `deadline` at the latest.
+    /// [`Wallet::handle`], [`Wallet::tick`] or [`Wallet::drain`], by the `deadline` at the latest.
     pub fn ask(&self, parts: &[Part<'_>], deadline: NodeTime, now: NodeTime) -> Asked {
-        lock(&self.clerk).ask(parts, deadline, now)
+        self.ask_then(parts, deadline, now, |_| {})
+    }
+
+    /// The same for who shares the wallet with another thread that hands out answers: `ticketed` is called before any answer
+    /// to the ticket can come, so that it finds who waits. It must not call the wallet.
+    pub fn ask_then(
+        &self,
+        parts: &[Part<'_>],
+        deadline: NodeTime,
+        now: NodeTime,
+        ticketed: impl FnOnce(Ticket),
+    ) -> Asked {
+        lock(&self.clerk).ask(parts, deadline, now, ticketed)
     }
 
     /// The request does not wait any more.

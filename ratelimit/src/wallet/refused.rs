@@ -19,7 +19,7 @@ pub struct Refused {
 pub enum Why {
     /// No lease yet, or too little on it. Ask the clerk and wait.
     Dry,
-    /// Others hold and use what is left; some of it comes back as their requests end.
+    /// Others hold and use what is left; some of it comes back as their requests end. Also after a wait for it in vain.
     Held {
         /// Whose.
         budget: BudgetId,
@@ -41,7 +41,8 @@ pub enum Why {
         /// Which one.
         budget: BudgetId,
     },
-    /// The ledger has not answered for so long that leases may not be spent.
+    /// The ledger did not answer: not before the deadline of a request that waited, or not for so long that leases may not be
+    /// spent. It says nothing of the budget.
     Unreachable,
     /// This node is leaving.
     Draining,
@@ -69,7 +70,7 @@ impl fmt::Display for Why {
             }
             Self::TooLarge { limit } => write!(to, "more than the {limit} that the bucket ever has"),
             Self::NotKept { budget } => write!(to, "the ledger does not keep budget {} now", budget.0),
-            Self::Unreachable => write!(to, "the ledger did not answer for too long"),
+            Self::Unreachable => write!(to, "the ledger did not answer in time"),
             Self::Draining => write!(to, "this node is leaving"),
             Self::Crowded { most } => write!(to, "{most} requests wait for this bucket already"),
         }

@@ -116,7 +116,8 @@ impl Desk {
         };
         let lease = LeaseId { slot: u32::try_from(slot).unwrap(), generation: 1 };
         let granted = self.leases[slot].granted;
-        ItemAnswer::Lease(LeaseState { lease, window, granted, covered: 0, verdict, recalled: self.recall })
+        let (covered, recalled, scarce) = (0, self.recall, false);
+        ItemAnswer::Lease(LeaseState { lease, window, granted, covered, verdict, recalled, scarce })
     }
 
     fn lease_of(&mut self, name: &BucketName, start: Timestamp) -> usize {
@@ -396,7 +397,7 @@ fn waiters_are_served_in_their_order_and_let_go_at_their_deadlines() {
         assert!(matches!(ask(amount, deadline), Asked::Wait(_)));
     }
     let late = bench.wallet.tick(NodeTime(1_020));
-    assert_eq!((late[0].ticket, late[0].result.as_ref().unwrap_err().why), (Ticket(2), Why::Dry));
+    assert_eq!((late[0].ticket, late[0].result.as_ref().unwrap_err().why), (Ticket(2), Why::Unreachable));
     assert_eq!(bench.wallet.stats().waiting, 2);
     bench.pass(25);
     bench.pass(1);

@@ -199,6 +199,7 @@ pub(super) fn lease_states() -> Vec<LeaseState> {
         covered: 2,
         verdict,
         recalled: at % 2 == 1,
+        scarce: at % 3 == 1,
     };
     verdicts().into_iter().enumerate().map(state).collect()
 }

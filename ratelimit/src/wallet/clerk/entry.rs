@@ -147,6 +147,8 @@ pub(super) struct Entry {
     pub(super) quiet_until: NodeTime,
     /// What is needed is not asked again before: others are being asked for it.
     pub(super) ask_again_at: NodeTime,
+    /// When the ledger last answered what was needed.
+    pub(super) answered_at: NodeTime,
     used_at: NodeTime,
     taken_before: Amount,
     pub(super) next: NextLease,
@@ -170,6 +172,7 @@ impl Entry {
             last_grant: 0,
             quiet_until: NodeTime(0),
             ask_again_at: NodeTime(0),
+            answered_at: NodeTime(0),
             used_at: NodeTime(0),
             taken_before: 0,
             next: NextLease::NotBefore(NodeTime(0)),
@@ -200,6 +203,7 @@ impl Entry {
         self.purse.current.store(Arc::clone(&book.leased));
         self.demand.restart(book.taken());
         self.taken_before = book.taken();
+        book.leased.cell.watch(self.last_grant / 2);
         self.books.push(book);
         self.books.retain(|book| book.role != Role::Ended || book.id().is_some());
         self.next = NextLease::NotBefore(NodeTime(0));
@@ -305,10 +309,11 @@ impl Entry {
     /// Notes how much came.
     pub(super) fn granted(&mut self, more: Amount) {
         self.keep_for_first(more);
+        // Where nothing came, the next report asks again: being told of every request that there is little does not help.
         if more > 0 {
             self.last_grant = more;
+            self.current().leased.cell.watch(more / 2);
         }
-        self.current().leased.cell.watch(self.last_grant / 2);
     }
 
     fn sizing(&self, round_trip_ms: u64) -> Sizing {

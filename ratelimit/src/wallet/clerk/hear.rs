@@ -10,7 +10,7 @@ use crate::fault::{self, Fault};
 use crate::ledger::command::{Item, Keep, LeaseId, SessionId};
 use crate::ledger::outcome::{Answer, BatchVerdict, ItemAnswer, LeaseState, Nudge, Rejected, Verdict, Why};
 use crate::time::{NodeTime, Span, Timestamp};
-use crate::unit::Amount;
+use crate::unit::{Amount, MOST_AMOUNT};
 use crate::wallet::denial::{Denied, Sought};
 use crate::wallet::outlet::Outlet;
 use crate::wallet::purse::HELD_MS;
@@ -95,6 +95,9 @@ impl Clerk {
         entry.lent.forget_before(clocks.at, window);
         if let Asked::Lease(id) = about.target {
             entry.note_told(id, item);
+        }
+        if about.question.is_some_and(|question| question.need > 0) {
+            entry.answered_at = clocks.now;
         }
         match answer {
             ItemAnswer::Lease(state) => {
@@ -246,7 +249,7 @@ impl Entry {
     }
 
     fn install(&mut self, about: About, state: &LeaseState, clocks: Clocks) {
-        let LeaseState { lease, window, granted, covered, .. } = *state;
+        let LeaseState { lease, window, granted, covered, scarce, .. } = *state;
         let place = match (self.find(lease), about.target) {
             (Some(known), _) => known,
             (None, Asked::Current) => self.begin(lease, window),
@@ -257,6 +260,8 @@ impl Entry {
         book.window = Some(window);
         let more = book.install(granted, covered);
         let cell = &book.leased.cell;
+        // Nobody waits for what a shadow has left.
+        cell.set_scarce(scarce && self.purse.terms().allowance() != MOST_AMOUNT);
         let mut until =
             if window.end == Timestamp::NEVER { NodeTime(u64::MAX) } else { clocks.not_before(window.end) };
         match (about.target, book.role) {

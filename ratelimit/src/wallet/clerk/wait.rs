@@ -32,7 +32,8 @@ pub enum Asked {
 pub struct Woken {
     /// Which one.
     pub ticket: Ticket,
-    /// What it got. After the deadline [`Why::Dry`].
+    /// What it got. After the deadline [`Why::Held`] if the ledger has answered meanwhile, so that others have what it lacks,
+    /// and [`Why::Unreachable`] if it has not. Never [`Why::Dry`].
     pub result: Result<Hold, Refused>,
 }
 
@@ -40,6 +41,7 @@ pub struct Woken {
 #[derive(Debug)]
 pub(super) struct Waiter {
     parts: SmallVec<[(Arc<Purse>, Amount); 4]>,
+    asked_at: NodeTime,
     deadline: NodeTime,
 }
 
@@ -54,6 +56,18 @@ impl Waiter {
         reserve(&clerk.outlet, &parts, claim, now)
     }
 
+    /// Why a request that was refused has waited in vain.
+    fn too_late(&self, clerk: &Clerk, refused: Refused) -> Refused {
+        if !refused.why.is_dry() {
+            return refused;
+        }
+        let purse = &self.parts[refused.part].0;
+        let entry = clerk.entries.get(purse.place as usize).and_then(Option::as_ref);
+        let is_answered = entry.is_some_and(|entry| entry.answered_at >= self.asked_at);
+        let budget = purse.name().budget;
+        Refused { why: if is_answered { Why::Held { budget } } else { Why::Unreachable }, ..refused }
+    }
+
     fn lacks_at(&self, place: u32, now: NodeTime) -> bool {
         let mut here = self.parts.iter().filter(|(purse, _)| purse.place == place);
         here.any(|(purse, amount)| purse.avail(now) < *amount)
@@ -61,7 +75,13 @@ impl Waiter {
 }
 
 impl Clerk {
-    pub(in crate::wallet) fn ask(&mut self, parts: &[Part<'_>], deadline: NodeTime, now: NodeTime) -> Asked {
+    pub(in crate::wallet) fn ask(
+        &mut self,
+        parts: &[Part<'_>],
+        deadline: NodeTime,
+        now: NodeTime,
+        ticketed: impl FnOnce(Ticket),
+    ) -> Asked {
         for part in parts {
             if self.entry(part.purse.place).is_some_and(|entry| entry.roll(now)) {
                 self.set_timer(part.purse.place, Some(now)); // Those who wait already are served at the next tick.
@@ -83,6 +103,7 @@ impl Clerk {
         let ticket = self.next_ticket;
         let waiter = Waiter {
             parts: parts.iter().map(|part| (Arc::clone(part.purse), part.amount.max(1))).collect(),
+            asked_at: now,
             deadline,
         };
         self.waiters.insert(ticket, waiter);
@@ -91,6 +112,7 @@ impl Clerk {
             let place = parts[part].purse.place;
             self.queue_at(place, ticket, now);
         }
+        ticketed(Ticket(ticket));
         Asked::Wait(Ticket(ticket))
     }
 
@@ -168,7 +190,10 @@ impl Clerk {
             if deadline > now {
                 break;
             }
-            let last_try = self.waiters.get(&ticket).map(|waiter| waiter.try_reserve(self, ticket, now));
+            let waiter = self.waiters.get(&ticket);
+            let last_try = waiter.map(|waiter| {
+                waiter.try_reserve(self, ticket, now).map_err(|refused| waiter.too_late(self, refused))
+            });
             self.forget_waiter(ticket);
             self.deadlines.remove(&(deadline, ticket));
             if let Some(result) = last_try {
