@@ -131,8 +131,13 @@ mod tests {
     const LARGE: Denied = Denied::TooLarge { limit: 100 };
     const LONG: u64 = 10_000;
 
-    /// `refused` are (at, need, what); what the purse has is nothing.
-    fn denials(refused: &[(u64, Amount, Denied)]) -> Denials {
+    /// When, of which need, and how.
+    type Refused = (u64, Amount, Denied);
+    /// What was refused; then when another need is asked, what is known of it, and why.
+    type Case<'a> = (&'a [Refused], u64, Amount, Option<Denied>, &'a str);
+
+    /// What the purse has is nothing.
+    fn denials(refused: &[Refused]) -> Denials {
         let mut denials = Denials::default();
         for (at, need, what) in refused {
             let lasts = if *what == HELD { HELD_MS } else { LONG };
@@ -145,7 +150,7 @@ mod tests {
     #[test]
     fn a_refusal_is_worth_something_to_others() {
         #[rustfmt::skip]
-        let cases: [(&[(u64, Amount, Denied)], u64, Amount, Option<Denied>, &str); 19] = [
+        let cases: [Case<'_>; 19] = [
             (&[(0, 10, HELD)],                 1,     10,  Some(HELD),  "the same again"),
             (&[(0, 10, HELD)],                 1,     9,   None,        "a smaller one may pass"),
             (&[(0, 10, HELD)],                 1,     11,  None,        "a larger one may be spent, or too large"),

@@ -141,7 +141,9 @@ pub(super) fn reserve(
 }
 
 fn give_back(pieces: &[Piece]) {
-    pieces.iter().for_each(|piece| piece.leased.release(piece.taken));
+    for piece in pieces {
+        piece.leased.release(piece.taken);
+    }
 }
 
 impl Hold {

@@ -77,7 +77,7 @@ pub(crate) fn refusal(why: Why) -> String {
         Why::Exhausted { until_ms, .. } => format!("spent; come back in {}", lasting(until_ms)),
         Why::TooLarge { limit } => format!("never: more than the {limit} there ever are"),
         Why::NotKept { .. } => "the ledger does not keep it now".to_owned(),
-        Why::Unreachable => "the ledger has been silent for too long".to_owned(),
+        Why::Unreachable => "the ledger does not answer in time".to_owned(),
         Why::Draining => "this node is leaving".to_owned(),
         Why::Crowded { most } => format!("{most} requests wait already"),
     }
