@@ -3,34 +3,36 @@
 
 use std::collections::BTreeMap;
 
-use tollgate_ratelimit::RowKey;
+use tollgate_ratelimit::{Row, RowKey};
 
 use super::Violated;
 use crate::sim::truth::Known;
 use crate::sim::world::World;
 
 /// Requests and tokens of one row: those whose end is known, and those whose end is not.
-type Sums = [u64; 4];
+type Sums = [i64; 4];
 
 pub(super) fn check(world: &World) -> Result<(), Violated> {
     let mut told: BTreeMap<RowKey, Sums> = BTreeMap::new();
     for (key, row) in world.cluster.ledger.rows().rows() {
-        let [requests, tokens, unknown, unknown_tokens] = told.entry(RowKey { day: 0, ..key }).or_default();
-        *requests += row.requests - row.unknown_requests;
-        *tokens += row.usage.total - row.unknown_usage.total;
-        *unknown += row.unknown_requests;
-        *unknown_tokens += row.unknown_usage.total;
+        add(told.entry(RowKey { day: 0, ..key }).or_default(), sums(row));
     }
     let (mut least, mut most) = (BTreeMap::new(), BTreeMap::new());
     for request in &world.truth.requests {
         let sums: Sums = match request.known {
-            Known::Cost(tokens) => [1, tokens, 0, 0],
-            Known::Unknown(tokens) => [0, 0, 1, tokens],
+            Known::Cost(tokens) => [1, signed(tokens), 0, 0],
+            Known::Unknown(tokens) => [0, 0, 1, signed(tokens)],
             Known::Open | Known::Nothing => continue,
         };
         add(most.entry(request.key.clone()).or_default(), sums);
         if !world.truth.silenced.contains(&request.session) {
             add(least.entry(request.key.clone()).or_default(), sums);
+        }
+    }
+    for (key, row) in &world.truth.untold {
+        let key = RowKey { day: 0, ..key.clone() };
+        for bound in [&mut least, &mut most] {
+            add(bound.entry(key.clone()).or_default(), sums(row).map(|sum| -sum));
         }
     }
     let none = Sums::default();
@@ -47,4 +49,14 @@ pub(super) fn check(world: &World) -> Result<(), Violated> {
 
 fn add(sums: &mut Sums, more: Sums) {
     sums.iter_mut().zip(more).for_each(|(sum, more)| *sum += more);
+}
+
+fn sums(row: &Row) -> Sums {
+    let Row { requests, usage, unknown_requests, unknown_usage, .. } = row;
+    [requests - unknown_requests, usage.total - unknown_usage.total, *unknown_requests, unknown_usage.total]
+        .map(signed)
+}
+
+fn signed(sum: u64) -> i64 {
+    i64::try_from(sum).expect("a run has few tokens")
 }

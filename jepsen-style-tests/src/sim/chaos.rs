@@ -24,6 +24,10 @@ impl World {
             What::CutOff(node, for_ms) => self.nodes[node].cut_off_until = self.now_ms + for_ms,
             What::Drain(node) => self.drain(node),
             What::Forget(node) => self.forget(node),
+            What::GiveUp(node, for_ms) => {
+                self.nodes[node].cut_off_until = self.now_ms + for_ms;
+                self.forget(node);
+            }
             What::NewLeader(gap_ms, skew_ms) => return self.depose(gap_ms, skew_ms),
             What::SetLimit(number, percent) => self.set_limit(number, percent),
             What::Remake(number) => {

@@ -22,9 +22,9 @@ impl World {
                 }
                 self.cluster.inbox.push((asker, batch));
             }
-            Saying::Open => {
+            Saying::Open(incarnation) => {
                 let node = self.nodes[asker.0].id;
-                self.propose(Command::OpenSession { node, incarnation: asker.1 }, vec![asker]);
+                self.propose(Command::OpenSession { node, incarnation }, vec![asker]);
             }
             Saying::Close(session) => self.propose(Command::CloseSession { session }, vec![asker]),
         }
@@ -51,14 +51,18 @@ impl World {
         let Some(Proposal { command, stamp, askers, .. }) = self.cluster.committed(number) else {
             return Ok(());
         };
-        let closed = if let Command::CloseSession { session } = &command { Some(*session) } else { None };
+        let (opened, closed) = match &command {
+            Command::OpenSession { incarnation, .. } => (*incarnation, None),
+            Command::CloseSession { session } => (0, Some(*session)),
+            _ => (0, None),
+        };
         let Applied { outcome, nudges } = self.apply(command, stamp)?;
         if let Outcome::Answers(answers) = outcome {
             for (asker, answer) in askers.into_iter().zip(answers) {
                 self.send(asker.0, || Event::Told(asker, Telling::Answer(answer.clone())));
             }
         } else {
-            let telling = closed.map_or(Telling::Opened(outcome), Telling::Closed);
+            let telling = closed.map_or(Telling::Opened(opened, outcome), Telling::Closed);
             for asker in askers {
                 self.send(asker.0, || Event::Told(asker, telling.clone()));
             }

@@ -2,7 +2,7 @@
 
 use tollgate_ratelimit::budget::{BucketName, Budget, BudgetId};
 use tollgate_ratelimit::ledger::command::{Batch, Command, Target};
-use tollgate_ratelimit::ledger::outcome::{Answer, ItemAnswer, Outcome};
+use tollgate_ratelimit::ledger::outcome::{Answer, BatchVerdict, ItemAnswer, Outcome};
 use tollgate_ratelimit::wallet::Terms;
 use tollgate_ratelimit::window::Window;
 
@@ -56,6 +56,9 @@ impl World {
     fn learn_leases(&mut self, batch: &Batch, answer: &Answer) {
         self.figures.batches += 1;
         self.figures.items += batch.items.len() as u64;
+        if answer.verdict == BatchVerdict::Applied {
+            self.truth.applied.insert(batch.session, batch.sequence);
+        }
         for (item, told) in batch.items.iter().zip(&answer.items) {
             let (Target::Current(bucket) | Target::Next(bucket), ItemAnswer::Lease(state)) =
                 (&item.target, told)

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use tollgate_ratelimit::journal::{Opened, Record, settle_old};
+use tollgate_ratelimit::journal::{LastBatch, Record, settle_old};
 use tollgate_ratelimit::ledger::command::SessionId;
 use tollgate_ratelimit::ledger::outcome::{Outcome, Rejected, Unfinished};
 use tollgate_ratelimit::wallet::{Settings, Wallet};
@@ -28,13 +28,14 @@ impl World {
     pub(super) fn start(&mut self, node: usize) {
         if matches!(self.nodes[node].life, Life::Down) {
             self.nodes[node].life = Life::Opening;
+            self.nodes[node].incarnation += 1;
             self.say_open(node);
         }
     }
 
     pub(super) fn say_open(&mut self, node: usize) {
-        let asker = (node, self.nodes[node].run);
-        self.send(node, || Event::Said(asker, Saying::Open));
+        let (asker, incarnation) = ((node, self.nodes[node].run), self.nodes[node].incarnation);
+        self.send(node, || Event::Said(asker, Saying::Open(incarnation)));
     }
 
     /// The session is there.
@@ -47,14 +48,19 @@ impl World {
         let one = &mut self.nodes[node];
         match &one.life {
             Life::Opening => {
-                let (incarnation, boot) = (one.run, one.boot());
+                let opened = one.as_opened(session);
                 one.disk.flush(); // What earlier runs left is kept before anybody is told of it.
-                one.disk.open(Opened { session, incarnation, node: one.id, boot });
+                one.disk.open(opened);
                 let wallet = Wallet::new(session, Settings::default());
-                one.life = Life::Serving(Serving { session, wallet, leaving: false });
+                one.life = Life::Serving(Serving { session, wallet, leaving: false, lost: None });
                 one.terms = terms;
                 self.plan_recoveries(node, &earlier);
                 self.note(|| format!("node {node} serves as session {}", session.0));
+            }
+            Life::Serving(Serving { lost: Some(last), .. }) => {
+                let last = *last;
+                self.resume(node, session, last);
+                self.plan_recoveries(node, &earlier);
             }
             // Asked again, because an answer was another one's.
             Life::Serving(serving) if serving.session == session && one.recoveries.is_empty() => {
@@ -67,10 +73,53 @@ impl World {
     /// A run whose session was closed before it heard of it is forgotten: its node goes on as another run.
     fn open_refused(&mut self, node: usize, outcome: &Outcome) {
         let is_old = matches!(outcome, Outcome::Rejected(Rejected::OldIncarnation { .. }));
-        if is_old && matches!(self.nodes[node].life, Life::Opening) {
-            self.nodes[node].forget_all();
-            self.start(node);
+        let one = &mut self.nodes[node];
+        match &one.life {
+            Life::Opening if is_old => {
+                one.forget_all(&mut self.dice);
+                self.start(node);
+            }
+            Life::Serving(Serving { lost: Some(_), .. }) if is_old => one.incarnation += 1,
+            Life::Opening | Life::Serving(_) | Life::Down | Life::Closing(_) => {}
         }
+    }
+
+    /// The ledger has closed the session: the process goes on as another one, or another process does.
+    pub(super) fn lose_session(&mut self, node: usize) {
+        let one = &mut self.nodes[node];
+        let Life::Serving(serving) = &mut one.life else { return };
+        if serving.lost.is_some() {
+            return;
+        }
+        let last = if one.copies == 1 { LastBatch::Refused } else { LastBatch::Unknown };
+        serving.lost = Some(last);
+        let (session, flight) = (serving.session, one.flight.take());
+        if let (LastBatch::Unknown, Some(batch)) = (last, flight) {
+            self.truth.leave_untold(batch);
+        }
+        if self.dice.chance(1, 4) {
+            self.die(node, Death::Killed, Down::For(10));
+            return;
+        }
+        self.note(|| format!("node {node} lost session {}, last batch {last:?}", session.0));
+        self.nodes[node].incarnation += 1;
+        self.say_open(node);
+    }
+
+    fn resume(&mut self, node: usize, session: SessionId, last: LastBatch) {
+        let one = &mut self.nodes[node];
+        let opened = one.as_opened(session);
+        one.disk.flush();
+        one.disk.resume(opened, last);
+        (one.sent, one.copies, one.flight) = (0, 0, None);
+        let now = one.clock(self.now_ms);
+        let Life::Serving(serving) = &mut one.life else { return };
+        let old = std::mem::replace(&mut serving.session, session);
+        serving.lost = None;
+        serving.wallet.resume(session, now);
+        self.truth.go_on_as(old, session);
+        self.figures.resumed += 1;
+        self.note(|| format!("node {node} goes on as session {}", session.0));
     }
 
     fn plan_recoveries(&mut self, node: usize, earlier: &[Unfinished]) {
@@ -112,7 +161,7 @@ impl World {
         }
         if matches!(one.life, Life::Closing(closing) if closing == session) {
             one.disk.remove(session);
-            one.forget_all();
+            one.forget_all(&mut self.dice);
             if !self.healed {
                 let back_ms = self.dice.between(50, 5_000);
                 self.queue.push(self.now_ms + back_ms, Event::Start(node));
@@ -147,7 +196,7 @@ impl World {
                     self.truth.leave_unplaced(session);
                 }
             }
-            self.nodes[node].forget_all();
+            self.nodes[node].forget_all(&mut self.dice);
             if let Down::For(down_ms) = down {
                 self.queue.push(self.now_ms + down_ms, Event::Start(node));
             }
@@ -156,7 +205,7 @@ impl World {
             let one = &mut self.nodes[node];
             one.boots += 1;
             let dice = &mut self.dice;
-            for (session, kept) in one.disk.lose_power(|most| dice.index(most)) {
+            for (session, kept) in one.disk.lose_power(dice) {
                 self.truth.cut(session, kept);
                 self.truth.leave_unplaced(session);
                 self.truth.lost.insert(session);

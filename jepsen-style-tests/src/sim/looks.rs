@@ -8,9 +8,8 @@ use tollgate_ratelimit::ledger::command::Target;
 use tollgate_ratelimit::ledger::outcome::{Answer, BatchVerdict, ItemAnswer};
 use tollgate_ratelimit::wallet::Woken;
 
-use super::lives::{AGAIN_MS, Death};
+use super::lives::AGAIN_MS;
 use super::node::Life;
-use super::plan::Down;
 use super::world::{Event, Saying, Telling, World};
 
 impl World {
@@ -28,6 +27,7 @@ impl World {
                 self.send(node, || Event::Said(asker, Saying::Close(session)));
             }
             Life::Serving(serving) => {
+                let is_lost = serving.lost.is_some();
                 if self.leaving && !serving.leaving {
                     self.drain(node);
                 }
@@ -36,6 +36,12 @@ impl World {
                 }
                 if self.dice.chance(1, 3) {
                     self.nodes[node].disk.flush();
+                }
+                if self.dice.chance(1, 50) {
+                    self.nodes[node].disk.rotate(&mut self.dice);
+                }
+                if is_lost && self.now_ms % AGAIN_MS < self.plan.shape.beat_ms {
+                    self.say_open(node);
                 }
                 self.recover(node);
                 self.look(node);
@@ -57,7 +63,9 @@ impl World {
             one.disk.append(&Record::Sent { sequence: batch.sequence, rows: Cow::Borrowed(&batch.rows) });
             one.disk.flush();
             one.sent = batch.sequence;
+            one.copies = 0;
         }
+        one.copies += 1;
         one.flight = Some(batch.clone());
         let asker = (node, one.run);
         self.send(node, || Event::Said(asker, Saying::Batch(batch.clone())));
@@ -81,7 +89,11 @@ impl World {
         }
         match telling {
             Telling::Answer(answer) => self.answered(node, &answer),
-            Telling::Opened(outcome) => self.opened(node, outcome),
+            Telling::Opened(incarnation, outcome) => {
+                if self.nodes[node].incarnation == incarnation {
+                    self.opened(node, outcome);
+                }
+            }
             Telling::Closed(session) => self.closed(node, session),
             Telling::Nudge(nudge) => {
                 let now = self.nodes[node].clock(self.now_ms);
@@ -107,8 +119,7 @@ impl World {
         let woken = wallet.handle(answer, now);
         self.wake(node, woken);
         if wallet.session_is_lost() {
-            // Another process would do: this one starts again.
-            self.die(node, Death::Killed, Down::For(10));
+            self.lose_session(node);
         }
     }
 

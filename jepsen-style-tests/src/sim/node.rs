@@ -3,11 +3,12 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
-use tollgate_ratelimit::journal::BootId;
+use tollgate_ratelimit::journal::{BootId, LastBatch, Opened};
 use tollgate_ratelimit::ledger::command::{Batch, NodeId, SessionId};
 use tollgate_ratelimit::time::NodeTime;
 use tollgate_ratelimit::wallet::{Terms, Ticket, Wallet};
 
+use super::dice::Dice;
 use super::ends::Ending;
 use super::journal::Disk;
 use super::requests::{Running, Waiting};
@@ -19,6 +20,8 @@ pub struct Node {
     pub id: NodeId,
     /// The run of its process: messages and timers of an earlier one reach nobody.
     pub run: u64,
+    /// The run as the ledger is told: a process that loses its session goes on as another one.
+    pub incarnation: u64,
     /// What it is doing.
     pub life: Life,
     /// Which start of its machine.
@@ -43,6 +46,8 @@ pub struct Node {
     pub waiting: BTreeMap<Ticket, Waiting>,
     /// The batch without an answer.
     pub flight: Option<Batch>,
+    /// How often that was sent.
+    pub copies: u64,
     /// The last batch that the journal knows.
     pub sent: u64,
     /// Whether a look at the wallet is planned before the next beat.
@@ -73,6 +78,8 @@ pub struct Serving {
     pub wallet: Arc<Wallet>,
     /// Whether it gives everything back.
     pub leaving: bool,
+    /// The ledger has closed its session; what became of the last batch.
+    pub lost: Option<LastBatch>,
 }
 
 /// An earlier session that is settled from its journal.
@@ -92,6 +99,7 @@ impl Node {
         Self {
             id: NodeId(number),
             run: 0,
+            incarnation: 0,
             life: Life::Down,
             boots: 1,
             fast,
@@ -104,6 +112,7 @@ impl Node {
             ending: BTreeMap::new(),
             waiting: BTreeMap::new(),
             flight: None,
+            copies: 0,
             sent: 0,
             looks_soon: false,
             recoveries: VecDeque::new(),
@@ -127,6 +136,11 @@ impl Node {
         BootId(id)
     }
 
+    /// What the journal of a session begins with.
+    pub fn as_opened(&self, session: SessionId) -> Opened {
+        Opened { session, incarnation: self.incarnation, node: self.id, boot: self.boot() }
+    }
+
     /// Its wallet, if it serves.
     pub fn serving(&self) -> Option<&Serving> {
         match &self.life {
@@ -136,7 +150,7 @@ impl Node {
     }
 
     /// The process is gone, and what it had in memory.
-    pub fn forget_all(&mut self) {
+    pub fn forget_all(&mut self, dice: &mut Dice) {
         self.life = Life::Down;
         self.waiting.clear();
         self.ending.clear();
@@ -144,7 +158,7 @@ impl Node {
         self.sent = 0;
         self.looks_soon = false;
         self.recoveries.clear();
-        self.disk.close();
+        self.disk.close(dice);
         self.run += 1;
     }
 }

@@ -43,6 +43,8 @@ pub enum What {
     Drain(usize),
     /// The operator says that a node never comes back.
     Forget(usize),
+    /// The operator says so of a node that only can't reach anybody for so long.
+    GiveUp(usize, u64),
     /// The leader is gone: this long without one, and the next one's clock is off by so much.
     NewLeader(u64, i64),
     /// Budget number so and so has another limit, in percent of its first one.
@@ -147,6 +149,7 @@ fn fault(dice: &mut Dice, shape: &Shape, load: &Load) -> Action {
         7..10 => What::CutOff(node, dice.between(500, 60_000)),
         10 => What::Drain(node),
         11 if shape.power_fails => What::Forget(node),
+        12 if shape.power_fails => What::GiveUp(node, dice.between(100, 60_000)),
         11..14 => What::NewLeader(dice.between(50, 6_000), skew(dice)),
         14..16 => What::SetLimit(budget, dice.between(10, 300)),
         16 if dice.chance(1, 3) => What::Remake(budget),

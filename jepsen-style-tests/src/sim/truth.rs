@@ -3,12 +3,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use tollgate_ratelimit::RowKey;
 use tollgate_ratelimit::budget::{BucketName, Budget, BudgetId};
-use tollgate_ratelimit::ledger::command::{LeaseId, SessionId};
+use tollgate_ratelimit::ledger::command::{Batch, LeaseId, SessionId};
 use tollgate_ratelimit::time::{Span, Timestamp};
 use tollgate_ratelimit::unit::Amount;
 use tollgate_ratelimit::wallet::HeldPart;
+use tollgate_ratelimit::{Row, RowKey};
 
 /// One bucket: its name, and the start of its window.
 pub type Bucket = (BucketName, Timestamp);
@@ -148,6 +148,10 @@ pub struct Truth {
     pub silenced: BTreeSet<SessionId>,
     /// All requests.
     pub requests: Vec<Sent>,
+    /// The last batch that was applied of each session.
+    pub applied: BTreeMap<SessionId, u64>,
+    /// Rows that a process left out because it could not know whether the ledger had them. It had not.
+    pub untold: Vec<(RowKey, Row)>,
     /// What was last spent: the promises look at it.
     pub touched: Vec<Bucket>,
 }
@@ -193,6 +197,33 @@ impl Truth {
         for ((_, bucket), spent) in left {
             self.homeless.entry(bucket.budget).or_default().add(spent);
         }
+    }
+
+    /// A session's last batch is not told again, though its rows may not have been heard.
+    pub fn leave_untold(&mut self, batch: Batch) {
+        if self.applied.get(&batch.session).is_none_or(|last| *last < batch.sequence) {
+            self.untold.extend(batch.rows);
+        }
+    }
+
+    /// A process goes on as another session, and its new journal begins with all that the old one had left.
+    pub fn go_on_as(&mut self, old: SessionId, new: SessionId) {
+        let moved = |place: &mut Where| {
+            if let Where::Unplaced(session, _) = place
+                && *session == old
+            {
+                *session = new;
+            }
+        };
+        for request in self.requests.iter_mut().filter(|request| request.session == old) {
+            (request.session, request.reserved_at) = (new, 0);
+            request.ended_at = request.ended_at.map(|_| 0);
+            request.more = request.more.map(|(_, tokens)| (0, tokens));
+            request.rest.iter_mut().for_each(|(place, _)| moved(place));
+            request.excess.iter_mut().for_each(|(place, _)| moved(place));
+        }
+        let unplaced: Vec<_> = self.unplaced.extract_if(.., |(whose, _), _| *whose == old).collect();
+        self.unplaced.extend(unplaced.into_iter().map(|((_, bucket), spent)| ((new, bucket), spent)));
     }
 
     /// A process is gone, and its journal kept this many bytes. What it had open may have been spent in full, and what was

@@ -54,8 +54,8 @@ pub enum Event {
 /// What a node says.
 #[derive(Clone, Debug)]
 pub enum Saying {
-    /// Its process has started.
-    Open,
+    /// This run of its process has started.
+    Open(u64),
     /// A batch.
     Batch(Batch),
     /// A session has nothing more to say.
@@ -67,8 +67,8 @@ pub enum Saying {
 pub enum Telling {
     /// An answer to a batch.
     Answer(Answer),
-    /// What became of `Open`.
-    Opened(Outcome),
+    /// What became of `Open`, for which run.
+    Opened(u64, Outcome),
     /// What became of `Close`.
     Closed(SessionId),
     /// A hint.
@@ -122,6 +122,8 @@ pub struct Figures {
     pub items: u64,
     /// Processes that died.
     pub deaths: u64,
+    /// Processes that went on as another session.
+    pub resumed: u64,
     /// Leaders that were lost.
     pub leaders: u64,
 }
@@ -136,6 +138,7 @@ impl Figures {
         self.batches += more.batches;
         self.items += more.items;
         self.deaths += more.deaths;
+        self.resumed += more.resumed;
         self.leaders += more.leaders;
     }
 }
@@ -285,6 +288,7 @@ impl World {
                 | What::CutOff(..)
                 | What::Drain(_)
                 | What::Forget(_)
+                | What::GiveUp(..)
                 | What::NewLeader(..)
                 | What::SetLimit(..)
                 | What::Remake(_)
