@@ -66,7 +66,7 @@ pub fn after_command(
     current_window::check(command, &applied.outcome)?;
     totals_are_taken::check(command, &applied.outcome)?;
     leases_cover::check_named(command, &world.truth, ledger)?;
-    sums_agree::check(world.cluster.applied, ledger)
+    sums_agree::check(world.cluster.applied, &world.truth, ledger)
 }
 
 /// Looked at after each thing that happened.

@@ -1,8 +1,9 @@
 //! Every request that went to a provider is in the ledger's rows once: with its cost, or, where nothing is known of its end,
-//! with the most that it may have cost.
+//! with the most that it may have cost. What operators say of rows stands beside them, each entry once.
 
 use std::collections::BTreeMap;
 
+use tollgate_ratelimit::ledger::rows::{Change, GroupBy, Query};
 use tollgate_ratelimit::{Row, RowKey};
 
 use super::Violated;
@@ -44,7 +45,23 @@ pub(super) fn check(world: &World) -> Result<(), Violated> {
             return Err(Violated::new("rows are whole", what));
         }
     }
-    Ok(())
+    corrections(world)
+}
+
+fn corrections(world: &World) -> Result<(), Violated> {
+    let group_by = vec![GroupBy::Consumer, GroupBy::Model, GroupBy::Backend];
+    let lines = world.cluster.ledger.rows().query(&Query { group_by, ..Query::default() });
+    let named = lines.into_iter().filter_map(|line| {
+        let key = RowKey { consumer: line.consumer?, model: line.model?, backend: line.backend?, day: 0 };
+        (line.change != Change::default()).then_some((key, line.change))
+    });
+    let told: BTreeMap<RowKey, Change> = named.collect();
+    let entered = world.truth.corrections.iter().filter(|(_, change)| **change != Change::default());
+    if told.iter().eq(entered) {
+        return Ok(());
+    }
+    let what = format!("corrections: {told:?}, entered were {:?}", world.truth.corrections);
+    Err(Violated::new("rows are whole", what))
 }
 
 fn add(sums: &mut Sums, more: Sums) {

@@ -1,13 +1,14 @@
 //! What is done to the cluster from outside.
 
-use tollgate_ratelimit::budget::{BucketName, Budget};
-use tollgate_ratelimit::ledger::command::{Adjustment, BucketAdjustment, Command};
+use tollgate_ratelimit::budget::Budget;
+use tollgate_ratelimit::ledger::command::Command;
 use tollgate_ratelimit::window::Window;
 
+use super::entries::When;
 use super::lives::Death;
 use super::node::Life;
 use super::plan::What;
-use super::world::World;
+use super::world::{Event, World};
 use crate::properties::Violated;
 
 impl World {
@@ -30,19 +31,23 @@ impl World {
             }
             What::NewLeader(gap_ms, skew_ms) => return self.depose(gap_ms, skew_ms),
             What::SetLimit(number, percent) => self.set_limit(number, percent),
-            What::Remake(number) => {
+            What::Remake(number, gap_ms) => {
                 let budget = self.plan.shape.budgets[number].clone();
                 self.operate(Command::DeleteBudget { name: budget.name.clone() });
-                self.operate(Command::SetBudget(Box::new(budget)));
+                let again = Event::Operate(Command::SetBudget(Box::new(budget)));
+                self.queue.push(self.now_ms + gap_ms, again);
             }
-            What::Credit(number, user, percent) => self.credit(number, user, percent),
+            What::Credit(number, user, percent) => self.credit(number, user, percent, When::Now),
+            What::LateCredit(number, user, percent) => self.credit(number, user, percent, When::Late),
+            What::Correct(user, tokens) => self.correct(user, tokens),
+            What::Repeat => self.repeat(),
             What::Restore => return self.cluster.restore_follower(),
         }
         Ok(())
     }
 
     /// An operator's command: without a leader it is refused, and the operator lets it be.
-    fn operate(&mut self, command: Command) {
+    pub(super) fn operate(&mut self, command: Command) {
         if self.cluster.has_leader {
             self.propose(command, Vec::new());
         }
@@ -79,21 +84,6 @@ impl World {
         self.operate(Command::SetBudget(Box::new(budget)));
     }
 
-    fn credit(&mut self, number: usize, user: u64, percent: i64) {
-        let planned = &self.plan.shape.budgets[number];
-        let Some((id, _)) = self.cluster.ledger.budget(&planned.name) else { return };
-        let limit = i64::try_from(planned.limit).expect("limits are small here");
-        let bucket: BucketName = self.bucket(number, id, user);
-        let change = BucketAdjustment { bucket, window: None, amount: limit * percent / 100 };
-        self.operate(Command::Adjust(Box::new(Adjustment {
-            id: format!("at-{}", self.now_ms),
-            by: "operator".to_owned(),
-            reason: "to see what happens".to_owned(),
-            buckets: vec![change],
-            rows: Vec::new(),
-        })));
-    }
-
     /// All faults are over: everything is reachable, and every node that may come back does.
     pub(super) fn heal(&mut self) {
         self.healed = true;
@@ -103,7 +93,7 @@ impl World {
             one.sleeps_until = one.sleeps_until.min(self.now_ms);
             one.cut_off_until = one.cut_off_until.min(self.now_ms);
             if matches!(one.life, Life::Down) {
-                self.queue.push(self.now_ms + 1, super::world::Event::Start(node));
+                self.queue.push(self.now_ms + 1, Event::Start(node));
             }
         }
     }

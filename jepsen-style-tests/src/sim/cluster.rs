@@ -32,6 +32,8 @@ pub struct Proposal {
 
 /// See the file's purpose.
 pub struct Cluster {
+    /// When the run begins.
+    start: Timestamp,
     /// The member that answers.
     pub ledger: Ledger,
     /// Another member, and what it has still to apply.
@@ -51,10 +53,11 @@ pub struct Cluster {
     pub applied: u64,
 }
 
-impl Default for Cluster {
+impl Cluster {
     /// A cluster with a leader and an empty log.
-    fn default() -> Self {
+    pub fn new(start: Timestamp) -> Self {
         Self {
+            start,
             ledger: Ledger::new(1),
             follower: Ledger::new(2),
             behind: VecDeque::new(),
@@ -67,13 +70,11 @@ impl Default for Cluster {
             applied: 0,
         }
     }
-}
 
-impl Cluster {
     /// Proposes a command. Says its number, and when it will be committed: never before one that was proposed earlier.
     pub fn propose(&mut self, command: Command, askers: Vec<Asker>, time: Time) -> (u64, u64) {
         self.next_proposal += 1;
-        let wall = super::shape::START.0.saturating_add(time.now_ms).saturating_add_signed(self.skew_ms);
+        let wall = self.start.0.saturating_add(time.now_ms).saturating_add_signed(self.skew_ms);
         let number = self.next_proposal;
         self.under_way.push_back(Proposal { number, command, stamp: Timestamp(wall), askers });
         self.last_commit_at = self.last_commit_at.max(time.now_ms + time.takes_ms);

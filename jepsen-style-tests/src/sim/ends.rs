@@ -9,8 +9,9 @@ use tollgate_ratelimit::journal::{Part as Noted, Place, Record, Spent as Notes};
 use tollgate_ratelimit::unit::Amount;
 use tollgate_ratelimit::wallet::{HeldPart, PaidPart, Spending};
 
+use super::cost::{amount, row};
 use super::plan::Fate;
-use super::requests::{Running, amount, place, row};
+use super::requests::{Running, place};
 use super::truth::{Known, Spent};
 use super::world::{Event, World};
 
@@ -68,7 +69,7 @@ impl World {
             self.truth.note_difference(sent, place, *held, paid.leased, paid.overrun);
         }
         self.truth.requests[sent].is_spent = true;
-        let day = super::shape::START.plus(self.now_ms).day();
+        let day = self.plan.shape.start.plus(self.now_ms).day();
         let key = RowKey { day, ..self.truth.requests[sent].key.clone() };
         self.note(|| format!("node {node}: request {number} did cost {tokens}"));
         let buckets = parts.iter().map(|(purse, _)| purse.name().clone()).collect();

@@ -16,6 +16,8 @@ const MOST_ROOM: usize = 64;
 struct File {
     bytes: Vec<u8>,
     flushed: usize,
+    /// What is behind this is not as it was written.
+    spoilt_at: usize,
     /// What the session had written when this file was begun: places in a journal go on from file to file.
     base: usize,
 }
@@ -43,7 +45,7 @@ impl Disk {
     pub fn open(&mut self, opened: Opened) {
         let mut bytes = Vec::new();
         let writer = self.begin(&mut bytes);
-        self.files.insert(opened.session, vec![File { bytes, flushed: 0, base: 0 }]);
+        self.files.insert(opened.session, vec![File::new(bytes, 0)]);
         self.current = Some(Current { session: opened.session, writer, books: Books::default() });
         self.append(&Record::Opened(opened));
         self.flush();
@@ -75,7 +77,7 @@ impl Disk {
         if dice.chance(2, 3) {
             files.clear();
         }
-        files.push(File { flushed: bytes.len(), bytes, base });
+        files.push(File { flushed: bytes.len(), ..File::new(bytes, base) });
         self.current = Some(Current { session, writer, books });
     }
 
@@ -84,7 +86,7 @@ impl Disk {
         let Some(Current { session: old, books, .. }) = self.current.take() else { return };
         let books = books.resumed(opened, last);
         let (writer, bytes) = self.checkpoint(&books);
-        self.files.insert(opened.session, vec![File { flushed: bytes.len(), bytes, base: 0 }]);
+        self.files.insert(opened.session, vec![File { flushed: bytes.len(), ..File::new(bytes, 0) }]);
         self.current = Some(Current { session: opened.session, writer, books });
         self.files.remove(&old);
     }
@@ -109,7 +111,7 @@ impl Disk {
             bytes.truncate(dice.index(bytes.len()));
             let files = self.files.entry(session).or_default();
             let base = files.last().map_or(0, |file| file.base);
-            files.push(File { bytes, flushed: 0, base });
+            files.push(File::new(bytes, base));
         }
     }
 
@@ -140,6 +142,10 @@ impl Disk {
 }
 
 impl File {
+    const fn new(bytes: Vec<u8>, base: usize) -> Self {
+        Self { bytes, flushed: 0, spoilt_at: usize::MAX, base }
+    }
+
     /// How much of it is as it was written.
     fn lose_power(&mut self, dice: &mut Dice) -> usize {
         let unflushed = self.bytes.len() - self.flushed;
@@ -153,6 +159,7 @@ impl File {
             self.bytes.resize(self.bytes.len() + dice.index(MOST_ROOM), 0);
         }
         self.flushed = self.bytes.len();
-        whole
+        self.spoilt_at = self.spoilt_at.min(whole);
+        self.spoilt_at
     }
 }

@@ -1,7 +1,8 @@
 //! What the truth learns from what was applied: which lease is of which bucket, which limits hold, who may speak.
 
+use tollgate_ratelimit::RowKey;
 use tollgate_ratelimit::budget::{BucketName, Budget, BudgetId};
-use tollgate_ratelimit::ledger::command::{Batch, Command, Target};
+use tollgate_ratelimit::ledger::command::{Adjustment, Batch, BucketAdjustment, Command, Target};
 use tollgate_ratelimit::ledger::outcome::{Answer, BatchVerdict, ItemAnswer, Outcome};
 use tollgate_ratelimit::wallet::Terms;
 use tollgate_ratelimit::window::Window;
@@ -35,21 +36,29 @@ impl World {
                 let gone = self.truth.budgets.keys().filter(|id| !kept.contains(id)).copied();
                 self.truth.deleted.extend(gone);
             }
-            (Command::Adjust(entry), Outcome::Done) => {
-                for change in &entry.buckets {
-                    let id = change.bucket.budget;
-                    let window = self
-                        .truth
-                        .budgets
-                        .get(&id)
-                        .and_then(|one| one.window.span_at(self.cluster.ledger.now()));
-                    let Some(window) = window else { continue };
-                    let bucket = (change.bucket.clone(), window.start);
-                    *self.truth.credits.entry(bucket).or_default() +=
-                        u64::try_from(change.amount).unwrap_or(0);
-                }
-            }
+            (Command::Adjust(entry), Outcome::Done) => self.learn_entry(entry),
             _ => {}
+        }
+    }
+
+    fn learn_entry(&mut self, entry: &Adjustment) {
+        if !self.truth.entries.insert(entry.id.clone()) {
+            return;
+        }
+        let ledger = &self.cluster.ledger;
+        for BucketAdjustment { bucket, window, amount } in &entry.buckets {
+            let budget = ledger.budgets().find(|(id, _)| *id == bucket.budget);
+            let current = budget.and_then(|(_, budget)| budget.window.span_at(ledger.now()));
+            let Some(start) = window.or(current.map(|span| span.start)) else { continue };
+            let bucket = (bucket.clone(), start);
+            *self.truth.credits.entry(bucket.clone()).or_default() += u64::try_from(*amount).unwrap_or(0);
+            *self.truth.adjusted.entry(bucket).or_default() += amount;
+        }
+        for (key, change) in &entry.rows {
+            let sum = self.truth.corrections.entry(RowKey { day: 0, ..key.clone() }).or_default();
+            sum.output += change.output;
+            sum.total += change.total;
+            sum.cost_nano_usd += change.cost_nano_usd;
         }
     }
 

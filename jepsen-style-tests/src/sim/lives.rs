@@ -175,7 +175,10 @@ impl World {
         let one = &mut self.nodes[node];
         let Some(serving) = one.serving() else { return };
         let session = serving.session;
-        let is_idle = one.recoveries.is_empty() && one.running.is_empty() && one.ending.is_empty();
+        let is_idle = serving.lost.is_none()
+            && one.recoveries.is_empty()
+            && one.running.is_empty()
+            && one.ending.is_empty();
         if serving.leaving && serving.wallet.drained() && is_idle {
             one.disk.append(&Record::Clean);
             one.disk.flush();

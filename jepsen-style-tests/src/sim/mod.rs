@@ -11,8 +11,10 @@
 pub mod campaign;
 mod chaos;
 pub mod cluster;
+mod cost;
 pub mod dice;
 pub mod ends;
+mod entries;
 mod journal;
 mod leader;
 mod learn;

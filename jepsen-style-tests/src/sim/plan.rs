@@ -49,10 +49,16 @@ pub enum What {
     NewLeader(u64, i64),
     /// Budget number so and so has another limit, in percent of its first one.
     SetLimit(usize, u64),
-    /// The budget is deleted, and another one of the same name is made.
-    Remake(usize),
+    /// The budget is deleted, and another one of the same name is made so long after.
+    Remake(usize, u64),
     /// A credit, or a debit, to the bucket that a user pays from, in percent of the limit.
     Credit(usize, u64, i64),
+    /// The same to the bucket of the window before, if that is open still.
+    LateCredit(usize, u64, i64),
+    /// A user's row is corrected by so many tokens.
+    Correct(u64, i64),
+    /// The operator's last entry is entered again, and says something else.
+    Repeat,
     /// The second member starts again from a snapshot.
     Restore,
 }
@@ -98,6 +104,9 @@ pub enum Fate {
     Passes(u64),
 }
 
+/// Credits and debits, in percent of a limit.
+const PERCENTS: [i64; 5] = [-40, -10, 10, 50, 100];
+
 impl Plan {
     /// The plan of a seed.
     pub fn new(seed: u64, events: u64) -> Self {
@@ -142,7 +151,7 @@ fn fault(dice: &mut Dice, shape: &Shape, load: &Load) -> Action {
     let down = |dice: &mut Dice| {
         if dice.chance(1, 6) { Down::UntilHealed } else { Down::For(dice.between(50, 20_000)) }
     };
-    let what = match dice.below(20) {
+    let what = match dice.below(26) {
         0..4 => What::Kill(node, down(dice)),
         4..6 if shape.power_fails => What::PowerLoss(node, down(dice)),
         4..7 => What::Suspend(node, dice.between(100, 45_000)),
@@ -150,10 +159,13 @@ fn fault(dice: &mut Dice, shape: &Shape, load: &Load) -> Action {
         10 => What::Drain(node),
         11 if shape.power_fails => What::Forget(node),
         12 if shape.power_fails => What::GiveUp(node, dice.between(100, 60_000)),
-        11..14 => What::NewLeader(dice.between(50, 6_000), skew(dice)),
-        14..16 => What::SetLimit(budget, dice.between(10, 300)),
-        16 if dice.chance(1, 3) => What::Remake(budget),
-        16..18 => What::Credit(budget, load.user(dice), dice.pick(&[-40, -10, 10, 50, 100])),
+        11..15 => What::NewLeader(dice.between(50, 6_000), skew(dice)),
+        15..17 => What::SetLimit(budget, dice.between(10, 300)),
+        17 if dice.chance(1, 2) => What::Remake(budget, dice.pick(&[0, 0, 500, 20_000])),
+        17..20 => What::Credit(budget, load.user(dice), dice.pick(&PERCENTS)),
+        20 => What::LateCredit(budget, load.user(dice), dice.pick(&PERCENTS)),
+        21..23 => What::Correct(load.user(dice), dice.pick(&[-70, -1, 30])),
+        23 => What::Repeat,
         _ => What::Restore,
     };
     Action { at_ms: dice.below(shape.length_ms), what }

@@ -22,6 +22,11 @@ impl<T> Queue<T> {
         self.next += 1;
     }
 
+    /// How much was planned so far.
+    pub const fn pushed(&self) -> u64 {
+        self.next
+    }
+
     /// What comes next, and when.
     pub fn pop(&mut self) -> Option<(u64, T)> {
         self.waiting.pop_first().map(|((at_ms, _), what)| (at_ms, what))

@@ -3,13 +3,14 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
+use tollgate_ratelimit::RowKey;
 use tollgate_ratelimit::journal::{Intent, Part as Noted, Place, Record, Spent as Notes};
-use tollgate_ratelimit::unit::{Amount, Measured, Unit};
+use tollgate_ratelimit::unit::{Amount, Unit};
 use tollgate_ratelimit::wallet::{Asked, HeldPart, Hold, Part, Purse, Refused, Wallet};
-use tollgate_ratelimit::{Row, RowKey, Usage};
 
+use super::cost::{PRICE, amount, usage, usage_between};
 use super::plan::{Fate, Request};
-use super::shape::PRICE;
+
 use super::truth::{Known, Sent, Where};
 use super::world::{Event, World};
 
@@ -30,19 +31,6 @@ pub struct Running {
     pub(super) held: u64,
     /// Its place in the truth's list.
     pub(super) sent: usize,
-}
-
-fn usage(tokens: u64) -> Usage {
-    Usage { output: tokens, total: tokens, ..Usage::default() }
-}
-
-pub(super) fn amount(unit: &Unit, tokens: u64) -> Amount {
-    let measured = Measured { usage: usage(tokens), cost_nano_usd: tokens * PRICE, expressions: &[] };
-    unit.of(&measured).expect("no budget of the plan counts an expression")
-}
-
-pub(super) fn row(tokens: u64) -> Row {
-    Row { requests: 1, usage: usage(tokens), cost_nano_usd: tokens * PRICE, prices: 1, ..Row::default() }
 }
 
 impl World {
@@ -103,7 +91,7 @@ impl World {
             consumer: format!("u{}", request.user),
             model: format!("m{}", request.user % 3),
             backend: "default/one".to_owned(),
-            day: super::shape::START.plus(self.now_ms).day(),
+            day: self.plan.shape.start.plus(self.now_ms).day(),
         };
         let bound = first_tokens(&request);
         let intent =
@@ -143,7 +131,9 @@ impl World {
         let one = &mut self.nodes[node];
         let Some(running) = one.running.get_mut(&number) else { return };
         let more_tokens = running.request.bound - running.held;
-        let more: Vec<Amount> = running.parts.iter().map(|(_, unit)| more(unit, more_tokens)).collect();
+        let (few, many) = (running.held, running.request.bound);
+        let more = |(_, unit): &(_, Unit)| amount(unit, many) - amount(unit, few);
+        let more: Vec<Amount> = running.parts.iter().map(more).collect();
         let before: Vec<HeldPart> = running.hold.held().collect();
         if running.hold.extend(&more, now).is_err() {
             running.request.actual = running.request.actual.min(running.held);
@@ -153,7 +143,7 @@ impl World {
         let record = Record::Extended {
             hold: running.hold.number(),
             parts: added.iter().map(|one| noted(one, &running.parts)).collect(),
-            usage: usage(more_tokens),
+            usage: usage_between(few, many),
             cost_nano_usd: more_tokens * PRICE,
         };
         running.held += more_tokens;
@@ -169,11 +159,6 @@ fn asks(parts: &[(Arc<Purse>, Unit)], tokens: u64) -> Vec<(&Arc<Purse>, Amount)>
 
 fn first_tokens(request: &Request) -> u64 {
     if request.fate == Fate::Extends { request.bound.div_ceil(2) } else { request.bound }
-}
-
-/// What more tokens are in a unit: a request stays one request.
-fn more(unit: &Unit, tokens: u64) -> Amount {
-    if *unit == Unit::Requests { 0 } else { amount(unit, tokens) }
 }
 
 fn noted(held: &HeldPart, parts: &[(Arc<Purse>, Unit)]) -> Noted {

@@ -5,14 +5,25 @@ use tollgate_ratelimit::budget::{Budget, Enforcement, Key, OnExhausted};
 use tollgate_ratelimit::cover::{Cover, Dimension};
 use tollgate_ratelimit::time::Timestamp;
 use tollgate_ratelimit::unit::Unit;
-use tollgate_ratelimit::window::{Fixed, Period, Rolling, Window};
+use tollgate_ratelimit::window::{Fixed, Period, Rolling, Window, upcoming};
 
+use super::cost::{EXPRESSION, amount};
 use super::dice::Dice;
 
-/// Forty seconds before a day of UTC begins: hours and days change during most runs.
-pub const START: Timestamp = Timestamp(20_700 * 24 * 3_600_000 - 40_000);
-/// Nano-dollars a token.
-pub const PRICE: u64 = 50;
+/// So long into each run windows of calendars begin.
+const LEAD_MS: u64 = 40_000;
+/// Moments at which they do, whose calendar it is, and what begins then.
+#[rustfmt::skip]
+const EDGES: [(u64, &str, &[Period]); 5] = [
+    (1_788_480_000_000, "UTC",              &[Period::Hour, Period::Day]),
+    (1_798_761_600_000, "UTC",              &[Period::Day, Period::Month, Period::Year]),
+    (1_801_440_000_000, "UTC",              &[Period::Day, Period::Week, Period::Month]),
+    (1_788_667_200_000, "America/Santiago", &[Period::Hour, Period::Day]), // Clocks skip midnight.
+    (1_792_890_000_000, "Europe/Berlin",    &[Period::Hour]),              // They repeat an hour.
+];
+/// When, whose calendar, and what begins.
+type Edge = (u64, &'static str, &'static [Period]);
+
 /// Tokens of a request, on average.
 const MEAN_TOKENS: u64 = 80;
 const TEAM_USERS: u64 = 5;
@@ -20,6 +31,8 @@ const TEAM_USERS: u64 = 5;
 /// See the file's purpose.
 #[derive(Clone, Debug)]
 pub struct Shape {
+    /// When it begins.
+    pub start: Timestamp,
     /// How many nodes.
     pub nodes: usize,
     /// How long clients ask.
@@ -68,10 +81,13 @@ impl Shape {
         let length_ms = (events * beat_ms / (3 * nodes)).clamp(2_000, 400_000);
         let lossy = dice.chance(2, 3);
         let count = dice.between(1, 4);
+        let edge = dice.pick(&EDGES);
+        let start = Timestamp(edge.0 - LEAD_MS);
         Self {
+            start,
             nodes: usize::try_from(nodes).expect("a few"),
             length_ms,
-            budgets: (0..count).map(|place| budget(dice, place)).collect(),
+            budgets: (0..count).map(|place| budget(dice, place, edge)).collect(),
             delay_ms: dice.pick(&[1, 5, 30]),
             lost: if lossy { dice.pick(&[5, 30, 150]) } else { 0 },
             doubled: if lossy { dice.pick(&[0, 30, 150]) } else { 0 },
@@ -97,16 +113,7 @@ impl Shape {
                 Some(_) => load.users.div_ceil(TEAM_USERS),
                 None => 1,
             };
-            let each = match budget.unit {
-                Unit::Requests => 1,
-                Unit::Cost => MEAN_TOKENS * PRICE,
-                Unit::TotalTokens
-                | Unit::InputTokens
-                | Unit::OutputTokens
-                | Unit::CachedInputTokens
-                | Unit::ReasoningTokens
-                | Unit::Expression(_) => MEAN_TOKENS,
-            };
+            let each = amount(&budget.unit, MEAN_TOKENS);
             let asked = requests * each * window_ms / length_ms / keys;
             budget.limit = (asked * dice.between(10, 150) / 100).max(each * dice.between(3, 8));
             if let Enforcement::Bounded { per_node } = &mut budget.enforcement {
@@ -128,7 +135,7 @@ impl Shape {
     }
 }
 
-fn budget(dice: &mut Dice, place: u64) -> Budget {
+fn budget(dice: &mut Dice, place: u64, edge: Edge) -> Budget {
     let per = match place {
         0 => vec![],
         1 => vec![Dimension::Team],
@@ -136,36 +143,47 @@ fn budget(dice: &mut Dice, place: u64) -> Budget {
     };
     let enforcement = match dice.below(10) {
         0 => Enforcement::Shadow,
-        1..3 => Enforcement::Bounded { per_node: 1 },
+        1..4 => Enforcement::Bounded { per_node: 1 },
         _ => Enforcement::Strict,
     };
     Budget {
         name: format!("b{place}"),
         covers: Cover::default(),
         per,
-        unit: match dice.below(4) {
-            0 => Unit::Requests,
-            1 => Unit::Cost,
-            _ => Unit::TotalTokens,
-        },
+        unit: unit(dice),
         limit: 1,
-        window: window(dice),
+        window: window(dice, edge),
         enforcement,
         on_exhausted: OnExhausted::Refuse,
     }
 }
 
-fn window(dice: &mut Dice) -> Window {
-    let fixed = |every, boundaries| Window::Fixed(Fixed { every, zone: "UTC".to_owned(), boundaries });
-    match dice.below(6) {
-        0 => fixed(Period::Second, vec![]),
-        1 | 2 => fixed(Period::Minute, vec![]),
-        3 => {
-            let hour_ms = 3_600_000;
-            let first = START.0 - START.0 % hour_ms;
-            fixed(Period::Hour, (0..12).map(|hour| Timestamp(first + hour * hour_ms)).collect())
+fn unit(dice: &mut Dice) -> Unit {
+    match dice.below(20) {
+        0..5 => Unit::TotalTokens,
+        5..9 => Unit::Cost,
+        9..12 => Unit::Requests,
+        12..15 => Unit::Expression(EXPRESSION.to_owned()),
+        15..17 => Unit::OutputTokens,
+        17 => Unit::InputTokens,
+        18 => Unit::CachedInputTokens,
+        _ => Unit::ReasoningTokens,
+    }
+}
+
+fn window(dice: &mut Dice, (at, zone, begin): Edge) -> Window {
+    let fixed = |every, boundaries| Window::Fixed(Fixed { every, zone: zone.to_owned(), boundaries });
+    match dice.below(20) {
+        0..3 => fixed(Period::Second, vec![]),
+        3..7 => fixed(Period::Minute, vec![]),
+        7..12 => {
+            let every = dice.pick(begin);
+            // Some calendars run out while the run lasts.
+            let known = dice.pick(&[2, 3, 12]);
+            let boundaries = upcoming(every, zone, Timestamp(at - LEAD_MS), known);
+            fixed(every, boundaries.expect("zones that every database has"))
         }
-        4 => Window::Rolling(Rolling { period_ms: dice.pick(&[1_000, 10_000, 60_000]), burst: 1 }),
+        12..16 => Window::Rolling(Rolling { period_ms: dice.pick(&[1_000, 10_000, 60_000]), burst: 1 }),
         _ => Window::Lifetime,
     }
 }

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use tollgate_ratelimit::budget::{BucketName, Budget, BudgetId};
 use tollgate_ratelimit::ledger::command::{Batch, LeaseId, SessionId};
+use tollgate_ratelimit::ledger::rows::Change;
 use tollgate_ratelimit::time::{Span, Timestamp};
 use tollgate_ratelimit::unit::Amount;
 use tollgate_ratelimit::wallet::HeldPart;
@@ -122,6 +123,8 @@ pub enum Where {
 /// See the file's purpose.
 #[derive(Debug, Default)]
 pub struct Truth {
+    /// When the run began.
+    pub start: Timestamp,
     /// All leases ever.
     pub leases: BTreeMap<LeaseId, Home>,
     /// What was spent of each bucket.
@@ -140,6 +143,14 @@ pub struct Truth {
     pub deleted: BTreeSet<BudgetId>,
     /// What operators gave.
     pub credits: BTreeMap<Bucket, Amount>,
+    /// What they gave and took.
+    pub adjusted: BTreeMap<Bucket, i64>,
+    /// Budgets of which more was spent than leased: debts are carried on.
+    pub overran: BTreeSet<BudgetId>,
+    /// Operators' entries that were booked, by their ids.
+    pub entries: BTreeSet<String>,
+    /// What they said of rows, with no day.
+    pub corrections: BTreeMap<RowKey, Change>,
     /// Sessions that spent from a bucket.
     pub spenders: BTreeMap<Bucket, BTreeSet<SessionId>>,
     /// Sessions whose journal, or whose right to speak, was lost.
@@ -162,12 +173,16 @@ impl Truth {
         match place {
             Where::Lease(lease) => {
                 let Some(home) = self.leases.get(lease) else { return };
+                if spent != (Spent { leased: spent.leased, ..Spent::default() }) {
+                    self.overran.insert(home.bucket.budget);
+                }
                 let bucket = (home.bucket.clone(), home.window.start);
                 self.spenders.entry(bucket.clone()).or_default().insert(home.session);
                 self.spent.entry(bucket.clone()).or_default().add(spent);
                 self.touched.push(bucket);
             }
             Where::Unplaced(session, bucket) => {
+                self.overran.insert(bucket.budget);
                 self.unplaced.entry((*session, bucket.clone())).or_default().add(spent);
             }
         }
@@ -315,7 +330,7 @@ impl Truth {
         let burst = limits[before..].iter().map(|(.., burst)| *burst).max()?;
         let base = match &budget.window {
             Window::Rolling(rolling) => {
-                let passed = now.since(super::shape::START) + 10_000;
+                let passed = now.since(self.start) + 10_000;
                 i128::from(burst) + i128::from(limit) * i128::from(passed) / i128::from(rolling.period_ms)
             }
             Window::Fixed(_) | Window::Lifetime => i128::from(limit),

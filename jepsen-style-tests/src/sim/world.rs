@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use tollgate_ratelimit::ledger::command::{Batch, Command, SessionId};
+use tollgate_ratelimit::ledger::command::{Adjustment, Batch, Command, SessionId};
 use tollgate_ratelimit::ledger::outcome::{Answer, Nudge, Outcome};
 
 use super::cluster::{Asker, Cluster};
@@ -49,6 +49,8 @@ pub enum Event {
     Book(Asker, u64),
     /// A process starts.
     Start(usize),
+    /// An operator says something.
+    Operate(Command),
 }
 
 /// What a node says.
@@ -93,6 +95,8 @@ pub struct World {
     pub holders: BTreeMap<SessionId, usize>,
     /// What really happened.
     pub truth: Truth,
+    /// What an operator entered last.
+    pub last_entry: Option<Adjustment>,
     /// Numbers for requests.
     pub next_request: u64,
     /// Whether all faults are over.
@@ -154,11 +158,12 @@ impl World {
             plan: plan.clone(),
             now_ms: 0,
             queue: Queue::default(),
-            cluster: Cluster::default(),
+            cluster: Cluster::new(plan.shape.start),
             nodes: (0..plan.shape.nodes as u64).map(|number| Node::new(number, skew(&mut dice))).collect(),
             dice,
             holders: BTreeMap::new(),
-            truth: Truth::default(),
+            truth: Truth { start: plan.shape.start, ..Truth::default() },
+            last_entry: None,
             next_request: 0,
             healed: false,
             leaving: false,
@@ -167,7 +172,7 @@ impl World {
         };
         for budget in &plan.shape.budgets {
             let command = Command::SetBudget(Box::new(budget.clone()));
-            world.apply(command, super::shape::START).expect("an empty ledger takes a budget");
+            world.apply(command, plan.shape.start).expect("an empty ledger takes a budget");
         }
         for (number, action) in plan.actions.iter().enumerate() {
             world.queue.push(action.at_ms, Event::Act(number));
@@ -224,6 +229,7 @@ impl World {
             Event::Tick => {
                 if self.cluster.has_leader {
                     self.propose(Command::Tick, Vec::new());
+                    self.extend_calendars();
                 }
                 self.queue.push(at_ms + TICK_MS, Event::Tick);
             }
@@ -258,6 +264,7 @@ impl World {
                 }
             }
             Event::Start(node) => self.start(node),
+            Event::Operate(command) => self.operate(command),
         }
         crate::properties::after_event(&mut self.truth, &self.cluster.ledger)?;
         Ok(true)
@@ -291,8 +298,11 @@ impl World {
                 | What::GiveUp(..)
                 | What::NewLeader(..)
                 | What::SetLimit(..)
-                | What::Remake(_)
+                | What::Remake(..)
                 | What::Credit(..)
+                | What::LateCredit(..)
+                | What::Correct(..)
+                | What::Repeat
                 | What::Restore => return None,
             },
             Event::Said(..)
@@ -300,6 +310,7 @@ impl World {
             | Event::Commit(_)
             | Event::Tick
             | Event::Elected(_)
+            | Event::Operate(_)
             | Event::Follow => return None,
         };
         let until = self.nodes[node].sleeps_until;
