@@ -24,10 +24,9 @@ fn five_hundred_seeds_keep_every_promise() {
 fn seeds_that_failed_once_hold() {
     #[rustfmt::skip]
     let seeds = [
-        (  13, "a lease with a hold of its allowance was laid down"),
-        (  35, "a node that spent of a deleted budget never finished draining"),
-        ( 496, "a second restart told the first one's rows again"),
-        ( 660, "a member from a snapshot looked at a bucket that others did not"),
+        (  7, "the journal named what was spent by its bucket, behind the lease that had come meanwhile"),
+        ( 54, "the same, told under both names by a restart"),
+        (817, "a node left that had asked for another session in place of a lost one"),
     ];
     for (seed, why) in seeds {
         let found = Campaign { seeds: seed..seed + 1, events: EVENTS, fault: None, threads: 1 }.run(1);
@@ -39,17 +38,17 @@ fn seeds_that_failed_once_hold() {
 #[rustfmt::skip]
 const NOTICED_WITHIN: [(Fault, u64); ALL.len()] = [
     (Fault::SequenceUnchecked,     5),
-    (Fault::ReturnedTwice,        30),
-    (Fault::ReclaimedByTimeout,    5),
+    (Fault::ReturnedTwice,         5),
+    (Fault::ReclaimedByTimeout,   10),
     (Fault::JournalForgotten,     10),
     (Fault::WindowOffByOne,        5),
     (Fault::GrantUncounted,        2),
     (Fault::ReturnStillSpendable,  2),
-    (Fault::ForfeitFreed,         10),
+    (Fault::ForfeitFreed,         20),
     (Fault::TimeRunsBack,          5),
     (Fault::OverrunForgotten,     10),
     (Fault::RowsSentTwice,         5),
-    (Fault::RaiseGivesAll,        40),
+    (Fault::RaiseGivesAll,         5),
 ];
 
 #[test]

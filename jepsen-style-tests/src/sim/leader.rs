@@ -54,7 +54,13 @@ impl World {
         let (opened, closed) = match &command {
             Command::OpenSession { incarnation, .. } => (*incarnation, None),
             Command::CloseSession { session } => (0, Some(*session)),
-            _ => (0, None),
+            Command::SetBudget(_)
+            | Command::DeleteBudget { .. }
+            | Command::ExtendCalendar { .. }
+            | Command::Batches(_)
+            | Command::ForgetNode { .. }
+            | Command::Adjust(_)
+            | Command::Tick => (0, None),
         };
         let Applied { outcome, nudges } = self.apply(command, stamp)?;
         if let Outcome::Answers(answers) = outcome {

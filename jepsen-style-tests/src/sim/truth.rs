@@ -275,7 +275,7 @@ impl Truth {
         }
         for (place, rest, is_spent) in rests {
             let (unnoted, unknown) = if is_spent { (rest, 0) } else { (0, rest) };
-            self.spend(&place, Spent { unnoted, unknown, ..Spent::default() });
+            self.spend(&place, Spent { unknown, unnoted, ..Spent::default() });
         }
     }
 

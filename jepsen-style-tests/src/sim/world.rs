@@ -243,31 +243,22 @@ impl World {
                 self.cluster.catch_up(most);
                 self.queue.push(at_ms + 300, Event::Follow);
             }
-            Event::Extend(asker, request) => {
-                if self.is_alive(asker) {
-                    self.extend(asker.0, request);
-                }
-            }
-            Event::End(asker, request) => {
-                if self.is_alive(asker) {
-                    self.end(asker.0, request);
-                }
-            }
-            Event::Settle(asker, request) => {
-                if self.is_alive(asker) {
-                    self.settle(asker.0, request);
-                }
-            }
-            Event::Book(asker, request) => {
-                if self.is_alive(asker) {
-                    self.book(asker.0, request);
-                }
-            }
+            Event::Extend(asker, request) => self.go_on(asker, request, Self::extend),
+            Event::End(asker, request) => self.go_on(asker, request, Self::end),
+            Event::Settle(asker, request) => self.go_on(asker, request, Self::settle),
+            Event::Book(asker, request) => self.go_on(asker, request, Self::book),
             Event::Start(node) => self.start(node),
             Event::Operate(command) => self.operate(command),
         }
         crate::properties::after_event(&mut self.truth, &self.cluster.ledger)?;
         Ok(true)
+    }
+
+    /// A request of a process that is still there goes on.
+    fn go_on(&mut self, asker: Asker, request: u64, how: fn(&mut Self, usize, u64)) {
+        if self.is_alive(asker) {
+            how(self, asker.0, request);
+        }
     }
 
     /// Whether nobody has anything more to say.
