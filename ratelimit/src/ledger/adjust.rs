@@ -1,10 +1,11 @@
 //! Operators' entries: credits to buckets, corrections to rows. They stand beside what was booked; nothing is edited.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry::{Occupied, Vacant};
 
 use super::command::{Adjustment, BucketAdjustment};
 use super::index::Sought;
-use super::limits::{MOST_ADJUSTED, MOST_ADJUSTMENTS, MOST_NAME_BYTES, MOST_REASON_BYTES};
+use super::limits::{MOST_ADJUSTED, MOST_ADJUSTMENTS, MOST_BUCKETS, MOST_NAME_BYTES, MOST_REASON_BYTES};
 use super::outcome::{Nudge, Outcome, Rejected};
 use super::rows::RowKey;
 use super::{Booked, Ledger};
@@ -24,6 +25,7 @@ impl Ledger {
         for change in &entry.buckets {
             // Checked above: the bucket is there, or can be opened.
             let Ok(slot) = self.adjusted_bucket(change) else { continue };
+            self.owe(slot, 0);
             self.buckets[slot].adjusted += change.amount;
             if change.amount < 0
                 && let Some(held) = self.budgets.get_mut(&change.bucket.budget)
@@ -62,10 +64,23 @@ impl Ledger {
         if entry.rows.iter().any(|row| too_long(&row)) {
             return Err(Rejected::invalid("rows", format!("names of at most {MOST_KEY_BYTES} bytes")));
         }
+        self.check_buckets(&entry.buckets)
+    }
+
+    fn check_buckets(&self, changes: &[BucketAdjustment]) -> Result<(), Rejected> {
         let mut sums: BTreeMap<_, i128> = BTreeMap::new();
-        for change in &entry.buckets {
-            let (start, before) = self.check_bucket(change)?;
-            let sum = sums.entry((&change.bucket, start)).or_insert(i128::from(before));
+        let mut room = MOST_BUCKETS.saturating_sub(self.buckets.len());
+        for change in changes {
+            let (start, adjusted) = self.check_bucket(change)?;
+            let sum = match sums.entry((&change.bucket, start)) {
+                Vacant(first) => {
+                    if adjusted.is_none() {
+                        room = room.checked_sub(1).ok_or_else(|| Rejected::full("buckets", MOST_BUCKETS))?;
+                    }
+                    first.insert(i128::from(adjusted.unwrap_or(0)))
+                }
+                Occupied(again) => again.into_mut(),
+            };
             *sum += i128::from(change.amount);
             if sum.unsigned_abs() > u128::from(MOST_AMOUNT) {
                 return Err(Rejected::invalid("buckets.amount", format!("at most {MOST_AMOUNT} in all")));
@@ -74,8 +89,8 @@ impl Ledger {
         Ok(())
     }
 
-    /// The start of its window, and what was adjusted so far.
-    fn check_bucket(&self, change: &BucketAdjustment) -> Result<(Timestamp, i64), Rejected> {
+    /// The start of its window, and what was adjusted so far; none where the bucket is to be opened.
+    fn check_bucket(&self, change: &BucketAdjustment) -> Result<(Timestamp, Option<i64>), Rejected> {
         let budget = change.bucket.budget;
         if change.bucket.key.0.len() > MOST_KEY_BYTES {
             return Err(Rejected::invalid("buckets.bucket.key", format!("at most {MOST_KEY_BYTES} bytes")));
@@ -84,8 +99,8 @@ impl Ledger {
         let start = change.window.unwrap_or(current);
         let sought = Sought { budget, key: &change.bucket.key, start };
         match self.index.find(sought, &self.buckets) {
-            Some(slot) => Ok((start, self.buckets[slot].adjusted)),
-            None if start == current => Ok((start, 0)),
+            Some(slot) => Ok((start, Some(self.buckets[slot].adjusted))),
+            None if start == current => Ok((start, None)),
             None => Err(Rejected::invalid("buckets.window", "the current window's start, or an open one's")),
         }
     }

@@ -138,7 +138,7 @@ impl Ledger {
         if settled > 0 {
             self.spend(slot, settled);
         }
-        if overrun > 0 && !fault::planted(Fault::OverrunForgotten) {
+        if overrun > 0 {
             self.overrun(slot, overrun);
         }
         self.cover(slot);
@@ -175,35 +175,6 @@ impl Ledger {
         let bucket = &mut self.buckets[lease.bucket];
         bucket.outstanding -= amount;
         bucket.spent += amount;
-    }
-
-    /// Spent without having been leased: it is booked all the same, if need be as a debt.
-    /// What no bucket can count is as much as it can: a provider's absurd figure does not keep the rest from being told.
-    fn overrun(&mut self, slot: u32, amount: Amount) {
-        let lease = &mut self.leases[slot];
-        let bucket = &mut self.buckets[lease.bucket];
-        let amount = amount.min(MOST_AMOUNT.saturating_sub(bucket.spent));
-        lease.overrun += amount;
-        bucket.spent += amount;
-        let overrun = self.overruns.entry(lease.bucket).or_default();
-        *overrun = overrun.saturating_add(amount);
-        if let Some(entry) = self.budgets.get_mut(&bucket.budget) {
-            entry.overran = true;
-        }
-    }
-
-    /// Overrun that the bucket can pay for is no debt any more.
-    fn cover(&mut self, slot: u32) {
-        let lease = &self.leases[slot];
-        let open = lease.overrun - lease.covered;
-        if open == 0 {
-            return;
-        }
-        let bucket = &self.buckets[lease.bucket];
-        let Some(entry) = self.budgets.get(&bucket.budget) else { return };
-        let debt = (-bucket.free(&entry.budget)).max(0);
-        let still_open = Amount::try_from(debt).unwrap_or(open).min(open);
-        self.leases[slot].covered += open - still_open;
     }
 }
 

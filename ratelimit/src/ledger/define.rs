@@ -66,6 +66,7 @@ impl Ledger {
         let buckets = self.buckets_of(id);
         for slot in &buckets {
             self.mint(*slot); // What a rolling window owes up to now is owed at the old rate.
+            self.owe(*slot, 0);
         }
         if let Some(entry) = self.budgets.get_mut(&id) {
             let window = joined(&entry.budget.window, &new.window);
@@ -109,11 +110,18 @@ impl Ledger {
     }
 
     pub(super) fn extend_calendar(&mut self, name: &str, boundaries: &[Timestamp]) -> Outcome {
-        let entry = self.names.get(name).and_then(|id| self.budgets.get_mut(id));
-        let Some(entry) = entry else { return Outcome::Rejected(Rejected::UnknownBudget) };
+        let id = self.names.get(name).copied();
+        let Some((id, entry)) = id.and_then(|id| Some((id, self.budgets.get_mut(&id)?))) else {
+            return Outcome::Rejected(Rejected::UnknownBudget);
+        };
         match &mut entry.budget.window {
             Window::Fixed(fixed) => match fixed.extend(boundaries, self.now) {
-                Ok(()) => Outcome::Done,
+                Ok(()) => {
+                    for slot in self.buckets_of(id) {
+                        self.close_if_over(slot); // A debt may have waited for a window that pays it.
+                    }
+                    Outcome::Done
+                }
                 Err(invalid) => Outcome::Rejected(Rejected::invalid(invalid.field, invalid.expected)),
             },
             Window::Rolling(_) | Window::Lifetime => {

@@ -14,11 +14,11 @@ fn rolling(limit: Amount, burst: Amount) -> Budget {
     budget(limit, Window::Rolling(Rolling { period_ms: 60_000, burst }))
 }
 
-fn set(budget: Budget) -> Command {
+pub(super) fn set(budget: Budget) -> Command {
     Command::SetBudget(Box::new(budget))
 }
 
-fn entry(id: &str, buckets: Vec<BucketAdjustment>, rows: Vec<(RowKey, Change)>) -> Command {
+pub(super) fn entry(id: &str, buckets: Vec<BucketAdjustment>, rows: Vec<(RowKey, Change)>) -> Command {
     let text = |text: &str| text.to_owned();
     Command::Adjust(Box::new(Adjustment {
         id: text(id),
@@ -29,15 +29,20 @@ fn entry(id: &str, buckets: Vec<BucketAdjustment>, rows: Vec<(RowKey, Change)>) 
     }))
 }
 
-fn change(window: Option<u64>, amount: i64) -> BucketAdjustment {
+pub(super) fn change(window: Option<u64>, amount: i64) -> BucketAdjustment {
     BucketAdjustment { bucket: name(), window: window.map(Timestamp), amount }
 }
 
-fn close(lease: super::command::LeaseId, settled: Amount, overrun: Amount, returned: Amount) -> Item {
+pub(super) fn close(
+    lease: super::command::LeaseId,
+    settled: Amount,
+    overrun: Amount,
+    returned: Amount,
+) -> Item {
     Item { keep: Keep::Close, ..tell(lease, settled, overrun, returned) }
 }
 
-fn free(bench: &Bench, start: u64) -> i128 {
+pub(super) fn free(bench: &Bench, start: u64) -> i128 {
     bench.ledger.bucket(&name(), Timestamp(start)).expect("it is open").free
 }
 

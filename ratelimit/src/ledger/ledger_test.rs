@@ -93,6 +93,21 @@ impl Bench {
         }
     }
 
+    /// Many items in one batch, of which nothing is remembered.
+    pub(super) fn send_all(&mut self, at_s: u64, node: u32, items: Vec<Item>) {
+        self.sequences[node as usize] += 1;
+        let sequence = self.sequences[node as usize];
+        let batch = Batch { session: SessionId(node), sequence, items, rows: Vec::new() };
+        assert_eq!(self.batch(at_s, batch).verdict, BatchVerdict::Applied);
+    }
+
+    /// Says something about a lease that goes on.
+    pub(super) fn lease(&mut self, at_s: u64, node: u32, item: Item) -> LeaseState {
+        let answer = self.send(at_s, node, item);
+        let ItemAnswer::Lease(state) = answer else { panic!("a lease was expected, got {answer:?}") };
+        state
+    }
+
     pub(super) fn batch(&mut self, at_s: u64, batch: Batch) -> Answer {
         let outcome = self.apply(at_s, &Command::Batches(vec![batch]));
         let Outcome::Answers(mut answers) = outcome else { panic!("answers were expected, got {outcome:?}") };
@@ -105,9 +120,7 @@ impl Bench {
             Some((end, known)) if *end > now => Item { want, need, ..known.clone() },
             Some(_) | None => ask(Target::Current(name()), want, need),
         };
-        let answer = self.send(at_s, node, item);
-        let ItemAnswer::Lease(state) = answer else { panic!("a lease was expected, got {answer:?}") };
-        state
+        self.lease(at_s, node, item)
     }
 }
 

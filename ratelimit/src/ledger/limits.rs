@@ -2,12 +2,12 @@
 
 /// Budgets. Deleted ones are remembered while there is room.
 pub const MOST_BUDGETS: usize = 10_000;
-/// Buckets that are open: about a gigabyte.
-pub const MOST_BUCKETS: usize = 4_000_000;
+/// Buckets that are open: about a gigabyte. Fewer in tests, which fill them.
+pub const MOST_BUCKETS: usize = if cfg!(test) { 1_000 } else { 4_000_000 };
 /// Leases that are open.
 pub const MOST_LEASES: usize = 8_000_000;
-/// Sessions that are open.
-pub const MOST_SESSIONS: usize = 4_096;
+/// Sessions that are open, and those of forgotten nodes, which make room. Fewer in tests.
+pub const MOST_SESSIONS: usize = if cfg!(test) { 100 } else { 4_096 };
 /// Nodes that ever were: their numbers are not used again.
 pub const MOST_NODES: usize = 1_000_000;
 /// Items of one batch.

@@ -16,6 +16,7 @@ mod batch;
 mod bucket;
 mod check;
 pub mod command;
+mod debt;
 mod define;
 mod grant;
 mod index;
@@ -62,7 +63,7 @@ pub struct Ledger {
     leases: Slab<Lease>,
     /// What closed sessions may have spent, by bucket: a part of `spent`.
     forfeited: BTreeMap<u32, Amount>,
-    /// What was spent beyond leases, by bucket: a part of `spent`, and a debt where the bucket can't pay for it.
+    /// What was spent beyond leases, by bucket: a debt as far as the bucket can't pay for it. See `debt`.
     overruns: BTreeMap<u32, Amount>,
     sessions: BTreeMap<SessionId, Session>,
     next_session: u32,
@@ -158,6 +159,8 @@ impl Ledger {
     }
 }
 
+#[cfg(test)]
+mod debts_test;
 #[cfg(test)]
 mod edges_test;
 #[cfg(test)]

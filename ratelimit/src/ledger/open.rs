@@ -8,11 +8,11 @@ use super::lease::{Lease, NONE};
 use super::limits::{MOST_BUCKETS, MOST_CLOSED_WINDOWS, MOST_LEASES};
 use super::outcome::Rejected;
 use super::{Closed, Entry, Ledger};
-use crate::budget::{BucketName, Enforcement};
+use crate::budget::BucketName;
 use crate::fault::{self, Fault};
 use crate::key::MOST_KEY_BYTES;
 use crate::time::{Span, Timestamp};
-use crate::unit::{Amount, MOST_AMOUNT};
+use crate::unit::Amount;
 
 /// The next window's leases can be had in this last part of a window.
 const PREFETCH_PART: u64 = 10;
@@ -54,13 +54,18 @@ impl Ledger {
         if self.buckets.len() >= MOST_BUCKETS {
             return Err(Rejected::full("buckets", MOST_BUCKETS));
         }
-        let Some(entry) = self.budgets.get_mut(&name.budget) else { return Err(Rejected::UnknownBudget) };
+        self.open_bucket(name, window).ok_or_else(|| Rejected::full("buckets", MOST_BUCKETS))
+    }
+
+    /// None where there is no such budget, or all numbers are taken.
+    pub(super) fn open_bucket(&mut self, name: &BucketName, window: Span) -> Option<u32> {
+        let entry = self.budgets.get_mut(&name.budget)?;
         let bucket = Bucket::new(name.budget, &entry.budget, name.key.clone(), window, self.now);
-        let slot = self.buckets.insert(bucket).ok_or_else(|| Rejected::full("buckets", MOST_BUCKETS))?;
+        let slot = self.buckets.insert(bucket)?;
         entry.open_buckets += 1;
         self.index.insert(slot, &self.buckets);
         self.look_again(slot, window.end);
-        Ok(slot)
+        Some(slot)
     }
 
     /// Looks at a bucket when `at` has come.
@@ -149,7 +154,9 @@ impl Ledger {
         let Some(entry) = self.budgets.get(&bucket.budget) else { return };
         let is_untouched = bucket.spent == 0 && bucket.adjusted == 0;
         if entry.deleted || bucket.window.end <= now || is_untouched {
-            self.close(slot);
+            if !self.waits_to_be_paid(slot) {
+                self.close(slot);
+            }
             return;
         }
         if bucket.minted.is_none() {
@@ -189,31 +196,6 @@ impl Ledger {
         });
         if debt > 0 {
             self.carry(&BucketName { budget: bucket.budget, key: bucket.key }, debt);
-        }
-    }
-
-    /// What a bucket's requests cost beyond its limit. A limit that was lowered makes no debt: what it forbids was allowed
-    /// when it was spent.
-    fn debt(&self, slot: u32) -> i64 {
-        let Some(overrun) = self.overruns.get(&slot) else { return 0 };
-        let bucket = &self.buckets[slot];
-        let Some(entry) = self.budgets.get(&bucket.budget) else { return 0 };
-        if entry.deleted || entry.budget.enforcement == Enforcement::Shadow || bucket.minted.is_some() {
-            return 0;
-        }
-        let debt = (-bucket.free(&entry.budget)).clamp(0, i128::from(*overrun));
-        i64::try_from(debt).unwrap_or(0)
-    }
-
-    /// A debt is paid by the window that is open when the one that made it is closed.
-    fn carry(&mut self, name: &BucketName, debt: i64) {
-        if let Ok(slot) = self.current_bucket(name) {
-            // What this window can't pay either goes on to the next one.
-            let owed = self.overruns.entry(slot).or_default();
-            *owed = owed.saturating_add(debt.unsigned_abs());
-            let most = i64::try_from(MOST_AMOUNT).expect("it is 2^61");
-            let bucket = &mut self.buckets[slot];
-            bucket.adjusted = bucket.adjusted.saturating_sub(debt).max(-most);
         }
     }
 }

@@ -1,0 +1,141 @@
+//! What was spent beyond leases: which of it is a debt, who pays it, and that none of it gets lost.
+
+use super::command::{BucketAdjustment, Command, Item, Target};
+use super::edges_test::{change, close, entry, free, set};
+use super::ledger_test::{Bench, ask, budget, minute, name, tell, until};
+use super::limits::MOST_BUCKETS;
+use super::outcome::{Outcome, Rejected};
+use super::*;
+use crate::budget::{BucketName, Enforcement, Key};
+use crate::window::{Fixed, Period, Window};
+
+fn hours(boundaries: &[u64]) -> Window {
+    let boundaries = boundaries.iter().map(|hour| Timestamp(hour * 3_600_000)).collect();
+    Window::Fixed(Fixed { every: Period::Hour, zone: "UTC".to_owned(), boundaries })
+}
+
+fn kept(limit: Amount, enforcement: Enforcement) -> Command {
+    set(Budget { enforcement, ..budget(limit, minute()) })
+}
+
+/// Opens buckets of other keys until this many are open.
+fn fill(bench: &mut Bench, upto: usize) {
+    let open = bench.ledger.buckets().count();
+    let other = |at: usize| BucketName { budget: BudgetId(1), key: Key(format!("other-{at}").into()) };
+    let ask_for = |at| ask(Target::Current(other(at)), 0, 1);
+    bench.send_all(0, 1, (open..upto).map(ask_for).collect());
+    assert_eq!(bench.ledger.buckets().count(), upto);
+}
+
+#[test]
+fn a_debt_waits_for_a_window_that_can_pay_it() {
+    let mut bench = Bench::new(budget(100, hours(&[0, 1])), 1);
+    let lease = bench.ask(0, 1, 100, 100).lease;
+    bench.send(1, 1, close(lease, 100, 250, 0));
+    bench.apply(3_600, &Command::Tick);
+    bench.apply(3_700, &Command::Tick);
+    let more = |hours: &[u64]| Command::ExtendCalendar {
+        name: "b".to_owned(),
+        boundaries: hours.iter().map(|hour| Timestamp(hour * 3_600_000)).collect(),
+    };
+    bench.apply(4_000, &more(&[2]));
+    assert_eq!(free(&bench, 3_600_000), -150, "the window that there is now has the debt at once");
+    bench.apply(7_300, &Command::Tick);
+    bench.apply(11_000, &more(&[3, 4]));
+    assert_eq!(free(&bench, 3 * 3_600_000), -50, "100 were paid; there was no calendar for a while");
+    assert_eq!(bench.ledger.buckets().count(), 1, "those that are over are closed");
+}
+
+#[test]
+fn a_debt_is_carried_though_no_more_buckets_fit() {
+    let mut bench = Bench::new(budget(100, minute()), 1);
+    let lease = bench.ask(0, 1, 100, 100).lease;
+    fill(&mut bench, MOST_BUCKETS);
+    bench.send(61, 1, close(lease, 100, 30, 0));
+    assert_eq!(free(&bench, 60_000), 70, "the bucket that was closed makes room for the one that pays");
+}
+
+#[test]
+fn an_entry_for_which_there_is_no_room_changes_nothing() {
+    let mut bench = Bench::new(budget(100, minute()), 1);
+    bench.ask(0, 1, 10, 10);
+    fill(&mut bench, MOST_BUCKETS - 1);
+    let credit = |key: &str| BucketAdjustment {
+        bucket: BucketName { budget: BudgetId(1), key: Key(key.into()) },
+        window: None,
+        amount: 5,
+    };
+    let before = written_without_rows(&bench);
+    let full = Outcome::Rejected(Rejected::full("buckets", MOST_BUCKETS));
+    let two = vec![change(None, 5), credit("new"), credit("newer")];
+    assert_eq!(bench.apply(1, &entry("two", two, Vec::new())), full, "room for one of two");
+    assert_eq!(written_without_rows(&bench), before, "nothing is half done");
+    let one = vec![change(None, 5), credit("new"), credit("new")];
+    assert_eq!(bench.apply(1, &entry("one", one, Vec::new())), Outcome::Done, "one bucket, named twice");
+    assert_eq!(free(&bench, 0), 95);
+    let none = vec![credit("newest")];
+    assert_eq!(bench.apply(1, &entry("none", none, Vec::new())), full);
+}
+
+fn written_without_rows(bench: &Bench) -> Vec<(BucketName, i64, i128)> {
+    bench.ledger.buckets().map(|view| (view.name, view.adjusted, view.free)).collect()
+}
+
+#[test]
+fn what_a_shadow_budget_counted_is_spent_and_no_debt() {
+    #[rustfmt::skip]
+    let cases = [
+        // spent as shadow, then as strict, debt, why
+        (500,  0,  0, "it was allowed when it was spent"),
+        (500, 20, 20, "what passed the limit since then is owed"),
+        ( 90, 25, 15, "10 were left"),
+        (  0, 30,  0, "100 were left"),
+    ];
+    for (shadow, strict, debt, why) in cases {
+        let mut bench = Bench::new(Budget { enforcement: Enforcement::Shadow, ..budget(100, minute()) }, 1);
+        let lease = bench.ask(0, 1, 0, 0).lease;
+        bench.send(1, 1, tell(lease, 0, shadow, 0));
+        bench.apply(2, &kept(100, Enforcement::Strict));
+        assert_eq!(free(&bench, 0), 100 - i128::from(shadow), "what was spent is spent: {why}");
+        if shadow >= 100 {
+            let item = Item { need: 1, ..tell(lease, 0, shadow, 0) };
+            let state = bench.lease(3, 1, item);
+            assert_eq!((state.granted, state.verdict), (0, until(60)), "grants stop: {why}");
+        }
+        bench.send(4, 1, close(lease, 0, shadow + strict, 0));
+        bench.apply(60, &Command::Tick);
+        let next = bench.ask(61, 1, 0, 0).window.start.0;
+        assert_eq!(free(&bench, next), 100 - i128::from(debt), "{why}");
+    }
+}
+
+#[test]
+fn a_debt_outlives_a_time_in_the_shadow() {
+    let mut bench = Bench::new(budget(100, minute()), 1);
+    let lease = bench.ask(0, 1, 100, 100).lease;
+    bench.send(1, 1, tell(lease, 100, 30, 0));
+    bench.apply(2, &kept(100, Enforcement::Shadow));
+    bench.send(3, 1, close(lease, 100, 530, 0));
+    bench.apply(60, &Command::Tick);
+    assert_eq!(free(&bench, 60_000), 70, "the 30 are owed, the 500 are not");
+}
+
+#[test]
+fn what_a_bucket_could_pay_for_is_paid() {
+    let lowered = |bench: &mut Bench| drop(bench.apply(2, &set(budget(50, minute()))));
+    let debited =
+        |bench: &mut Bench| drop(bench.apply(2, &entry("debit", vec![change(None, -50)], Vec::new())));
+    let changes: [(fn(&mut Bench), _); 2] =
+        [(lowered, "a limit that is lowered fines nobody"), (debited, "nor does a debit")];
+    for (change_it, why) in changes {
+        let mut bench = Bench::new(budget(100, minute()), 1);
+        let lease = bench.ask(0, 1, 60, 60).lease;
+        bench.send(1, 1, tell(lease, 60, 30, 0));
+        assert_eq!(free(&bench, 0), 10);
+        change_it(&mut bench);
+        assert_eq!(free(&bench, 0), -40);
+        bench.send(3, 1, close(lease, 60, 30, 0));
+        bench.apply(60, &Command::Tick);
+        assert_eq!(bench.ledger.buckets().count(), 0, "no debt: {why}");
+    }
+}
