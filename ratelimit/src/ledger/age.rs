@@ -61,7 +61,7 @@ impl Ledger {
         if late {
             let gone: Vec<u32> = self
                 .chain(bucket)
-                .filter(|(_, lease)| self.sessions.get(&lease.session).is_none_or(|session| session.fenced))
+                .filter(|(_, lease)| !self.speaks(lease.session))
                 .map(|(lease, _)| lease)
                 .collect();
             for lease in gone {

@@ -7,6 +7,7 @@ use super::grant::Ask;
 use super::lease::Recall;
 use super::limits::{MOST_BATCH_ROWS, MOST_ITEMS};
 use super::outcome::{Answer, BatchVerdict, Field, ItemAnswer, Nudge, Rejected};
+use super::session::Standing;
 use crate::fault::{self, Fault};
 use crate::unit::{Amount, MOST_AMOUNT};
 
@@ -19,7 +20,8 @@ impl Ledger {
             verdict,
             items,
         };
-        let Some(session) = self.sessions.get(&batch.session) else {
+        let session = self.sessions.get(&batch.session);
+        let Some(session) = session.filter(|one| one.standing != Standing::Forgotten) else {
             return answer(BatchVerdict::NoSession, Vec::new());
         };
         let expected = session.last_sequence + 1;
@@ -47,7 +49,7 @@ impl Ledger {
             session.last_sequence = batch.sequence;
             session.last_answer = Some(answer.clone());
             session.heard_at = now;
-            session.fenced = false;
+            session.standing = session.standing.heard();
         }
         answer
     }

@@ -1,7 +1,7 @@
 //! The ledger's promises to itself. Tests and the simulator check all of them after every command; debug builds check, after
 //! each command, the ones that cost nothing.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::Ledger;
 use super::bucket::Bucket;
@@ -23,6 +23,7 @@ impl Ledger {
             leases += self.check_bucket_at(slot, bucket)?;
         }
         expect_equal("leases in buckets", leases, self.leases.len())?;
+        self.check_held()?;
         for (id, entry) in &self.budgets {
             let counted = open.get(id).copied().unwrap_or_default();
             expect_equal("open buckets of a budget", counted as usize, entry.open_buckets as usize)?;
@@ -34,6 +35,17 @@ impl Ledger {
             }
         }
         Ok(())
+    }
+
+    /// Each lease is among its session's, and that is open.
+    fn check_held(&self) -> Result<(), Violation> {
+        for (slot, lease) in self.leases.iter() {
+            let held = self.held.get(&lease.session);
+            if !self.sessions.contains_key(&lease.session) || held.is_none_or(|held| !held.contains(&slot)) {
+                return Err(Violation(format!("lease {slot} is in no list of its session: {lease:?}")));
+            }
+        }
+        expect_equal("leases of sessions", self.held.values().map(BTreeSet::len).sum(), self.leases.len())
     }
 
     /// How many leases it has.

@@ -41,7 +41,8 @@ pub enum Command {
         /// Later than those that are known, in order.
         boundaries: Vec<Timestamp>,
     },
-    /// A node's process has started. Asked twice, the same session is named.
+    /// A node's process has started. Asked twice, the same session is named. All earlier runs of the node have ended: what
+    /// still comes of them is settled, and they are granted nothing.
     OpenSession {
         /// Which node.
         node: NodeId,
@@ -50,12 +51,14 @@ pub enum Command {
     },
     /// The batches of any number of nodes, in one entry.
     Batches(Vec<Batch>),
-    /// A session has nothing more to say: what its leases still hold is forfeited, counted as spent.
+    /// A session has nothing more to say: what its leases still hold is forfeited, counted as spent. A process that goes on
+    /// under another session closes the one that it lost first, and a batch that is still on its way finds nothing.
     CloseSession {
         /// The session.
         session: SessionId,
     },
-    /// A node never comes back: all its sessions are closed.
+    /// A node never comes back: what its leases hold is forfeited, counted as spent. Should it come back after all, its next
+    /// run finds these sessions among the earlier ones, so that the rows in their journals are not lost.
     ForgetNode {
         /// The node.
         node: NodeId,

@@ -2,7 +2,7 @@
 
 use super::command::{BucketAdjustment, Command, Item, Target};
 use super::edges_test::{change, close, entry, free, set};
-use super::ledger_test::{Bench, ask, budget, minute, name, tell, until};
+use super::ledger_test::{Bench, ask, budget, minute, tell, until};
 use super::limits::MOST_BUCKETS;
 use super::outcome::{Outcome, Rejected};
 use super::*;

@@ -6,6 +6,7 @@ use super::bucket::Bucket;
 use super::command::SessionId;
 use super::lease::{Chain, Recall};
 use super::outcome::{LeaseState, Nudge, Verdict, Why};
+use super::session::is_superseded;
 use crate::fault::{self, Fault};
 use crate::time::Timestamp;
 use crate::unit::{Amount, MOST_AMOUNT};
@@ -84,13 +85,14 @@ impl Ledger {
         let lease = &mut self.leases[slot];
         let (bucket_slot, denied_before) = (lease.bucket, lease.denied_need > 0);
         let room = MOST_AMOUNT.saturating_sub(lease.granted);
+        let is_superseded = is_superseded(self.sessions.get(&lease.session));
         lease.denied_need = 0;
         let bucket = &mut self.buckets[bucket_slot];
         bucket.denied -= u32::from(denied_before);
         let Some(entry) = self.budgets.get(&bucket.budget) else {
             return Decision::Deny(Verdict::Exhausted { until: Timestamp::NEVER });
         };
-        if bucket.window.end <= now || entry.deleted {
+        if bucket.window.end <= now || entry.deleted || is_superseded {
             return Decision::Deny(Verdict::Exhausted { until: bucket.window.end });
         }
         let rule = &entry.budget;
@@ -119,8 +121,7 @@ impl Ledger {
         let mut recall = false;
         let mut in_reach = bucket.free(rule) + i128::from(own.outstanding() - idle);
         for (slot, lease) in self.chain(bucket) {
-            let fenced = self.sessions.get(&lease.session).is_none_or(|session| session.fenced);
-            if slot == asking || fenced || lease.outstanding() == 0 {
+            if slot == asking || !self.speaks(lease.session) || lease.outstanding() == 0 {
                 continue; // What a silent session holds does not come back by waiting.
             }
             in_reach += i128::from(lease.outstanding());

@@ -71,6 +71,8 @@ pub struct Ledger {
     incarnations: BTreeMap<NodeId, u64>,
     rows: Rows,
     adjustments: VecDeque<Booked>,
+    /// Which leases each session has. Derived from the leases.
+    held: BTreeMap<SessionId, BTreeSet<u32>>,
     /// Which buckets to look at, and when. Derived from the buckets.
     due: BTreeMap<Timestamp, BTreeSet<u32>>,
     /// Where buckets are. Derived from them.
@@ -165,3 +167,5 @@ mod debts_test;
 mod edges_test;
 #[cfg(test)]
 mod ledger_test;
+#[cfg(test)]
+mod sessions_test;

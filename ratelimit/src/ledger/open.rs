@@ -100,6 +100,7 @@ impl Ledger {
         let held = &mut self.buckets[bucket];
         held.first_lease = slot;
         held.leases += 1;
+        self.held.entry(session).or_default().insert(slot);
         Ok(slot)
     }
 
@@ -126,6 +127,9 @@ impl Ledger {
 
     fn unlink(&mut self, slot: u32) {
         let Some(lease) = self.leases.remove(slot) else { return };
+        if let Some(held) = self.held.get_mut(&lease.session) {
+            held.remove(&slot);
+        }
         let bucket = &mut self.buckets[lease.bucket];
         bucket.leases -= 1;
         bucket.denied -= u32::from(lease.denied_need > 0);

@@ -25,21 +25,59 @@ pub(crate) struct Session {
     /// Said again if the same batch comes again.
     pub(crate) last_answer: Option<Answer>,
     pub(crate) heard_at: Timestamp,
-    /// Silent for so long that it may not spend any more. What it holds stays counted, but nobody waits for it.
-    pub(crate) fenced: bool,
+    pub(crate) standing: Standing,
+}
+
+/// What a session may do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Standing {
+    /// Spend, and ask for more.
+    Speaks,
+    /// Silent for so long that it may not spend any more. What it holds stays counted, but nobody waits for it. It goes on
+    /// once it speaks again.
+    Fenced,
+    /// A newer run of its node has begun: a node runs once, so this process is gone. What it sent may still arrive, and the
+    /// newer run says the rest in its name; it settles, and is granted nothing.
+    Superseded,
+    /// Its node was forgotten, and its leases are forfeited. Its process, should it live, needs another session. Should the
+    /// node start again, that run settles what this one's journal has still to tell: it is superseded then.
+    Forgotten,
+}
+
+impl Standing {
+    /// After a batch.
+    pub(super) const fn heard(self) -> Self {
+        match self {
+            Self::Speaks | Self::Fenced => Self::Speaks,
+            Self::Superseded | Self::Forgotten => self,
+        }
+    }
+}
+
+/// Whether it only settles.
+pub(super) fn is_superseded(session: Option<&Session>) -> bool {
+    session.is_none_or(|session| session.standing == Standing::Superseded)
+}
+
+impl Session {
+    /// Whether it is this run, and that may still speak.
+    fn is_run(&self, node: NodeId, incarnation: u64) -> bool {
+        let may_speak = matches!(self.standing, Standing::Speaks | Standing::Fenced);
+        self.node == node && self.incarnation == incarnation && may_speak
+    }
 }
 
 impl Ledger {
     /// Opens a session, or names the one that this run of the node has already.
     pub(super) fn open_session(&mut self, node: NodeId, incarnation: u64) -> Outcome {
         let newest = self.incarnations.get(&node).copied();
-        let known = self.sessions.iter().find(|(_, one)| one.node == node && one.incarnation == incarnation);
+        let known = self.sessions.iter().find(|(_, one)| one.is_run(node, incarnation)).map(|(id, _)| *id);
         let session = match known {
-            Some((session, _)) => *session,
+            Some(session) => session,
             None if newest.is_some_and(|newest| incarnation <= newest) => {
                 return Outcome::Rejected(Rejected::OldIncarnation { newest: newest.unwrap_or_default() });
             }
-            None if self.sessions.len() >= MOST_SESSIONS || self.next_session == u32::MAX => {
+            None if !self.has_room_for_session() => {
                 return Outcome::Rejected(Rejected::full("sessions", MOST_SESSIONS));
             }
             None if newest.is_none() && self.incarnations.len() >= MOST_NODES => {
@@ -50,12 +88,23 @@ impl Ledger {
         Outcome::SessionOpened { session, earlier: self.unfinished(node, session) }
     }
 
+    /// Those of forgotten nodes make room, the oldest first.
+    fn has_room_for_session(&mut self) -> bool {
+        if self.sessions.len() >= MOST_SESSIONS {
+            let oldest = self.sessions.iter().find(|(_, one)| one.standing == Standing::Forgotten);
+            if let Some(oldest) = oldest.map(|(id, _)| *id) {
+                self.sessions.remove(&oldest);
+            }
+        }
+        self.sessions.len() < MOST_SESSIONS && self.next_session < u32::MAX
+    }
+
     fn begin_session(&mut self, node: NodeId, incarnation: u64) -> SessionId {
         self.next_session += 1;
         let session = SessionId(self.next_session);
         self.incarnations.insert(node, incarnation);
         for earlier in self.sessions.values_mut().filter(|earlier| earlier.node == node) {
-            earlier.fenced = true; // A node runs once: the earlier process is gone.
+            earlier.standing = Standing::Superseded;
         }
         let fresh = Session {
             node,
@@ -63,7 +112,7 @@ impl Ledger {
             last_sequence: 0,
             last_answer: None,
             heard_at: self.now,
-            fenced: false,
+            standing: Standing::Speaks,
         };
         self.sessions.insert(session, fresh);
         session
@@ -97,9 +146,13 @@ impl Ledger {
         LeaseId { slot, generation: self.leases.generation(slot) }
     }
 
-    /// Walks through all leases: sessions end seldom.
     pub(super) fn leases_of(&self, session: SessionId) -> impl Iterator<Item = u32> {
-        self.leases.iter().filter(move |(_, lease)| lease.session == session).map(|(slot, _)| slot)
+        self.held.get(&session).into_iter().flatten().copied()
+    }
+
+    /// Whether it may be waited for.
+    pub(super) fn speaks(&self, session: SessionId) -> bool {
+        self.sessions.get(&session).is_some_and(|session| session.standing == Standing::Speaks)
     }
 
     /// Ends a session. What its leases still hold is forfeited: counted as spent, since it may have been.
@@ -107,23 +160,33 @@ impl Ledger {
         if !self.sessions.contains_key(&session) {
             return Outcome::Rejected(Rejected::UnknownSession);
         }
-        let leases: Vec<u32> = self.leases_of(session).collect();
-        for slot in leases {
-            self.forfeit(slot);
-        }
+        self.forfeit_all(session);
         self.sessions.remove(&session);
         Outcome::Done
     }
 
-    /// Ends all sessions of a node.
+    fn forfeit_all(&mut self, session: SessionId) {
+        let leases: Vec<u32> = self.leases_of(session).collect();
+        for slot in leases {
+            self.forfeit(slot);
+        }
+        self.held.remove(&session);
+    }
+
+    /// Ends all sessions of a node. What they have not told is not lost yet: they are remembered, so that the node's next run
+    /// can tell it, if there is one.
     pub(super) fn forget_node(&mut self, node: NodeId) -> Outcome {
         if !self.incarnations.contains_key(&node) {
             return Outcome::Rejected(Rejected::UnknownNode);
         }
         let of_node = self.sessions.iter().filter(|(_, one)| one.node == node);
         let sessions: Vec<SessionId> = of_node.map(|(id, _)| *id).collect();
-        for session in sessions {
-            self.close_session(session);
+        for id in sessions {
+            self.forfeit_all(id);
+            if let Some(session) = self.sessions.get_mut(&id) {
+                session.standing = Standing::Forgotten;
+                session.last_answer = None;
+            }
         }
         Outcome::Done
     }
@@ -131,12 +194,13 @@ impl Ledger {
     /// Fences sessions that were silent for too long.
     pub(super) fn fence_silent(&mut self) {
         let now = self.now;
-        let silent = |one: &Session| !one.fenced && now.since(one.heard_at) > FENCED_AFTER_MS;
+        let silent =
+            |one: &Session| one.standing == Standing::Speaks && now.since(one.heard_at) > FENCED_AFTER_MS;
         let fenced: Vec<SessionId> =
             self.sessions.iter().filter(|(_, one)| silent(one)).map(|(id, _)| *id).collect();
         for id in fenced {
             if let Some(session) = self.sessions.get_mut(&id) {
-                session.fenced = true;
+                session.standing = Standing::Fenced;
             }
             if fault::planted(Fault::ReclaimedByTimeout) {
                 let leases: Vec<u32> = self.leases_of(id).collect();

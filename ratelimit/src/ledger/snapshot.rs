@@ -59,6 +59,7 @@ impl Ledger {
             incarnations,
             rows,
             adjustments,
+            held: _,
             due: _,
             index: _,
         } = self;
@@ -121,6 +122,10 @@ impl Ledger {
             if bucket.due < Timestamp::NEVER {
                 self.due.entry(bucket.due).or_default().insert(slot);
             }
+        }
+        self.held.clear();
+        for (slot, lease) in self.leases.iter() {
+            self.held.entry(lease.session).or_default().insert(slot);
         }
         match self.leases.iter().find(|(_, lease)| self.buckets.get(lease.bucket).is_none()) {
             Some((slot, lease)) => Err(Violation(format!("lease {slot} is of no bucket: {lease:?}"))),

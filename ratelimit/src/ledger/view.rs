@@ -4,6 +4,7 @@ use super::command::{LeaseId, NodeId, SessionId};
 use super::index::Sought;
 use super::outcome::LeaseRecord;
 use super::rows::Rows;
+use super::session::Standing;
 use super::{Booked, Closed, Ledger};
 use crate::budget::{BucketName, Budget, BudgetId};
 use crate::time::{Span, Timestamp};
@@ -107,7 +108,7 @@ impl Ledger {
                 overrun: lease.overrun,
                 returned: lease.returned,
             },
-            fenced: self.sessions.get(&lease.session).is_none_or(|session| session.fenced),
+            fenced: !self.speaks(lease.session),
         }
     }
 
@@ -128,9 +129,18 @@ impl Ledger {
         self.adjustments.iter()
     }
 
-    /// Open sessions: which node, which run of it, the last batch, and whether it is fenced.
+    /// Open sessions: which node, which run of it, the last batch, and whether nobody waits for it any more.
     pub fn sessions(&self) -> impl Iterator<Item = (SessionId, NodeId, u64, u64, bool)> {
-        let all = self.sessions.iter();
-        all.map(|(id, one)| (*id, one.node, one.incarnation, one.last_sequence, one.fenced))
+        let open = self.sessions.iter().filter(|(_, one)| one.standing != Standing::Forgotten);
+        open.map(|(id, one)| {
+            (*id, one.node, one.incarnation, one.last_sequence, one.standing != Standing::Speaks)
+        })
+    }
+
+    /// Sessions of nodes that were forgotten and did not come back: which node, which run of it, and the last batch. What
+    /// their requests did cost and was not told yet is missing in the rows, while buckets count all that they held.
+    pub fn forgotten(&self) -> impl Iterator<Item = (SessionId, NodeId, u64, u64)> {
+        let forgotten = self.sessions.iter().filter(|(_, one)| one.standing == Standing::Forgotten);
+        forgotten.map(|(id, one)| (*id, one.node, one.incarnation, one.last_sequence))
     }
 }

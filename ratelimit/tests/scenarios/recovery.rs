@@ -173,7 +173,9 @@ impl World {
         if !wallet.session_is_lost() {
             return Err(format!("{name} has a session"));
         }
-        one.run += 1;
+        let gone = one.life()?.session;
+        self.apply(&Command::CloseSession { session: gone })?; // What it had to tell goes on under the new one's name.
+        self.node(name)?.run += 1;
         let Some((session, earlier)) = self.open_session(name)? else { return Ok(()) };
         if !earlier.is_empty() {
             return Err(format!("a session that is gone is open: {earlier:?}"));
