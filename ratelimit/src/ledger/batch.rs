@@ -5,7 +5,7 @@ use super::Ledger;
 use super::command::{Batch, Item, Keep, LeaseId, SessionId, Target};
 use super::grant::Ask;
 use super::lease::Recall;
-use super::limits::{MOST_BATCH_ROWS, MOST_ITEMS};
+use super::limits::{MOST_BATCH_ROWS, MOST_ITEMS, MOST_LEASES};
 use super::outcome::{Answer, BatchVerdict, Field, ItemAnswer, Nudge, Rejected};
 use super::session::Standing;
 use crate::fault::{self, Fault};
@@ -56,13 +56,10 @@ impl Ledger {
 
     /// One item is taken whole or not at all.
     fn item(&mut self, session: SessionId, item: &Item, nudges: &mut Vec<Nudge>) -> ItemAnswer {
-        let slot = match self.resolve(session, &item.target) {
+        let slot = match self.resolve(session, item) {
             Ok(slot) => slot,
             Err(rejected) => return ItemAnswer::Rejected(rejected),
         };
-        if let Err(rejected) = self.check_totals(slot, item) {
-            return ItemAnswer::Rejected(rejected);
-        }
         self.absorb(slot, item);
         let bucket = self.leases[slot].bucket;
         let answer = match item.keep {
@@ -79,18 +76,27 @@ impl Ledger {
         answer
     }
 
-    fn resolve(&mut self, session: SessionId, target: &Target) -> Result<u32, Rejected> {
-        match target {
-            Target::Lease(id) => self.own_lease(session, *id),
+    /// The lease that an item is about: one that is known, or a new one. Nothing is opened for what can't be.
+    fn resolve(&mut self, session: SessionId, item: &Item) -> Result<u32, Rejected> {
+        let bucket = match &item.target {
+            Target::Lease(id) => {
+                let slot = self.own_lease(session, *id)?;
+                self.check_totals(slot, item)?;
+                return Ok(slot);
+            }
+            Target::Current(_) | Target::Next(_) if self.leases.len() >= MOST_LEASES => {
+                return Err(Rejected::full("leases", MOST_LEASES));
+            }
             Target::Current(name) => {
-                let bucket = self.current_bucket(name)?;
-                self.lease_in(bucket, session)
+                check_new(item)?;
+                self.current_bucket(name)?
             }
             Target::Next(name) => {
-                let bucket = self.next_bucket(name)?;
-                self.lease_in(bucket, session)
+                check_new(item)?;
+                self.next_bucket(name)?
             }
-        }
+        };
+        self.lease_in(bucket, session)
     }
 
     fn own_lease(&self, session: SessionId, id: LeaseId) -> Result<u32, Rejected> {
@@ -104,13 +110,6 @@ impl Ledger {
     /// Totals only grow, and pay for no more than was granted.
     fn check_totals(&self, slot: u32, item: &Item) -> Result<(), Rejected> {
         let lease = &self.leases[slot];
-        if is_by_name(item) {
-            return match item.settled.max(item.returned) {
-                0 if item.overrun == 0 => Ok(()),
-                0 => check_overrun(lease.overrun, item.overrun),
-                got => Err(Rejected::Impossible { field: Field::SettledAndReturned, bound: 0, got }),
-            };
-        }
         for (field, got, before) in
             [(Field::Settled, item.settled, lease.settled), (Field::Returned, item.returned, lease.returned)]
         {
@@ -130,9 +129,8 @@ impl Ledger {
     fn absorb(&mut self, slot: u32, item: &Item) {
         self.mint(self.leases[slot].bucket);
         let lease = &self.leases[slot];
-        let told = !is_by_name(item);
-        let returned = if told { item.returned - lease.returned } else { 0 };
-        let settled = if told { item.settled - lease.settled } else { 0 };
+        let returned = item.returned - lease.returned;
+        let settled = item.settled - lease.settled;
         let overrun = item.overrun.saturating_sub(lease.overrun);
         if returned > 0 {
             self.give_back(slot, returned);
@@ -146,7 +144,7 @@ impl Ledger {
         self.cover(slot);
         let now = self.now;
         let lease = &mut self.leases[slot];
-        if told && matches!(lease.recall, Recall::Asked(_)) {
+        if matches!(lease.recall, Recall::Asked(_)) {
             lease.recall = Recall::Answered(now);
         }
     }
@@ -180,12 +178,11 @@ impl Ledger {
     }
 }
 
-/// A bucket's name stands for its lease where the number is not known yet: then nothing can have been spent of it, but an
-/// allowance can.
-const fn is_by_name(item: &Item) -> bool {
-    match item.target {
-        Target::Current(_) | Target::Next(_) => true,
-        Target::Lease(_) => false,
+/// Of a new lease nothing can have been spent; of an allowance before it, it can.
+fn check_new(item: &Item) -> Result<(), Rejected> {
+    match item.settled.max(item.returned) {
+        0 => check_overrun(0, item.overrun),
+        got => Err(Rejected::Impossible { field: Field::SettledAndReturned, bound: 0, got }),
     }
 }
 

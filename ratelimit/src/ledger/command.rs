@@ -108,7 +108,8 @@ pub struct Item {
 /// Which lease an item is about.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Target {
-    /// A new lease of this bucket, in the window that is current.
+    /// A new lease of this bucket, in the window that is current. Said with [`Keep::Close`], it ends at once, and only what
+    /// was spent without a lease is booked: leases that the session has already are not touched.
     Current(BucketName),
     /// The same for the window after the current one, so that its start costs nobody a round trip.
     Next(BucketName),
@@ -122,7 +123,7 @@ pub enum Keep {
     /// It does.
     #[default]
     Open,
-    /// Settled and returned are its last words: what is left over is given back.
+    /// Settled and returned are its last words: what is left over is given back, and nothing is granted.
     Close,
 }
 

@@ -3,7 +3,7 @@
 use super::command::{Batch, BucketAdjustment, Item, Keep, Target};
 use super::ledger_test::{Bench, ask, budget, minute, name, tell, until, written};
 use super::limits::MOST_ITEMS;
-use super::outcome::{BatchVerdict, ItemAnswer, Verdict, Why};
+use super::outcome::{BatchVerdict, ItemAnswer, Rejected, Verdict, Why};
 use super::rows::Change;
 use super::*;
 use crate::unit::{MOST_AMOUNT, Unit};
@@ -205,7 +205,7 @@ fn nobody_is_told_of_a_change_that_helps_nobody() {
     let lease = bench.ask(0, 1, 10, 10).lease;
     bench.apply(1, &Command::DeleteBudget { name: "b".to_owned() });
     let item = Item { want: 5, need: 5, ..tell(lease, 0, 0, 0) };
-    let ItemAnswer::Lease(state) = bench.send(2, 1, item) else { panic!("a lease was expected") };
+    let state = bench.lease(2, 1, item);
     assert!(matches!(state.verdict, Verdict::Exhausted { .. }), "{state:?}");
     assert_eq!(bench.nudges, [], "there is free value, but not to be had");
 }
@@ -234,4 +234,46 @@ fn an_absurd_cost_is_booked_as_far_as_it_can_be() {
     assert!(matches!(answer, ItemAnswer::Lease(_)), "a refused report would leave 10 unsettled: {answer:?}");
     let answer = bench.send(3, 1, tell(lease, 50, MOST_AMOUNT, 0));
     assert!(matches!(answer, ItemAnswer::Lease(_)), "nor does it stand in the way of later ones: {answer:?}");
+}
+
+#[test]
+fn a_lease_that_is_asked_for_and_let_go_at_once_is_one_of_its_own() {
+    let mut bench = Bench::new(budget(100, minute()), 1);
+    let lease = bench.ask(0, 1, 50, 50).lease;
+    bench.send(1, 1, tell(lease, 50, 0, 0));
+    #[rustfmt::skip]
+    let steps = [
+        // target,                  overrun, answer,                                                           why
+        (Target::Current(name()),        0,  Ok(()),                                                           "nothing was said by it"),
+        (Target::Current(name()),       20,  Ok(()),                                                           "spent without a lease"),
+        (Target::Next(name()),           0,  Err(Rejected::NoWindow),                                          "too early"),
+    ];
+    for (target, overrun, answer, why) in steps {
+        let item = Item { overrun, keep: Keep::Close, ..ask(target, 30, 30) };
+        let expected = answer.map_or_else(ItemAnswer::Rejected, |()| ItemAnswer::Closed);
+        assert_eq!(bench.send(2, 1, item), expected, "{why}");
+    }
+    let leases = bench.ledger.leases(&name(), Timestamp(0));
+    let records: Vec<_> = leases.iter().map(|view| (view.record.lease, view.record.settled)).collect();
+    assert_eq!(records, [(lease, 50)], "the spent one goes on, and no other is left behind");
+    let view = bench.ledger.bucket(&name(), Timestamp(0)).expect("open");
+    assert_eq!((view.spent, view.outstanding), (70, 0), "what is closed is granted nothing");
+
+    let item = Item { keep: Keep::Close, ..ask(Target::Next(name()), 30, 30) };
+    assert_eq!(bench.send(59, 1, item), ItemAnswer::Closed, "the next window's, too");
+    assert_eq!(bench.ledger.buckets().count(), 1, "nothing ever happened in the next window's bucket");
+}
+
+#[test]
+fn an_item_that_is_refused_leaves_nothing_behind() {
+    let mut bench = Bench::new(budget(100, minute()), 1);
+    let impossible = [
+        Item { settled: 1, ..ask(Target::Current(name()), 1, 1) },
+        Item { returned: 1, ..ask(Target::Current(name()), 1, 1) },
+        Item { overrun: u64::MAX, ..ask(Target::Current(name()), 1, 1) },
+    ];
+    for item in impossible {
+        assert!(matches!(bench.send(1, 1, item.clone()), ItemAnswer::Rejected(_)), "{item:?}");
+        assert_eq!(bench.ledger.buckets().count(), 0, "no bucket was opened for {item:?}");
+    }
 }

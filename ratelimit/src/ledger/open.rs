@@ -92,9 +92,6 @@ impl Ledger {
     /// requests may still settle into one that it has laid down.
     pub(super) fn lease_in(&mut self, bucket: u32, session: SessionId) -> Result<u32, Rejected> {
         let held = &self.buckets[bucket];
-        if self.leases.len() >= MOST_LEASES {
-            return Err(Rejected::full("leases", MOST_LEASES));
-        }
         let lease = Lease::new(bucket, session, held.first_lease);
         let slot = self.leases.insert(lease).ok_or_else(|| Rejected::full("leases", MOST_LEASES))?;
         let held = &mut self.buckets[bucket];
