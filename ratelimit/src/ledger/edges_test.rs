@@ -205,8 +205,7 @@ fn nobody_is_told_of_a_change_that_helps_nobody() {
     let lease = bench.ask(0, 1, 10, 10).lease;
     bench.apply(1, &Command::DeleteBudget { name: "b".to_owned() });
     let item = Item { want: 5, need: 5, ..tell(lease, 0, 0, 0) };
-    let state = bench.lease(2, 1, item);
-    assert!(matches!(state.verdict, Verdict::Exhausted { .. }), "{state:?}");
+    assert_eq!(bench.lease(2, 1, item).verdict, Verdict::NotKept);
     assert_eq!(bench.nudges, [], "there is free value, but not to be had");
 }
 
@@ -276,4 +275,14 @@ fn an_item_that_is_refused_leaves_nothing_behind() {
         assert!(matches!(bench.send(1, 1, item.clone()), ItemAnswer::Rejected(_)), "{item:?}");
         assert_eq!(bench.ledger.buckets().count(), 0, "no bucket was opened for {item:?}");
     }
+}
+
+#[test]
+fn a_budget_that_is_gone_says_so() {
+    let mut bench = Bench::new(budget(100, minute()), 1);
+    let lease = bench.ask(0, 1, 50, 50).lease;
+    bench.apply(1, &Command::DeleteBudget { name: "b".to_owned() });
+    let asks = Item { need: 5, ..tell(lease, 50, 0, 0) };
+    assert_eq!(bench.lease(2, 1, asks).verdict, Verdict::NotKept);
+    assert_eq!(bench.lease(2, 1, tell(lease, 50, 0, 0)).verdict, Verdict::Granted, "a report is a report");
 }

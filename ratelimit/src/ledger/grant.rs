@@ -8,7 +8,6 @@ use super::lease::{Chain, Recall};
 use super::outcome::{LeaseState, Nudge, Verdict, Why};
 use super::session::is_superseded;
 use crate::fault::{self, Fault};
-use crate::time::Timestamp;
 use crate::unit::{Amount, MOST_AMOUNT};
 
 /// A holder gets at most this part of its fair share of what is left at once: with two, shares shrink by half, so that the
@@ -90,9 +89,12 @@ impl Ledger {
         let bucket = &mut self.buckets[bucket_slot];
         bucket.denied -= u32::from(denied_before);
         let Some(entry) = self.budgets.get(&bucket.budget) else {
-            return Decision::Deny(Verdict::Exhausted { until: Timestamp::NEVER });
+            return Decision::Deny(Verdict::NotKept);
         };
-        if bucket.window.end <= now || entry.deleted || is_superseded {
+        if entry.deleted {
+            return Decision::Deny(Verdict::NotKept);
+        }
+        if bucket.window.end <= now || is_superseded {
             return Decision::Deny(Verdict::Exhausted { until: bucket.window.end });
         }
         let rule = &entry.budget;

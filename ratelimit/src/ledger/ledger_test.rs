@@ -326,7 +326,12 @@ fn limits_move_while_leases_are_out() {
 
 #[test]
 fn nobody_is_called_for_what_is_not_handed_out_any_more() {
-    for (at_s, deletes, why) in [(60, false, "the window is over"), (1, true, "the budget is deleted")] {
+    let cases = [
+        (60, false, until(60), "the window is over"),
+        (1, true, Verdict::NotKept, "the budget is deleted"),
+        (60, true, Verdict::NotKept, "both"),
+    ];
+    for (at_s, deletes, verdict, why) in cases {
         let mut bench = Bench::new(budget(100, minute()), 1);
         let lease = bench.ask(0, 1, 0, 60).lease;
         if deletes {
@@ -334,7 +339,7 @@ fn nobody_is_called_for_what_is_not_handed_out_any_more() {
         }
         let asks = Item { need: 5, ..tell(lease, 60, 0, 0) };
         let ItemAnswer::Lease(state) = bench.send(at_s, 1, asks) else { panic!("a lease") };
-        assert_eq!(state.verdict, until(60), "{why}");
+        assert_eq!(state.verdict, verdict, "{why}");
         assert_eq!(bench.nudges, [], "40 are free, and stay so: {why}");
     }
 }

@@ -148,6 +148,8 @@ pub enum Verdict {
         /// What it has at most.
         limit: Amount,
     },
+    /// The budget was taken away: what is out still settles, and nobody need ask for more of it.
+    NotKept,
 }
 
 /// Something that a session should know before it asks again.

@@ -145,6 +145,24 @@ impl Pair {
 }
 
 #[test]
+fn a_budget_that_was_taken_away_is_asked_about_no_more() {
+    let mut pair = Pair::new(&budget(100, minute(), Enforcement::Strict), 1);
+    let hold = pair.hold(0, 60).unwrap();
+    pair.apply(&Command::DeleteBudget { name: "b".to_owned() });
+    assert_eq!(pair.hold(0, 30).err(), Some(Why::NotKept { budget: BudgetId(1) }), "not spent: gone");
+    for second in 0..70 {
+        let known = pair.reserve(0, 30).err();
+        assert_eq!(known, Some(Why::NotKept { budget: BudgetId(1) }), "after {second} s, without a question");
+        pair.pass(1_000);
+    }
+    hold.settle(&[60], row());
+    pair.pass(1_000);
+    pair.pass(21_000);
+    pair.pass(1_000);
+    assert_eq!((pair.ledger.spent_ever(BudgetId(1)), pair.ledger.buckets().count()), (60, 0), "it settled");
+}
+
+#[test]
 fn a_lease_is_not_laid_down_under_a_request_that_only_borrowed() {
     let mut pair = Pair::new(&budget(1_000, Window::Lifetime, Enforcement::Bounded { per_node: 50 }), 1);
     let stream = pair.hold(0, 50).expect("the allowance has it");

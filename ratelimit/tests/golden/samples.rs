@@ -211,6 +211,7 @@ pub(super) fn verdicts() -> Vec<Verdict> {
         Verdict::Held,
         Verdict::Exhausted { until: Timestamp(1_730_415_600_000) },
         Verdict::TooLarge { limit: 500 },
+        Verdict::NotKept,
     ]
 }
 

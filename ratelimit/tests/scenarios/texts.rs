@@ -65,6 +65,7 @@ pub(crate) fn verdict(verdict: Verdict) -> String {
         Verdict::Exhausted { until } if until == Timestamp::NEVER => "spent for good".to_owned(),
         Verdict::Exhausted { until } => format!("spent until {}", moment(until)),
         Verdict::TooLarge { limit } => format!("never: more than the {limit} there ever are"),
+        Verdict::NotKept => "no such budget any more".to_owned(),
     }
 }
 

@@ -123,6 +123,7 @@ impl Clerk {
                         let forget_at = now.plus(validity_ms / BEATS);
                         entry.deny(about, Denied::TooLarge { limit }, forget_at, now);
                     }
+                    Verdict::NotKept => entry.not_kept(NodeTime(u64::MAX), now),
                 }
                 let has_more = item.keep == Keep::Open && entry.has_more_to_tell(about);
                 if let Some(book) = entry.find(state.lease) {
@@ -353,17 +354,17 @@ impl Entry {
             (Asked::Lease(_), _) => self.drop_lease(about.target, outlet),
             // A budget that was deleted: nobody is left to be told what was spent without a lease.
             (Asked::Current, Rejected::UnknownBudget) => {
-                self.not_kept(now);
+                self.not_kept(now.plus(HELD_MS), now);
                 if self.current().id().is_none() {
                     self.lay_down(outlet);
                 }
             }
-            (Asked::Current, _) => self.not_kept(now),
+            (Asked::Current, _) => self.not_kept(now.plus(HELD_MS), now),
         }
     }
 
-    fn not_kept(&self, now: NodeTime) {
-        self.purse.deny(Sought { amount: 0, need: 0 }, Denied::NotKept, now.plus(HELD_MS), now);
+    fn not_kept(&self, forget_at: NodeTime, now: NodeTime) {
+        self.purse.deny(Sought { amount: 0, need: 0 }, Denied::NotKept, forget_at, now);
     }
 
     /// Nothing is leased any more. Open holds settle into the old cells, unheard.
