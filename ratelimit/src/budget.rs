@@ -38,9 +38,14 @@ pub struct Budget {
 pub enum Enforcement {
     /// Never exceeded, under any fault.
     Strict,
-    /// May be exceeded by at most this much a node and bucket, so that a first request need not wait for a lease.
+    /// May be exceeded by at most this much a run of a node and bucket, so that a first request need not wait for a lease.
+    ///
+    /// It is an allowance of the process, which does not know what an earlier one has lent: with `n` nodes that restart `r`
+    /// times in a window, the window's spend is at most `limit + (n + r) * per_node`. What passed the limit is a debt of the
+    /// next window.
     Bounded {
-        /// The most that one node may spend from a bucket without a lease.
+        /// The most that one run of a node may have spent of a bucket and window without a lease, and without the budget
+        /// having been able to pay for it since.
         per_node: Amount,
     },
     /// Counts, never refuses.

@@ -2,11 +2,12 @@
 
 use super::command::{BucketAdjustment, Command, Item, Target};
 use super::edges_test::{change, close, entry, free, set};
-use super::ledger_test::{Bench, ask, budget, minute, tell, until};
+use super::ledger_test::{Bench, ask, budget, minute, name, tell, until};
 use super::limits::MOST_BUCKETS;
 use super::outcome::{Outcome, Rejected};
 use super::*;
 use crate::budget::{BucketName, Enforcement, Key};
+use crate::dice::Dice;
 use crate::window::{Fixed, Period, Window};
 
 fn hours(boundaries: &[u64]) -> Window {
@@ -16,6 +17,49 @@ fn hours(boundaries: &[u64]) -> Window {
 
 fn kept(limit: Amount, enforcement: Enforcement) -> Command {
     set(Budget { enforcement, ..budget(limit, minute()) })
+}
+
+/// A node that keeps to its allowance, and says so in any order.
+#[derive(Clone, Copy, Default)]
+struct Honest {
+    lease: Option<super::command::LeaseId>,
+    granted: Amount,
+    settled: Amount,
+    overrun: Amount,
+    returned: Amount,
+    covered: Amount,
+}
+
+#[test]
+fn an_allowance_is_whole_again_only_by_what_the_budget_paid() {
+    const PER_NODE: Amount = 10;
+    for seed in 0..100 {
+        let mut dice = Dice(seed);
+        let enforcement = Enforcement::Bounded { per_node: PER_NODE };
+        let mut bench = Bench::new(Budget { enforcement, ..budget(60, Window::Lifetime) }, 3);
+        let mut nodes = [Honest::default(); 4];
+        for _ in 0..60 {
+            let node = dice.below(3) as usize + 1;
+            let one = &mut nodes[node];
+            let on_lease = one.granted - one.settled - one.returned;
+            let lendable = PER_NODE - (one.overrun - one.covered);
+            let (want, amount) = (dice.below(20), dice.below(12));
+            match dice.below(5) {
+                0 => one.settled += amount.min(on_lease),
+                1 => one.returned += amount.min(on_lease),
+                2 | 3 => one.overrun += amount.min(lendable),
+                _ => {}
+            }
+            let item = match one.lease {
+                Some(lease) => Item { want, ..tell(lease, one.settled, one.overrun, one.returned) },
+                None => Item { overrun: one.overrun, ..ask(Target::Current(name()), want, 0) },
+            };
+            let state = bench.lease(1, node as u32, item);
+            (one.lease, one.granted, one.covered) = (Some(state.lease), state.granted, state.covered);
+            let spent = bench.ledger.spent_ever(BudgetId(1));
+            assert!(spent <= 60 + 3 * PER_NODE, "seed {seed}: {spent} spent");
+        }
+    }
 }
 
 /// Opens buckets of other keys until this many are open.
