@@ -28,6 +28,9 @@ impl Ledger {
             let counted = open.get(id).copied().unwrap_or_default();
             expect_equal("open buckets of a budget", counted as usize, entry.open_buckets as usize)?;
         }
+        if let Some(slot) = self.overruns.keys().find(|slot| self.buckets.get(**slot).is_none()) {
+            return Err(Violation(format!("a debt of bucket {slot}, which is not there")));
+        }
         for (slot, forfeited) in &self.forfeited {
             let spent = self.buckets.get(*slot).map_or(0, |bucket| bucket.spent);
             if *forfeited > spent {

@@ -52,7 +52,7 @@ pub enum Command {
     /// The batches of any number of nodes, in one entry.
     Batches(Vec<Batch>),
     /// A session has nothing more to say: what its leases still hold is forfeited, counted as spent. A process that goes on
-    /// under another session closes the one that it lost first, and a batch that is still on its way finds nothing.
+    /// under another session closes the one that it lost, once its new journal is flushed.
     CloseSession {
         /// The session.
         session: SessionId,

@@ -39,8 +39,8 @@ fn an_allowance_is_whole_again_only_by_what_the_budget_paid() {
         let mut bench = Bench::new(Budget { enforcement, ..budget(60, Window::Lifetime) }, 3);
         let mut nodes = [Honest::default(); 4];
         for _ in 0..60 {
-            let node = dice.below(3) as usize + 1;
-            let one = &mut nodes[node];
+            let node = [1, 2, 3][usize::try_from(dice.below(3)).unwrap()];
+            let one = &mut nodes[node as usize];
             let on_lease = one.granted - one.settled - one.returned;
             let lendable = PER_NODE - (one.overrun - one.covered);
             let (want, amount) = (dice.below(20), dice.below(12));
@@ -54,7 +54,7 @@ fn an_allowance_is_whole_again_only_by_what_the_budget_paid() {
                 Some(lease) => Item { want, ..tell(lease, one.settled, one.overrun, one.returned) },
                 None => Item { overrun: one.overrun, ..ask(Target::Current(name()), want, 0) },
             };
-            let state = bench.lease(1, node as u32, item);
+            let state = bench.lease(1, node, item);
             (one.lease, one.granted, one.covered) = (Some(state.lease), state.granted, state.covered);
             let spent = bench.ledger.spent_ever(BudgetId(1));
             assert!(spent <= 60 + 3 * PER_NODE, "seed {seed}: {spent} spent");

@@ -174,13 +174,14 @@ impl World {
             return Err(format!("{name} has a session"));
         }
         let gone = one.life()?.session;
-        self.apply(&Command::CloseSession { session: gone })?; // What it had to tell goes on under the new one's name.
-        self.node(name)?.run += 1;
+        one.run += 1;
         let Some((session, earlier)) = self.open_session(name)? else { return Ok(()) };
-        if !earlier.is_empty() {
-            return Err(format!("a session that is gone is open: {earlier:?}"));
+        if earlier.iter().any(|one| one.session != gone) {
+            return Err(format!("sessions that nobody settled: {earlier:?}"));
         }
         wallet.resume(session, now);
+        // What it had to tell goes on under the new one's name.
+        self.apply(&Command::CloseSession { session: gone })?;
         self.node(name)?.life()?.session = session;
         Ok(())
     }
