@@ -144,12 +144,12 @@ impl Books {
         Ok(())
     }
 
-    /// What the first file of a new session begins with, as a checkpoint, when the ledger has closed the old one, or forgotten
-    /// its node, while its process goes on (`Wallet::resume`). Rows that were not told are told under the new name, and requests that are
+    /// What the first file of a new session begins with, as a checkpoint, when the ledger has closed the old one while its
+    /// process goes on (`Wallet::resume`). Rows that were not told are told under the new name, and requests that are
     /// running end there. What old leases still held was counted as spent when they were closed.
     ///
     /// The old file takes no more records once these books were made, and is never settled: whoever writes makes the new
-    /// file and flushes it before the wallet resumes, and then closes the old session, should it still be known.
+    /// file and flushes it before the wallet resumes.
     #[must_use]
     pub fn resumed(&self, opened: Opened, last: LastBatch) -> Self {
         let rows = match last {

@@ -20,10 +20,15 @@ impl Ledger {
             verdict,
             items,
         };
-        let session = self.sessions.get(&batch.session);
-        let Some(session) = session.filter(|one| one.standing != Standing::Forgotten) else {
+        let Some(session) = self.sessions.get(&batch.session) else {
             return answer(BatchVerdict::NoSession, Vec::new());
         };
+        if session.standing == Standing::Forgotten {
+            // Its process lives, and takes what it has to tell along to another session. Nothing of this one, such as a
+            // second copy of this batch, may be taken beside that.
+            self.sessions.remove(&batch.session);
+            return answer(BatchVerdict::NoSession, Vec::new());
+        }
         let expected = session.last_sequence + 1;
         if batch.sequence != expected && !fault::planted(Fault::SequenceUnchecked) {
             return match &session.last_answer {

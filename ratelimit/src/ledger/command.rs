@@ -51,8 +51,7 @@ pub enum Command {
     },
     /// The batches of any number of nodes, in one entry.
     Batches(Vec<Batch>),
-    /// A session has nothing more to say: what its leases still hold is forfeited, counted as spent. A process that goes on
-    /// under another session closes the one that it lost, once its new journal is flushed.
+    /// A session has nothing more to say: what its leases still hold is forfeited, counted as spent.
     CloseSession {
         /// The session.
         session: SessionId,

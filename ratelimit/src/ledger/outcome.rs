@@ -88,7 +88,7 @@ pub struct Answer {
 pub enum BatchVerdict {
     /// Applied, now or before.
     Applied,
-    /// The session is closed, or its node was forgotten, or it was never open: start another.
+    /// The session is closed for good, because its node was forgotten, or was never open: start another.
     NoSession,
     /// Not the next one: something was left out, or it is older than the last one.
     OutOfSequence {

@@ -39,8 +39,9 @@ pub(crate) enum Standing {
     /// A newer run of its node has begun: a node runs once, so this process is gone. What it sent may still arrive, and the
     /// newer run says the rest in its name; it settles, and is granted nothing.
     Superseded,
-    /// Its node was forgotten, and its leases are forfeited. Its process, should it live, needs another session. Should the
-    /// node start again, that run settles what this one's journal has still to tell: it is superseded then.
+    /// Its node was forgotten, and its leases are forfeited. Should its process live and speak, it needs another session, and
+    /// this one is closed. Should the node start again, that run settles what this one's journal has still to tell: it is
+    /// superseded then.
     Forgotten,
 }
 

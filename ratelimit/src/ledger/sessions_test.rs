@@ -82,9 +82,6 @@ fn what_a_forgotten_node_has_still_to_tell_is_taken_when_it_comes_back() {
     assert_eq!(free(&bench, 0), 60, "what it held counts as spent");
     assert_eq!(bench.ledger.sessions().count(), 0);
     assert_eq!(bench.ledger.forgotten().collect::<Vec<_>>(), [(SessionId(1), NodeId(1), 1, 1)]);
-    let refused = bench.batch(2, batch(SessionId(1), 2, Vec::new()));
-    assert_eq!(refused.verdict, BatchVerdict::NoSession, "its process runs on: another session, please");
-    assert_eq!(requests(&bench), 0);
 
     let (_, earlier) = open(&mut bench, 1, 2);
     let told: Vec<_> = earlier.iter().map(|one| (one.session, one.last_sequence, one.leases.len())).collect();
@@ -97,6 +94,21 @@ fn what_a_forgotten_node_has_still_to_tell_is_taken_when_it_comes_back() {
     assert_eq!((requests(&bench), free(&bench, 0)), (1, 53), "the row, and what was spent without a lease");
     assert_eq!(bench.apply(14, &Command::CloseSession { session: SessionId(1) }), Outcome::Done);
     assert_eq!((bench.ledger.forgotten().count(), open(&mut bench, 1, 2).1.len()), (0, 0));
+}
+
+#[test]
+fn a_process_that_outlives_its_node_being_forgotten_goes_on_under_another_session_alone() {
+    let mut bench = Bench::new(budget(100, Window::Lifetime), 1);
+    bench.apply(1, &Command::ForgetNode { node: NodeId(1) });
+    let refused = bench.batch(2, batch(SessionId(1), 1, Vec::new()));
+    assert_eq!(refused.verdict, BatchVerdict::NoSession, "its process runs on: another session, please");
+    let (other, earlier) = open(&mut bench, 1, 2);
+    assert!(earlier.is_empty(), "it takes along what it has to tell");
+    let copy = bench.batch(3, batch(SessionId(1), 1, Vec::new()));
+    assert_eq!(copy.verdict, BatchVerdict::NoSession, "a second copy that was long on its way");
+    assert_eq!(requests(&bench), 0);
+    assert_eq!(bench.batch(4, batch(other, 1, Vec::new())).verdict, BatchVerdict::Applied);
+    assert_eq!(requests(&bench), 1, "the row that was refused, under the new name");
 }
 
 #[test]
