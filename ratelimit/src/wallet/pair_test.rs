@@ -280,6 +280,29 @@ fn an_allowance_is_lent_once_a_window_however_often_its_node_comes_back_to_it() 
 }
 
 #[test]
+fn what_was_lent_while_no_window_was_open_is_told_once_there_is_one() {
+    let boundaries = vec![Timestamp(0), Timestamp(60_000)];
+    let calendar =
+        Window::Fixed(Fixed { every: Period::Month, zone: "Europe/Berlin".to_owned(), boundaries });
+    let mut pair = Pair::new(&budget(100, calendar, Enforcement::Bounded { per_node: 10 }), 1);
+    pair.now = 70_000;
+    pair.pass(0);
+    pair.reserve(0, 10).expect("the allowance has it").settle(&[10], row());
+    pair.pass(5_000);
+    pair.wallets[0].drain(pair.now());
+    pair.pass(5_000);
+    assert!(!pair.wallets[0].drained(), "it owes 10");
+    let boundaries = vec![Timestamp(120_000)];
+    pair.apply(&Command::ExtendCalendar { name: "b".to_owned(), boundaries });
+    for _ in 0..20 {
+        pair.pass(200);
+    }
+    let name = pair.purses[0].name().clone();
+    assert_eq!(pair.ledger.bucket(&name, Timestamp(60_000)).map(|bucket| bucket.spent), Some(10));
+    assert!(pair.wallets[0].drained());
+}
+
+#[test]
 fn a_lease_that_was_laid_down_while_somebody_took_from_it_stands_in_nobodys_way() {
     let mut pair = Pair::new(&budget(1_000, Window::Lifetime, Enforcement::Strict), 1);
     pair.hold(0, 10).expect("plenty").release();

@@ -28,7 +28,12 @@ impl Clerk {
         let rolled = entry.roll(now);
         entry.look(now);
         let is_used = entry.is_used(now, round_trip_ms);
+        let is_owed = entry.owes_without_lease() && entry.owed_at.is_some_and(|at| at <= now);
         let mut has_news = rolled;
+        if is_owed {
+            entry.owed_at = None; // Until it is told again.
+            has_news = true;
+        }
         if entry.prefetch_at().is_some_and(|at| at <= now) {
             // A lease that nobody uses now needs no successor.
             entry.next = if is_used { NextLease::Due } else { entry.next_later(now) };

@@ -147,6 +147,8 @@ pub(super) struct Entry {
     pub(super) quiet_until: NodeTime,
     /// What is needed is not asked again before: others are being asked for it.
     pub(super) ask_again_at: NodeTime,
+    /// What was lent without a lease is told again from then on: the ledger may have had no window for it.
+    pub(super) owed_at: Option<NodeTime>,
     /// When the ledger last answered what was needed.
     pub(super) answered_at: NodeTime,
     used_at: NodeTime,
@@ -172,6 +174,7 @@ impl Entry {
             last_grant: 0,
             quiet_until: NodeTime(0),
             ask_again_at: NodeTime(0),
+            owed_at: None,
             answered_at: NodeTime(0),
             used_at: NodeTime(0),
             taken_before: 0,
@@ -435,8 +438,9 @@ impl Entry {
         let idle = book.id().map(|_| self.used_at.plus(self.idle_ms(round_trip_ms)).max(now.plus(again_ms)));
         let again = (!self.waiting.is_empty()).then_some(self.ask_again_at.max(now.plus(1)));
         let prefetch = self.prefetch_at();
+        let owed = self.owed_at.filter(|_| self.owes_without_lease());
         let ends = book.window.map(|_| book.leased.cell.until()).filter(|until| *until > now);
-        [over, idle, again, prefetch, ends].into_iter().flatten().min()
+        [over, idle, again, prefetch, owed, ends].into_iter().flatten().min()
     }
 }
 

@@ -12,6 +12,8 @@ use crate::unit::Amount;
 pub(super) const MOST_ITEMS: usize = limits::MOST_ITEMS / 2;
 /// Rows of one batch.
 const MOST_ROWS: usize = limits::MOST_BATCH_ROWS;
+/// What was lent without a lease is told again after this long, if no lease came of it.
+const OWED_AGAIN_MS: u64 = 1_000;
 /// A heartbeat is sent so often in the time that leases are valid: two may get lost.
 pub(super) const BEATS: u64 = 3;
 
@@ -176,6 +178,7 @@ impl Entry {
         let unknown = self.current().id().is_none();
         if question.is_some() && (unknown || !current_is_open) || unknown && self.owes_without_lease() {
             let item = ask(Target::Current(self.purse.name().clone()), question);
+            self.owed_at = Some(now.plus(OWED_AGAIN_MS));
             draft.push(item, About { place, target: Asked::Current, question });
         }
         if self.next == NextLease::Due && !leaving {
