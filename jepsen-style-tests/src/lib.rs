@@ -2,6 +2,7 @@
 //! worlds (`model`), and in large ones that run from a seed (`sim`), one promise a file (`properties`). The trials with real
 //! processes under faults live here too, as the parts that they try are built.
 
+pub mod efficiency;
 pub mod model;
 pub mod properties;
 pub mod sim;

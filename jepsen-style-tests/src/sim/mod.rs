@@ -23,7 +23,7 @@ mod looks;
 pub mod minimise;
 pub mod node;
 pub mod plan;
-mod queue;
+pub(crate) mod queue;
 pub mod requests;
 pub mod shape;
 mod trace;

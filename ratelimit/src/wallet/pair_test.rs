@@ -259,6 +259,51 @@ fn a_refusal_is_forgotten_with_the_lease_that_would_be_told() {
 }
 
 #[test]
+fn a_refusal_ends_with_the_window_it_is_about() {
+    let mut pair = Pair::new(&budget(100, minute(), Enforcement::Strict), 2);
+    let other = pair.hold(0, 80).expect("there is enough");
+    pair.hold(1, 20).expect("the rest").settle(&[20], row());
+    while pair.now < 59_600 {
+        pair.pass(200); // Who is silent for long is not waited for.
+    }
+    assert!(matches!(pair.hold(1, 20), Err(Why::Held { .. })), "the other one was asked, and needs it");
+    pair.now = 59_990;
+    let parts = [Part { purse: &pair.purses[1], amount: 20 }];
+    let asked = pair.wallets[1].ask(&parts, pair.now().plus(1_000), pair.now());
+    assert!(matches!(asked, Asked::Wait(_)), "a refusal is not believed for long: {asked:?}");
+    let batch = pair.wallets[1].poll(pair.now()).expect("somebody waits");
+    let answer = pair.answer(batch);
+    pair.now = 60_010; // On the answer's way the window has ended.
+    let mut woken = pair.wallets[1].handle(&answer, pair.now());
+    for _ in 0..10 {
+        woken.extend(pair.pass(10));
+    }
+    let result = woken.pop().expect("answered by now").result;
+    assert!(result.is_ok(), "a new window is whole: {result:?}");
+    other.settle(&[80], row());
+}
+
+#[test]
+fn what_is_spent_is_told_once_a_period_however_much_is_spent() {
+    let mut pair = Pair::new(&budget(1_000_000, Window::Lifetime, Enforcement::Strict), 1);
+    pair.hold(0, 10).expect("there is enough").settle(&[10], row());
+    let mut items = 0;
+    for _ in 0..200 {
+        pair.now += 10;
+        pair.wallets[0].tick(pair.now());
+        let batch = pair.wallets[0].poll(pair.now());
+        // Spent while the batch is on its way.
+        pair.reserve(0, 10).expect("a twentieth of the limit serves them all").settle(&[10], row());
+        if let Some(batch) = batch {
+            items += batch.items.len();
+            let answer = pair.answer(batch);
+            pair.wallets[0].handle(&answer, pair.now());
+        }
+    }
+    assert!((1..=4).contains(&items), "two seconds, and a report in each: {items} items");
+}
+
+#[test]
 fn an_allowance_is_lent_once_a_window_however_often_its_node_comes_back_to_it() {
     let mut pair = Pair::new(&budget(10, minute(), Enforcement::Bounded { per_node: 10 }), 1);
     let name = pair.purses[0].name().clone();

@@ -328,7 +328,10 @@ impl Entry {
         }
     }
 
+    /// A refusal is about one window: nothing is denied by it once that has ended.
     fn deny(&mut self, about: About, what: Denied, forget_at: NodeTime, now: NodeTime) {
+        let ends = self.current().window.map(|_| self.current().leased.cell.until());
+        let forget_at = ends.map_or(forget_at, |ends| forget_at.min(ends));
         if let Some(question) = about.question.filter(|question| question.need > 0) {
             let sought = Sought { amount: question.amount, need: question.need };
             self.purse.deny(sought, what, forget_at, now);
