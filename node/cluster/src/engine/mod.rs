@@ -2,6 +2,7 @@
 
 use std::io;
 
+pub mod memory;
 pub mod sled;
 
 /// A log on some disk. One thread owns it: calls come one after the other, and each is a group of what was asked meanwhile.
