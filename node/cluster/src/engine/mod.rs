@@ -2,8 +2,12 @@
 
 use std::io;
 
+mod desk;
+pub mod log;
 pub mod memory;
 pub mod sled;
+mod tail;
+pub mod writer;
 
 /// A log on some disk. One thread owns it: calls come one after the other, and each is a group of what was asked meanwhile.
 ///
