@@ -31,7 +31,7 @@ impl RaftStateMachine<Types> for Machine {
     type SnapshotBuilder = Self;
 
     async fn applied_state(&mut self) -> Result<Applying, io::Error> {
-        Ok(self.applied.lock().expect("no test panicked before").clone())
+        Ok(self.applied.lock().unwrap().clone())
     }
 
     async fn apply<S>(&mut self, mut entries: S) -> Result<(), io::Error>
@@ -39,7 +39,7 @@ impl RaftStateMachine<Types> for Machine {
         S: Stream<Item = Result<EntryResponder<Types>, io::Error>> + Unpin + OptionalSend,
     {
         while let Some((entry, responder)) = entries.try_next().await? {
-            let mut applied = self.applied.lock().expect("no test panicked before");
+            let mut applied = self.applied.lock().unwrap();
             applied.0 = Some(entry.log_id());
             if let Some(membership) = entry.get_membership() {
                 applied.1 = StoredMembership::new(Some(entry.log_id()), membership);
@@ -56,14 +56,13 @@ impl RaftStateMachine<Types> for Machine {
     }
 
     async fn install_snapshot(&mut self, meta: &SnapshotMetaOf<Types>, (): ()) -> Result<(), io::Error> {
-        *self.applied.lock().expect("no test panicked before") =
-            (meta.last_log_id, meta.last_membership.clone());
-        *self.snapshot.lock().expect("no test panicked before") = Some(meta.clone());
+        *self.applied.lock().unwrap() = (meta.last_log_id, meta.last_membership.clone());
+        *self.snapshot.lock().unwrap() = Some(meta.clone());
         Ok(())
     }
 
     async fn get_current_snapshot(&mut self) -> Result<Option<SnapshotOf<Types, ()>>, io::Error> {
-        let meta = self.snapshot.lock().expect("no test panicked before").clone();
+        let meta = self.snapshot.lock().unwrap().clone();
         Ok(meta.map(|meta| Snapshot { meta, snapshot: () }))
     }
 }
@@ -72,9 +71,9 @@ impl RaftSnapshotBuilder<Types> for Machine {
     type SnapshotData = ();
 
     async fn build_snapshot(&mut self) -> Result<SnapshotOf<Types, ()>, io::Error> {
-        let (last_log_id, last_membership) = self.applied.lock().expect("no test panicked before").clone();
+        let (last_log_id, last_membership) = self.applied.lock().unwrap().clone();
         let meta = SnapshotMeta { last_log_id, last_membership };
-        *self.snapshot.lock().expect("no test panicked before") = Some(meta.clone());
+        *self.snapshot.lock().unwrap() = Some(meta.clone());
         Ok(Snapshot { meta, snapshot: () })
     }
 }
@@ -86,18 +85,17 @@ impl StoreBuilder<Types, LogStore<Types>, Machine, (WriterThread, TempDir)> for 
     async fn build(
         &self,
     ) -> Result<((WriterThread, TempDir), LogStore<Types>, Machine), StorageError<Types>> {
-        let folder = tempfile::tempdir().expect("a folder");
+        let folder = tempfile::tempdir().unwrap();
         let owner = Owner { cluster: 42, node: 7 };
-        let (log, thread) = writer::start(SledEngine::create(folder.path(), owner).expect("an empty folder"))
-            .expect("a thread");
-        Ok(((thread, folder), LogStore::open(log).await.expect("an empty log"), Machine::default()))
+        let (log, thread) = writer::start(SledEngine::create(folder.path(), owner).unwrap()).unwrap();
+        Ok(((thread, folder), LogStore::open(log).await.unwrap(), Machine::default()))
     }
 }
 
 impl StoreBuilder<Types, LogStore<Types>, Machine, WriterThread> for InMemory {
     async fn build(&self) -> Result<(WriterThread, LogStore<Types>, Machine), StorageError<Types>> {
-        let (log, thread) = writer::start(MemoryDisk::default().open()).expect("a thread");
-        Ok((thread, LogStore::open(log).await.expect("an empty log"), Machine::default()))
+        let (log, thread) = writer::start(MemoryDisk::default().open()).unwrap();
+        Ok((thread, LogStore::open(log).await.unwrap(), Machine::default()))
     }
 }
 

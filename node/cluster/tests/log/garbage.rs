@@ -1,0 +1,161 @@
+//! A log that was damaged is refused, or is whole: never a panic, never a part of it without a word.
+
+use std::fs;
+use std::path::Path;
+
+use tempfile::TempDir;
+use tollgate_cluster::engine::sled::{OpenError, Owner, SledEngine};
+use tollgate_cluster::engine::{LogEngine, Slot};
+
+use crate::bodies::{OWNER, Random, records, verify};
+
+const LAST: u64 = 400;
+const FLIPS: u64 = 150;
+const CUTS: u64 = 40;
+
+/// A log of [`LAST`] entries that was closed cleanly.
+fn log() -> TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let mut engine = SledEngine::create(folder.path(), OWNER).unwrap();
+    for first in (1..LAST).step_by(20) {
+        engine.append(&records(first, first + 19)).unwrap();
+        engine.sync().unwrap();
+    }
+    engine.put(Slot::Vote, b"me").unwrap();
+    engine.sync().unwrap();
+    engine.sync().unwrap();
+    drop(engine);
+    folder
+}
+
+fn copy(from: &Path) -> TempDir {
+    let to = tempfile::tempdir().unwrap();
+    copy_folder(from, to.path());
+    to
+}
+
+fn copy_folder(from: &Path, to: &Path) {
+    for entry in fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let to = to.join(entry.file_name());
+        if entry.path().is_dir() {
+            fs::create_dir(&to).unwrap();
+            copy_folder(&entry.path(), &to);
+        } else {
+            fs::copy(entry.path(), to).unwrap();
+        }
+    }
+}
+
+type Damage = fn(&Path);
+type Refusal = fn(&OpenError) -> bool;
+
+#[test]
+fn a_log_that_is_not_what_it_was_is_refused_and_says_why() {
+    let rewrite = |folder: &Path, from: &str, to: &str| {
+        let marker = folder.join("marker");
+        let text = fs::read_to_string(&marker).unwrap().replace(from, to);
+        let body = text.split("sum").next().unwrap().to_owned();
+        let sum = crc32fast::hash(body.as_bytes());
+        fs::write(marker, format!("{body}sum {sum:08x}\n")).unwrap();
+    };
+    #[rustfmt::skip]
+    let cases: [(&str, Box<dyn Fn(&Path)>, Refusal, &str); 12] = [
+        ("the marker is gone", plain(|at| fs::remove_file(at.join("marker")).unwrap()), is_lost, "its marker is gone"),
+        ("the store is gone", plain(|at| fs::remove_dir_all(at.join("sled")).unwrap()), is_lost, "there is none"),
+        ("the store's file is gone", plain(|at| fs::remove_file(at.join("sled/db")).unwrap()), is_lost, "there is none"),
+        ("the store is empty", plain(|at| fs::write(at.join("sled/db"), "").unwrap()), is_lost, "entries up to 400 and 1 saved votes, and now no entry"),
+        ("the marker is ahead by one", Box::new(move |at| rewrite(at, "reached 400", "reached 401")), is_lost, "up to 401"),
+        ("a vote is missing", Box::new(move |at| rewrite(at, "votes 1", "votes 2")), is_lost, "2 saved votes"),
+        ("a newer format", Box::new(move |at| rewrite(at, "tollgate-log 1", "tollgate-log 2")), is_newer, "format 2 was written by a newer Tollgate; this one knows up to 1"),
+        ("a newer format whose text is another", plain(|at| fs::write(at.join("marker"), "tollgate-log 99\n{}").unwrap()), is_newer, "format 99"),
+        ("another node's", Box::new(move |at| rewrite(at, "node 7", "node 8")), is_foreign, "of node 7 of cluster 0000000000000000000000000000002a was expected, it is of node 8"),
+        ("a marker that is garbage", plain(|at| fs::write(at.join("marker"), [0xff; 40]).unwrap()), is_corrupt, "a last line \"sum"),
+        ("an empty marker", plain(|at| fs::write(at.join("marker"), "").unwrap()), is_corrupt, "was expected"),
+        ("a marker cut short", plain(|at| cut(&at.join("marker"), 30)), is_corrupt, "a last line \"sum"),
+    ];
+    let whole = log();
+    for (why, damage, refusal, says) in cases {
+        let damaged = copy(whole.path());
+        damage(damaged.path());
+        // A refused log is refused again: what sled has done to its file meanwhile changes nothing.
+        for _again in 0..2 {
+            let error = SledEngine::open(damaged.path(), OWNER).err().expect(why);
+            assert!(refusal(&error) && error.to_string().contains(says), "{why}: {error}");
+        }
+    }
+    let stranger = Owner { cluster: 43, ..OWNER };
+    assert!(matches!(SledEngine::open(whole.path(), stranger), Err(OpenError::Foreign { .. })));
+    assert_eq!(verify(&SledEngine::open(whole.path(), OWNER).unwrap()), Some((1, LAST)));
+}
+
+fn plain(damage: Damage) -> Box<dyn Fn(&Path)> {
+    Box::new(damage)
+}
+
+fn is_lost(error: &OpenError) -> bool {
+    matches!(error, OpenError::Lost { .. })
+}
+
+fn is_newer(error: &OpenError) -> bool {
+    matches!(error, OpenError::Newer { .. })
+}
+
+fn is_foreign(error: &OpenError) -> bool {
+    matches!(error, OpenError::Foreign { .. })
+}
+
+fn is_corrupt(error: &OpenError) -> bool {
+    matches!(error, OpenError::Corrupt { .. })
+}
+
+fn cut(file: &Path, length: u64) {
+    fs::OpenOptions::new().write(true).open(file).unwrap().set_len(length).unwrap();
+}
+
+#[test]
+fn a_flipped_bit_is_noticed_or_harmless() {
+    let whole = log();
+    let size = fs::metadata(whole.path().join("sled/db")).unwrap().len();
+    let mut random = Random(1);
+    let mut refused = 0;
+    for flip in 0..FLIPS {
+        let damaged = copy(whole.path());
+        let file = damaged.path().join("sled/db");
+        let mut bytes = fs::read(&file).unwrap();
+        // The first part of the file holds the entries; the rest is what sled has reserved.
+        let at = random.below(if flip % 2 == 0 { size } else { size / 4 });
+        bytes[usize::try_from(at).unwrap()] ^= 1 << random.below(8);
+        fs::write(&file, bytes).unwrap();
+        refused += refused_or_whole(damaged.path(), &format!("a bit of byte {at} of {size}"));
+    }
+    assert!(refused > FLIPS / 10, "only {refused} of {FLIPS} flips hit something");
+}
+
+#[test]
+fn a_file_cut_short_is_noticed_or_harmless() {
+    let whole = log();
+    let size = fs::metadata(whole.path().join("sled/db")).unwrap().len();
+    let mut random = Random(2);
+    let mut refused = 0;
+    for _cut in 0..CUTS {
+        let damaged = copy(whole.path());
+        let length = random.below(size);
+        cut(&damaged.path().join("sled/db"), length);
+        refused += refused_or_whole(damaged.path(), &format!("cut to {length} of {size}"));
+    }
+    assert!(refused > CUTS / 10, "only {refused} of {CUTS} cuts hit something");
+}
+
+/// 1 if it was refused.
+fn refused_or_whole(folder: &Path, what: &str) -> u64 {
+    match SledEngine::open(folder, OWNER) {
+        Err(OpenError::Lost { .. } | OpenError::Corrupt { .. }) => 1,
+        Err(other) => panic!("{what}: {other}"),
+        Ok(engine) => {
+            assert_eq!(verify(&engine), Some((1, LAST)), "{what}");
+            assert_eq!(engine.read(Slot::Vote).unwrap().as_deref(), Some(&b"me"[..]), "{what}");
+            0
+        }
+    }
+}
