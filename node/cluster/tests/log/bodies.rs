@@ -15,7 +15,7 @@ pub(crate) fn record(index: u64) -> Record {
     let mut random = Random(index);
     let most = if index.is_multiple_of(LONG_EVERY) { LONG_BYTES } else { SHORT_BYTES };
     let length = random.below(most);
-    Record { index, body: (0..length).map(|_| random.below(256) as u8).collect() }
+    Record { index, body: (0..length).map(|_| random.byte()).collect() }
 }
 
 /// Entries from one index to another, both with it.
@@ -43,5 +43,9 @@ impl Random {
         let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
         (mixed ^ (mixed >> 31)) % bound
+    }
+
+    fn byte(&mut self) -> u8 {
+        self.below(256).to_le_bytes()[0]
     }
 }

@@ -18,6 +18,8 @@ use crate::bodies::{OWNER, records};
 const FOLDER: &str = "TOLLGATE_LOG_FOLDER";
 const BATCH: &str = "TOLLGATE_LOG_BATCH";
 const PURGE: &str = "TOLLGATE_LOG_PURGE";
+/// A child that trusts sled's own flush.
+const BARE: &str = "TOLLGATE_LOG_BARE";
 /// Entries that stay when the others are purged.
 const KEPT: u64 = 400;
 /// Batches that are on their way at once.
@@ -30,6 +32,17 @@ pub(crate) struct Mode {
     pub(crate) batch: u64,
     /// Whether old entries are purged.
     pub(crate) purge: Purge,
+    /// What it writes to.
+    pub(crate) store: Store,
+}
+
+/// What a child writes to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Store {
+    /// Our log.
+    Log,
+    /// sled as it is, trusting its flush: to see that a trial can find a loss.
+    BareSled,
 }
 
 /// Whether old entries are purged.
@@ -74,6 +87,9 @@ pub(crate) fn run(folder: &Path, mode: Mode, limit: Option<&str>) -> Running {
     command.env(FOLDER, folder).env(BATCH, mode.batch.to_string());
     if mode.purge == Purge::Always {
         command.env(PURGE, "1");
+    }
+    if mode.store == Store::BareSled {
+        command.env(BARE, "1");
     }
     let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
     let lines = BufReader::new(child.stdout.take().unwrap()).lines();
@@ -123,6 +139,9 @@ impl Running {
 async fn writes_until_it_is_killed() {
     let Some(folder) = env::var_os(FOLDER) else { return };
     let batch: u64 = env::var(BATCH).unwrap().parse().unwrap();
+    if env::var_os(BARE).is_some() {
+        return write_bare(Path::new(&folder), batch);
+    }
     let purges = env::var_os(PURGE).is_some();
     let engine = SledEngine::open(Path::new(&folder), OWNER).unwrap();
     let mut next = engine.range().unwrap().map_or(1, |(_, last)| last + 1);
@@ -161,6 +180,20 @@ async fn writes_until_it_is_killed() {
     say(&format!("failed {outcome}"));
     let refused = log.save(Slot::Vote, (vote + 1).to_le_bytes().to_vec()).await;
     say(&refused.map_or_else(|error| format!("refused {error}"), |()| "accepted".to_owned()));
+}
+
+fn write_bare(folder: &Path, batch: u64) {
+    let db = sled::open(folder.join("bare")).unwrap();
+    say("ready");
+    for next in (1..).step_by(usize::try_from(batch).unwrap()) {
+        let mut entries = sled::Batch::default();
+        for record in records(next, next + batch - 1) {
+            entries.insert(&record.index.to_be_bytes(), record.body);
+        }
+        db.apply_batch(entries).unwrap();
+        db.flush().unwrap();
+        say(&format!("acknowledged {}", next + batch - 1));
+    }
 }
 
 /// Past the harness's capture, at once.

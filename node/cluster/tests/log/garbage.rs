@@ -10,6 +10,8 @@ use tollgate_cluster::engine::{LogEngine, Slot};
 use crate::bodies::{OWNER, Random, records, verify};
 
 const LAST: u64 = 400;
+/// An entry of two parts.
+const LONG: u64 = 111;
 const FLIPS: u64 = 150;
 const CUTS: u64 = 40;
 
@@ -47,32 +49,25 @@ fn copy_folder(from: &Path, to: &Path) {
     }
 }
 
-type Damage = fn(&Path);
-type Refusal = fn(&OpenError) -> bool;
+/// What is done to a log's folder, the error that must come of it, and what it must say.
+type Case = (&'static str, fn(&Path), fn(&OpenError) -> bool, &'static str);
 
 #[test]
 fn a_log_that_is_not_what_it_was_is_refused_and_says_why() {
-    let rewrite = |folder: &Path, from: &str, to: &str| {
-        let marker = folder.join("marker");
-        let text = fs::read_to_string(&marker).unwrap().replace(from, to);
-        let body = text.split("sum").next().unwrap().to_owned();
-        let sum = crc32fast::hash(body.as_bytes());
-        fs::write(marker, format!("{body}sum {sum:08x}\n")).unwrap();
-    };
     #[rustfmt::skip]
-    let cases: [(&str, Box<dyn Fn(&Path)>, Refusal, &str); 12] = [
-        ("the marker is gone", plain(|at| fs::remove_file(at.join("marker")).unwrap()), is_lost, "its marker is gone"),
-        ("the store is gone", plain(|at| fs::remove_dir_all(at.join("sled")).unwrap()), is_lost, "there is none"),
-        ("the store's file is gone", plain(|at| fs::remove_file(at.join("sled/db")).unwrap()), is_lost, "there is none"),
-        ("the store is empty", plain(|at| fs::write(at.join("sled/db"), "").unwrap()), is_lost, "entries up to 400 and 1 saved votes, and now no entry"),
-        ("the marker is ahead by one", Box::new(move |at| rewrite(at, "reached 400", "reached 401")), is_lost, "up to 401"),
-        ("a vote is missing", Box::new(move |at| rewrite(at, "votes 1", "votes 2")), is_lost, "2 saved votes"),
-        ("a newer format", Box::new(move |at| rewrite(at, "tollgate-log 1", "tollgate-log 2")), is_newer, "format 2 was written by a newer Tollgate; this one knows up to 1"),
-        ("a newer format whose text is another", plain(|at| fs::write(at.join("marker"), "tollgate-log 99\n{}").unwrap()), is_newer, "format 99"),
-        ("another node's", Box::new(move |at| rewrite(at, "node 7", "node 8")), is_foreign, "of node 7 of cluster 0000000000000000000000000000002a was expected, it is of node 8"),
-        ("a marker that is garbage", plain(|at| fs::write(at.join("marker"), [0xff; 40]).unwrap()), is_corrupt, "a last line \"sum"),
-        ("an empty marker", plain(|at| fs::write(at.join("marker"), "").unwrap()), is_corrupt, "was expected"),
-        ("a marker cut short", plain(|at| cut(&at.join("marker"), 30)), is_corrupt, "a last line \"sum"),
+    let cases: [Case; 12] = [
+        ("the marker is gone", |at| fs::remove_file(at.join("marker")).unwrap(), is_lost, "its marker is gone"),
+        ("the store is gone", |at| fs::remove_dir_all(at.join("sled")).unwrap(), is_lost, "there is none"),
+        ("its file is gone", |at| fs::remove_file(at.join("sled/db")).unwrap(), is_lost, "there is none"),
+        ("its file is empty", |at| fs::write(at.join("sled/db"), "").unwrap(), is_lost, "entries up to 400 and 1 saved votes, and now no entry"),
+        ("the marker is ahead by one", |at| rewrite(at, "reached 400", "reached 401"), is_lost, "up to 401"),
+        ("a vote is missing", |at| rewrite(at, "votes 1", "votes 2"), is_lost, "2 saved votes"),
+        ("a newer format", |at| rewrite(at, "tollgate-log 1", "tollgate-log 2"), is_newer, "format 2 was written by a newer Tollgate; this one knows up to 1"),
+        ("a newer format in another shape", |at| fs::write(at.join("marker"), "tollgate-log 99\n{}").unwrap(), is_newer, "format 99"),
+        ("another node's", |at| rewrite(at, "node 7", "node 8"), is_foreign, "of node 7 of cluster 0000000000000000000000000000002a was expected, it is of node 8"),
+        ("a marker that is garbage", |at| fs::write(at.join("marker"), [0xff; 40]).unwrap(), is_corrupt, "a last line \"sum"),
+        ("an empty marker", |at| fs::write(at.join("marker"), "").unwrap(), is_corrupt, "was expected"),
+        ("a marker cut short", |at| cut(&at.join("marker"), 30), is_corrupt, "a last line \"sum"),
     ];
     let whole = log();
     for (why, damage, refusal, says) in cases {
@@ -89,8 +84,61 @@ fn a_log_that_is_not_what_it_was_is_refused_and_says_why() {
     assert_eq!(verify(&SledEngine::open(whole.path(), OWNER).unwrap()), Some((1, LAST)));
 }
 
-fn plain(damage: Damage) -> Box<dyn Fn(&Path)> {
-    Box::new(damage)
+/// What is done to sled's store through sled itself, and what must be said of it.
+type Tampering = (&'static str, fn(&sled::Db), &'static str);
+
+#[test]
+fn a_store_that_sled_finds_in_order_is_tried_all_the_same() {
+    #[rustfmt::skip]
+    let cases: [Tampering; 9] = [
+        ("an entry is missing", |db| lose(db, &entry(200, 0)), "what follows entry 199"),
+        ("the first is missing", |db| lose(db, &entry(1, 0)), "what follows the start"),
+        ("the last is missing", |db| lose(db, &entry(400, 0)), "it held entries up to 400 and 1 saved votes, and now entries up to 399"),
+        ("an entry is another's", |db| put(db, &entry(200, 0), &db.get(entry(201, 0)).unwrap().unwrap()), "entry 200: checksum"),
+        ("a byte is another", |db| put(db, &entry(300, 0), &flipped(&db.get(entry(300, 0)).unwrap().unwrap())), "entry 300: checksum"),
+        ("an entry ends early", |db| put(db, &entry(300, 0), &[0; 11]), "entry 300: a head of 12 bytes was expected, 11 came"),
+        ("a part is missing", |db| lose(db, &entry(LONG, 1)), "part 1 of entry 111 was expected, part 0 of 112 came"),
+        ("the vote is another", |db| put(db, b"sv", &flipped(&db.get(b"sv").unwrap().unwrap())), "Vote: checksum"),
+        ("a key that is not ours", |db| put(db, b"x", b"y"), "a key of the log was expected, [78] came"),
+    ];
+    let whole = log();
+    for (why, tamper, says) in cases {
+        let damaged = copy(whole.path());
+        let db = sled::open(damaged.path().join("sled")).unwrap();
+        tamper(&db);
+        db.flush().unwrap();
+        drop(db);
+        let error = SledEngine::open(damaged.path(), OWNER).err().expect(why);
+        assert!(error.to_string().contains(says), "{why}: {error}");
+    }
+}
+
+fn entry(index: u64, part: u16) -> Vec<u8> {
+    [b"e", index.to_be_bytes().as_slice(), &part.to_be_bytes()].concat()
+}
+
+fn lose(db: &sled::Db, key: &[u8]) {
+    db.remove(key).unwrap().expect("it was there");
+}
+
+fn put(db: &sled::Db, key: &[u8], value: &[u8]) {
+    db.insert(key, value).unwrap();
+}
+
+fn flipped(value: &[u8]) -> Vec<u8> {
+    let mut value = value.to_vec();
+    *value.last_mut().unwrap() ^= 4;
+    value
+}
+
+/// Changes the marker's text, with a sum that fits.
+fn rewrite(folder: &Path, from: &str, to: &str) {
+    let marker = folder.join("marker");
+    let text = fs::read_to_string(&marker).unwrap();
+    assert!(text.contains(from), "{text}");
+    let body = text.replace(from, to).split("sum").next().unwrap().to_owned();
+    let sum = crc32fast::hash(body.as_bytes());
+    fs::write(marker, format!("{body}sum {sum:08x}\n")).unwrap();
 }
 
 fn is_lost(error: &OpenError) -> bool {
