@@ -165,7 +165,7 @@ impl MemoryEngine {
             return Err(io::Error::new(io::ErrorKind::BrokenPipe, "the machine of this engine has crashed"));
         }
         if self.failed {
-            return Err(io::Error::other("the log has failed before: the disk said no"));
+            return Err(io::Error::other("the log has failed before"));
         }
         Ok(platter)
     }
@@ -175,6 +175,7 @@ impl LogEngine for MemoryEngine {
     fn append(&mut self, entries: &[Record]) -> io::Result<()> {
         for record in entries {
             if let Some(last) = self.now.last().filter(|last| last.checked_add(1) != Some(record.index)) {
+                self.failed = true;
                 let what = format!("an entry after {last} was expected, {} came", record.index);
                 return Err(io::Error::new(io::ErrorKind::InvalidInput, what));
             }

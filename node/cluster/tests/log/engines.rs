@@ -102,6 +102,31 @@ fn a_log_is_made_once_and_opened_only_where_there_is_one() {
 }
 
 #[test]
+fn the_marker_moves_with_each_vote_and_else_at_rest() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut engine = SledEngine::create(folder.path(), OWNER).unwrap();
+    let marked = || std::fs::read_to_string(folder.path().join("marker")).unwrap();
+    let group = |engine: &mut SledEngine, index| {
+        engine.append(&[record(index)]).unwrap();
+        engine.sync().unwrap();
+    };
+    group(&mut engine, 1);
+    assert!(marked().contains("reached nothing\nvotes 0\n"), "not with each group");
+    engine.put(Slot::Vote, b"me").unwrap();
+    group(&mut engine, 2);
+    assert!(marked().contains("reached 2\nvotes 1\n"), "a vote must not be forgotten");
+    group(&mut engine, 3);
+    engine.sync().unwrap();
+    assert!(marked().contains("reached 3\n"), "nothing has changed since the last sync: the log rests");
+    engine.truncate_after(Some(2)).unwrap();
+    assert!(marked().contains("reached 2\n"), "before the entry is gone");
+    engine.purge(2).unwrap();
+    engine.sync().unwrap();
+    engine.sync().unwrap();
+    assert!(marked().contains("reached 2\n"), "what was purged was reached");
+}
+
+#[test]
 fn a_gap_is_refused_and_ends_the_log() {
     let folder = tempfile::tempdir().unwrap();
     let engines: [Box<dyn LogEngine>; 2] =
@@ -110,6 +135,9 @@ fn a_gap_is_refused_and_ends_the_log() {
         engine.append(&records(5, 6)).unwrap();
         let error = engine.append(&[record(8)]).unwrap_err();
         assert_eq!(error.to_string(), "an entry after 6 was expected, 8 came");
+        let error = engine.append(&[record(7)]).unwrap_err();
+        assert!(error.to_string().starts_with("the log has failed before"), "{error}");
+        assert!(engine.sync().is_err() && engine.entries(5, 7).is_err(), "nothing more is served");
     }
 }
 

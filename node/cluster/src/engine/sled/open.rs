@@ -147,12 +147,13 @@ fn verify(db: &Db) -> io::Result<Held> {
     for whole in scan(db, 0..=u64::MAX) {
         let whole = whole?;
         let index = whole.record.index;
-        let before = held.reached().index;
-        let follows = before.is_none_or(|before| before.checked_add(1) == Some(index));
-        if !follows || whole.before != held.chain {
-            let place = before.map_or("the start".to_owned(), |before| format!("entry {before}"));
-            let links = format!("{:08x}, and entry {index} after {:08x}", held.chain, whole.before);
-            return Err(damage(format!("what follows {place} with chain {links} came: some are missing")));
+        // The chain covers the index, so an entry that is missing breaks it too.
+        if whole.before != held.chain {
+            let place = held.reached().index.map_or("the start".to_owned(), |last| format!("entry {last}"));
+            let (expected, came) = (held.chain, whole.before);
+            return Err(damage(format!(
+                "what follows {place} with chain {expected:08x} was expected, entry {index} after {came:08x} came"
+            )));
         }
         held.range = Some((held.range.map_or(index, |(first, _)| first), index));
         held.chain = whole.chain;
