@@ -12,6 +12,7 @@ use crate::bodies::{OWNER, Random, records, verify};
 const LAST: u64 = 400;
 /// An entry of two parts.
 const LONG: u64 = 111;
+const BLOCK: usize = 4096;
 const FLIPS: u64 = 150;
 const CUTS: u64 = 40;
 
@@ -178,6 +179,29 @@ fn a_flipped_bit_is_noticed_or_harmless() {
         refused += refused_or_whole(damaged.path(), &format!("a bit of byte {at} of {size}"));
     }
     assert!(refused > FLIPS / 10, "only {refused} of {FLIPS} flips hit something");
+}
+
+#[test]
+fn a_block_that_is_empty_or_another_is_noticed_or_harmless() {
+    let whole = log();
+    let bytes = fs::read(whole.path().join("sled/db")).unwrap();
+    let blocks = bytes.len() / BLOCK;
+    let mut random = Random(3);
+    let mut refused = 0;
+    for at in 0..blocks {
+        let damaged = copy(whole.path());
+        let mut bytes = bytes.clone();
+        let other = usize::try_from(random.below(blocks as u64)).unwrap() * BLOCK;
+        let (block, what) = if at % 2 == 0 {
+            (vec![0; BLOCK], "empty".to_owned())
+        } else {
+            (bytes[other..other + BLOCK].to_vec(), format!("that at {other}"))
+        };
+        bytes[at * BLOCK..][..BLOCK].copy_from_slice(&block);
+        fs::write(damaged.path().join("sled/db"), bytes).unwrap();
+        refused += refused_or_whole(damaged.path(), &format!("the block at {} is {what}", at * BLOCK));
+    }
+    assert!(refused > 10, "only {refused} of {blocks} hit something");
 }
 
 #[test]
