@@ -107,6 +107,11 @@ impl Log {
         self.desk.open().err()
     }
 
+    /// How many jobs wait for the writer.
+    pub fn queued(&self) -> usize {
+        self.desk.state().jobs.len()
+    }
+
     /// Waits until the writer has something to do. For who calls [`Writer::turn`](super::writer::Writer::turn) himself.
     pub async fn asked(&self) {
         self.desk.asked.notified().await;
@@ -123,6 +128,10 @@ impl Log {
     /// Leaves a job, once there is room. What it changes can be seen from then on.
     async fn ask(&self, bytes: usize, job: impl FnOnce(&mut State) -> (Ask, Option<Done>)) -> io::Result<()> {
         let units = desk::units(bytes);
+        if self.desk.room.available_permits() < units as usize {
+            // There may be nothing in the queue that anyone waits for.
+            self.desk.asked.notify_one();
+        }
         // Closed where the log is, which is told below.
         if let Ok(room) = self.desk.room.acquire_many(units).await {
             room.forget();

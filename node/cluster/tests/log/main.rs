@@ -13,5 +13,6 @@ mod garbage;
 mod kills;
 mod power;
 mod rig;
+mod storage;
 mod suite;
 mod writing;
