@@ -11,18 +11,18 @@ use std::io::{self, Write};
 use std::time::{Duration, Instant};
 
 use tollgate_cluster::engine::sled::{Owner, SledEngine};
-use tollgate_cluster::engine::writer::{self, Done};
+use tollgate_cluster::engine::writer::{self, Done, Log};
 use tollgate_cluster::engine::{LogEngine, Record};
 
 const ENTRY_BYTES: usize = 512;
 const BATCHES: [u64; 3] = [1, 16, 128];
-const ROUNDS: usize = 3;
-const ROUND: Duration = Duration::from_millis(1500);
+const ROUNDS: usize = 5;
+const ROUND: Duration = Duration::from_secs(1);
 /// What `/proc/self/stat` counts in, on every Linux there is.
 const TICKS_A_SECOND: f64 = 100.0;
 
 /// Appends a batch whose first index is given, and returns when it is durable.
-type Append<'a> = Box<dyn FnMut(u64, u64) -> io::Result<()> + 'a>;
+type Append = Box<dyn FnMut(u64, u64) -> io::Result<()>>;
 
 #[derive(Clone, Copy, Default)]
 struct Figures {
@@ -40,35 +40,47 @@ fn main() -> io::Result<()> {
         "", "batch", "entries/s", "ratio", "p50 ms", "CPU us/entry"
     );
     for batch in BATCHES {
-        let mut plain = plain_file(&folder.path().join(format!("plain-{batch}")))?;
-        let mut engine = new_engine(&folder.path().join(format!("engine-{batch}")))?;
-        let mut on_engine: Append =
-            Box::new(|first, batch| engine.append(&entries(first, batch)).and_then(|()| engine.sync()));
-        let (log, thread) = writer::start(new_engine(&folder.path().join(format!("log-{batch}")))?)?;
-        let runtime = tokio::runtime::Builder::new_current_thread().build()?;
-        let mut through_writer: Append = Box::new(|first, batch| {
-            let (told, outcome) = tokio::sync::oneshot::channel();
-            let done: Done = Box::new(move |result| drop(told.send(result)));
-            runtime.block_on(async {
-                log.append(entries(first, batch), done).await?;
-                outcome.await.map_err(io::Error::other)?
-            })
-        });
-        let base = measure(&mut plain, batch)?;
-        print("plain append + fdatasync", batch, base, base);
-        print("SledEngine", batch, measure(&mut on_engine, batch)?, base);
-        print("SledEngine behind the writer", batch, measure(&mut through_writer, batch)?, base);
+        let at = |name: &str| folder.path().join(format!("{name}-{batch}"));
+        let (log, thread) = writer::start(new_engine(&at("log"))?)?;
+        let ways = [plain_file(&at("plain"))?, on_engine(new_engine(&at("engine"))?), through_writer(log)?];
+        let mut ways = ways.map(|append| (append, 1, Vec::new()));
+        for _round in 0..ROUNDS {
+            // In turns, so that a busy moment of the machine does not fall on one of them alone.
+            for (append, next, figures) in &mut ways {
+                figures.push(measure(append, next, batch)?);
+            }
+        }
+        let [plain, engine, writer] = ways.map(|(_, _, figures)| median(figures));
+        print("plain append + fdatasync", batch, plain, plain);
+        print("SledEngine", batch, engine, plain);
+        print("SledEngine behind the writer", batch, writer, plain);
         drop(thread);
     }
     Ok(())
 }
 
-fn plain_file(path: &std::path::Path) -> io::Result<Append<'static>> {
+fn plain_file(path: &std::path::Path) -> io::Result<Append> {
     let mut file = File::create(path)?;
     Ok(Box::new(move |first, batch| {
         let bytes: Vec<u8> = entries(first, batch).into_iter().flat_map(|record| record.body).collect();
         file.write_all(&bytes)?;
         file.sync_data()
+    }))
+}
+
+fn on_engine(mut engine: SledEngine) -> Append {
+    Box::new(move |first, batch| engine.append(&entries(first, batch)).and_then(|()| engine.sync()))
+}
+
+fn through_writer(log: Log) -> io::Result<Append> {
+    let runtime = tokio::runtime::Builder::new_current_thread().build()?;
+    Ok(Box::new(move |first, batch| {
+        let (told, outcome) = tokio::sync::oneshot::channel();
+        let done: Done = Box::new(move |result| drop(told.send(result)));
+        runtime.block_on(async {
+            log.append(entries(first, batch), done).await?;
+            outcome.await.map_err(io::Error::other)?
+        })
     }))
 }
 
@@ -81,29 +93,29 @@ fn entries(first: u64, batch: u64) -> Vec<Record> {
     (first..first + batch).map(|index| Record { index, body: body(index) }).collect()
 }
 
-/// The median of some rounds, by entries a second.
-fn measure(append: &mut Append, batch: u64) -> io::Result<Figures> {
-    let mut next = 1;
-    let mut rounds = Vec::new();
-    for _round in 0..ROUNDS {
-        let (begun, cpu) = (Instant::now(), cpu_seconds()?);
-        let mut took = Vec::new();
-        while begun.elapsed() < ROUND {
-            let asked = Instant::now();
-            append(next, batch)?;
-            took.push(asked.elapsed());
-            next += batch;
-        }
-        took.sort();
-        rounds.push(Figures {
-            entries: count(took.len()) * count(usize::try_from(batch).unwrap_or(usize::MAX)),
-            seconds: begun.elapsed().as_secs_f64(),
-            cpu_seconds: cpu_seconds()? - cpu,
-            median_ms: took[took.len() / 2].as_secs_f64() * 1e3,
-        });
+/// One round, from the index where the one before it ended.
+fn measure(append: &mut Append, next: &mut u64, batch: u64) -> io::Result<Figures> {
+    let (begun, cpu) = (Instant::now(), cpu_seconds()?);
+    let mut took = Vec::new();
+    while begun.elapsed() < ROUND {
+        let asked = Instant::now();
+        append(*next, batch)?;
+        took.push(asked.elapsed());
+        *next += batch;
     }
+    took.sort();
+    Ok(Figures {
+        entries: count(took.len()) * count(usize::try_from(batch).unwrap_or(usize::MAX)),
+        seconds: begun.elapsed().as_secs_f64(),
+        cpu_seconds: cpu_seconds()? - cpu,
+        median_ms: took[took.len() / 2].as_secs_f64() * 1e3,
+    })
+}
+
+/// Of some rounds, by entries a second.
+fn median(mut rounds: Vec<Figures>) -> Figures {
     rounds.sort_by(|one, other| (one.entries / one.seconds).total_cmp(&(other.entries / other.seconds)));
-    Ok(rounds[ROUNDS / 2])
+    rounds[rounds.len() / 2]
 }
 
 fn print(name: &str, batch: u64, figures: Figures, base: Figures) {

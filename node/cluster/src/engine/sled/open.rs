@@ -64,12 +64,14 @@ impl SledEngine {
 
     /// What sled does not sync by itself, then the marker, which says that the log exists.
     fn settle(&mut self, folder: &Path) -> io::Result<()> {
+        // A relative name may have no parent in it.
+        let folder = folder.canonicalize()?;
         let store = folder.join(STORE);
         self.db.flush().map_err(disk)?;
         for file in fs::read_dir(&store)? {
             File::open(file?.path())?.sync_all()?;
         }
-        for folder in [Some(store.as_path()), Some(folder), folder.parent()].into_iter().flatten() {
+        for folder in [Some(store.as_path()), Some(folder.as_path()), folder.parent()].into_iter().flatten() {
             sync_folder(folder)?;
         }
         marker::store(&self.marker, self.owner, Reached::default())?;
