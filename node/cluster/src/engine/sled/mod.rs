@@ -6,8 +6,8 @@
 //! | --- | --- |
 //! | `flush` hands pages to the disk and syncs nothing | [`sync`](LogEngine::sync) also calls `fdatasync` on a descriptor of our own |
 //! | configuration and folders are never synced | done once, when the log is made |
-//! | a file that it can't read may open as an empty store | a [`marker`] beside it, and every entry chained to the one before |
-//! | large pages go to files that nobody syncs | bodies are cut into small parts ([`frame`]) |
+//! | a file that it can't read may open as an empty store | a marker file beside it, and every entry chained to the one before |
+//! | large pages go to files that nobody syncs | bodies are cut into small parts |
 //! | it panics on some damage | caught when opening; later, by whoever runs the engine |
 //!
 //! What it costs (`cargo bench -p tollgate-cluster --bench log`; entries of 512 bytes, two cores that others kept busy, so
