@@ -1,0 +1,14 @@
+//! Tollgate's nodes as one: consensus, membership, identity, and the store that all of them hold.
+//!
+//! ```text
+//!  transport ──▶ raft ──▶ engine          a proposal is durable on a majority …
+//!                  └────▶ state           … and then applied, the same on every node
+//!  gossip ──▶ members ──▶ raft            who is there proposes who should be a voter
+//!  identity                               who may speak at all: cluster id, node id, certificates, join token
+//! ```
+//!
+//! A crate of its own so that openraft's generics are built once, and so that nothing here can depend on requests.
+
+pub mod engine;
+pub mod raft;
+pub mod state;
