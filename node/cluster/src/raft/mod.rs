@@ -2,6 +2,7 @@
 
 pub mod log_store;
 pub mod replica;
+pub mod settings;
 pub mod snapshot;
 pub mod state_machine;
 pub mod types;
