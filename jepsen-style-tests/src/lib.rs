@@ -4,4 +4,5 @@
 
 pub mod model;
 pub mod properties;
+pub mod raft_sim;
 pub mod sim;
