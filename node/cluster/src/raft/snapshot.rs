@@ -54,8 +54,9 @@ pub(super) struct Install {
 
 impl Install {
     /// The state that it is. An error leaves everything as it was.
-    pub(super) fn take(self, mut file: SnapshotFile) -> io::Result<Held> {
+    pub(super) fn take(self, file: SnapshotFile) -> io::Result<Held> {
         let at = place(&self.head);
+        let mut file = self.shelf.adopt(file)?;
         let held = read(&mut file, self.seed).map_err(|why| failed(at, &why))?;
         let cluster = held.state.cluster_id();
         if self.cluster != [0; 16] && self.cluster != cluster {

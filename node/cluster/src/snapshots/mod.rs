@@ -49,7 +49,8 @@ pub struct SnapshotFile {
     input: BufReader<Box<dyn Read + Send>>,
     bytes: u64,
     name: String,
-    unkept: Option<Shelf>,
+    shelf: Shelf,
+    kept: bool,
 }
 
 impl Shelf {
@@ -71,16 +72,26 @@ impl Shelf {
 
     /// Puts a finished snapshot on the shelf, for good once this returns.
     pub fn keep(&self, mut snapshot: SnapshotFile, place: Place) -> io::Result<()> {
-        if snapshot.unkept.is_none() {
+        if snapshot.kept {
             return Ok(()); // It came from there.
         }
         self.folder.rename(&snapshot.name, &place.to_string())?;
-        snapshot.unkept = None;
+        snapshot.kept = true;
         self.folder.sync()?;
         for older in self.places()?.into_iter().skip(KEPT) {
             self.folder.remove(&older.to_string())?;
         }
         Ok(())
+    }
+
+    /// The snapshot as a file of this shelf: itself, or a copy of another shelf's.
+    pub(crate) fn adopt(&self, mut snapshot: SnapshotFile) -> io::Result<SnapshotFile> {
+        if Arc::ptr_eq(&self.folder, &snapshot.shelf.folder) {
+            return Ok(snapshot);
+        }
+        let mut part = self.begin()?;
+        io::copy(&mut snapshot, &mut part)?;
+        part.finish()
     }
 
     /// What is on the shelf, the newest first.
@@ -94,7 +105,7 @@ impl Shelf {
     pub fn snapshot(&self, place: Place) -> io::Result<SnapshotFile> {
         let name = place.to_string();
         let (input, bytes) = self.folder.open(&name)?;
-        Ok(SnapshotFile { input: BufReader::new(input), bytes, name, unkept: None })
+        Ok(SnapshotFile { input: BufReader::new(input), bytes, name, shelf: self.clone(), kept: true })
     }
 
     /// Takes a snapshot that can't be read off the shelf, for people to look at.
@@ -115,7 +126,8 @@ impl Part {
         let (input, bytes) = self.shelf.folder.open(&self.name)?;
         // What was a part is a file from here on, and takes itself away.
         let name = std::mem::take(&mut self.name);
-        Ok(SnapshotFile { input: BufReader::new(input), bytes, name, unkept: Some(self.shelf.clone()) })
+        let shelf = self.shelf.clone();
+        Ok(SnapshotFile { input: BufReader::new(input), bytes, name, shelf, kept: false })
     }
 }
 
@@ -152,8 +164,8 @@ impl Read for SnapshotFile {
 
 impl Drop for SnapshotFile {
     fn drop(&mut self) {
-        if let Some(shelf) = &self.unkept {
-            _ = shelf.folder.remove(&self.name); // If not now, then when the shelf is opened again.
+        if !self.kept {
+            _ = self.shelf.folder.remove(&self.name); // If not now, then when the shelf is opened again.
         }
     }
 }
