@@ -36,6 +36,7 @@ fn a_seed_is_the_same_run_each_time() {
 #[rustfmt::skip]
 const NOTICED_WITHIN: [(Planted, u64); ALL.len()] = [
     (Planted::AcknowledgeBeforeDurable, 20),
+    (Planted::SnapshotUnsynced,         10),
     (Planted::NoDeduplication,           3),
     (Planted::IdUsedAgain,              40),
 ];

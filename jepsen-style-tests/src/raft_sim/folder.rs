@@ -22,6 +22,7 @@ struct Files {
     contents: BTreeMap<u64, Contents>,
     next: u64,
     crashes: u64,
+    forgetful: bool,
 }
 
 #[derive(Default)]
@@ -40,6 +41,11 @@ impl MemoryFolder {
     pub(super) fn mount(&self) -> Arc<dyn Folder> {
         let boot = self.files().crashes;
         Arc::new(Mounted { folder: self.clone(), boot })
+    }
+
+    /// Plants a fault: nothing is synced, whoever asks.
+    pub(super) fn forget_syncs(&self) {
+        self.files().forgetful = true;
     }
 
     pub(super) fn crash(&self, dice: &mut Dice) {
@@ -107,7 +113,9 @@ impl Folder for Mounted {
 
     fn sync(&self) -> io::Result<()> {
         let mut files = self.files()?;
-        files.durable_names = files.names.clone();
+        if !files.forgetful {
+            files.durable_names = files.names.clone();
+        }
         Ok(())
     }
 }
@@ -128,6 +136,10 @@ impl Open {
         let contents = files.contents.get_mut(&self.number).ok_or(ErrorKind::NotFound)?;
         Ok(change(contents))
     }
+
+    fn is_forgetful(&self) -> bool {
+        self.folder.files().forgetful
+    }
 }
 
 impl Write for Open {
@@ -143,6 +155,9 @@ impl Write for Open {
 
 impl File for Open {
     fn sync(&mut self) -> io::Result<()> {
+        if self.is_forgetful() {
+            return Ok(());
+        }
         self.change(|contents| contents.durable = contents.bytes.len())
     }
 }

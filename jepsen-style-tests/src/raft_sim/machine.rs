@@ -30,8 +30,10 @@ pub(super) fn place(world: &World, node: u64) {
             sync_ms: world.dice.between(1, 8),
             ..Machine::default()
         };
-        if world.planted == Some(Planted::AcknowledgeBeforeDurable) {
-            machine.log.acknowledge_before_durable();
+        match world.planted {
+            Some(Planted::AcknowledgeBeforeDurable) => machine.log.acknowledge_before_durable(),
+            Some(Planted::SnapshotUnsynced) => machine.snapshots.forget_syncs(),
+            Some(Planted::NoDeduplication | Planted::IdUsedAgain) | None => {}
         }
         world.machines.insert(node, machine);
     });

@@ -45,6 +45,8 @@ const LENGTH_MS: u64 = 10_000;
 pub enum Planted {
     /// The log says that entries are durable before they are.
     AcknowledgeBeforeDurable,
+    /// A snapshot counts before it is on the disk.
+    SnapshotUnsynced,
     /// The ledger applies a batch that it has applied before.
     NoDeduplication,
     /// A node whose disk was lost comes back with its old id.
@@ -52,8 +54,12 @@ pub enum Planted {
 }
 
 /// All of them.
-pub const ALL: [Planted; 3] =
-    [Planted::AcknowledgeBeforeDurable, Planted::NoDeduplication, Planted::IdUsedAgain];
+pub const ALL: [Planted; 4] = [
+    Planted::AcknowledgeBeforeDurable,
+    Planted::SnapshotUnsynced,
+    Planted::NoDeduplication,
+    Planted::IdUsedAgain,
+];
 
 /// How a run went.
 #[derive(Debug)]

@@ -126,8 +126,8 @@ impl Part {
         let (input, bytes) = self.shelf.folder.open(&self.name)?;
         // What was a part is a file from here on, and takes itself away.
         let name = std::mem::take(&mut self.name);
-        let shelf = self.shelf.clone();
-        Ok(SnapshotFile { input: BufReader::new(input), bytes, name, shelf, kept: false })
+        let input = BufReader::new(input);
+        Ok(SnapshotFile { input, bytes, name, shelf: self.shelf.clone(), kept: false })
     }
 }
 
