@@ -5,4 +5,5 @@
 pub mod efficiency;
 pub mod model;
 pub mod properties;
+pub mod raft_sim;
 pub mod sim;
