@@ -11,5 +11,6 @@
 
 pub mod engine;
 pub mod gossip;
+pub mod members;
 pub mod raft;
 pub mod state;
