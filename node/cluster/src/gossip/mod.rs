@@ -38,6 +38,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use chitchat::transport::Transport;
 use tokio::net::UdpSocket;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -46,7 +47,7 @@ use health::Verdicts;
 use open::Dropped;
 use run::{Outlets, Runner};
 use seal::Keyring;
-use socket::{Tally, unix_ms};
+use socket::{Sealed, Tally, unix_ms};
 use view::{About, Duty, News, NodeId, TooMuch, View};
 
 /// How gossip is set up on one node.
@@ -101,6 +102,14 @@ pub struct Gossip {
 
 /// Binds the socket and begins to gossip.
 pub async fn start(config: Config) -> Result<Gossip, StartError> {
+    start_over(config, |sealed| Box::new(sealed)).await
+}
+
+/// The same on what `carrier` makes of the sealed socket.
+async fn start_over(
+    config: Config,
+    carrier: impl FnOnce(Sealed) -> Box<dyn Transport>,
+) -> Result<Gossip, StartError> {
     config.about.check().map_err(StartError::TooMuch)?;
     let failed = |error| StartError::Bind(config.listen, error);
     let outside = Arc::new(UdpSocket::bind(config.listen).await.map_err(failed)?);
@@ -117,13 +126,9 @@ pub async fn start(config: Config) -> Result<Gossip, StartError> {
     let (stop, stopped) = watch::channel(());
     let outlets = Outlets { news, applied: Arc::new(AtomicU64::new(0)) };
     let tally = Arc::new(Tally::default());
+    let sealed = Sealed { outside, keys: keys.subscribe(), node: config.node, tally: Arc::clone(&tally) };
     let runner = Runner {
-        transport: socket::Sealed {
-            outside,
-            keys: keys.subscribe(),
-            node: config.node,
-            tally: Arc::clone(&tally),
-        },
+        transport: carrier(sealed),
         config,
         address,
         news: outlets.news.subscribe(),

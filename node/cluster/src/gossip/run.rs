@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use chitchat::transport::Transport;
 use chitchat::{
     ChitchatConfig, ChitchatHandle, ChitchatId, FailureDetectorConfig, NodeState, ProtocolVersion,
 };
@@ -14,7 +15,7 @@ use tokio::time::{MissedTickBehavior, interval, timeout};
 
 use super::Config;
 use super::health::{Heard, Verdicts};
-use super::socket::{Sealed, unix_ms};
+use super::socket::unix_ms;
 use super::view::{News, View, say, view};
 
 /// Dead after so many mean intervals (phi is a ratio in chitchat, no logarithm).
@@ -45,7 +46,7 @@ pub(super) struct Outlets {
 
 /// The task's side.
 pub(super) struct Runner {
-    pub(super) transport: Sealed,
+    pub(super) transport: Box<dyn Transport>,
     pub(super) config: Config,
     /// Where peers reach this node.
     pub(super) address: SocketAddr,
@@ -97,7 +98,7 @@ impl Runner {
             protocol_version: ProtocolVersion::V1,
         };
         let said = self.said().into_iter().collect();
-        chitchat::spawn_chitchat(config, said, &self.transport).await
+        chitchat::spawn_chitchat(config, said, self.transport.as_ref()).await
     }
 
     /// Ok when it is stopped; the reason when chitchat ended by itself.
@@ -198,3 +199,7 @@ fn started_at_ns() -> u64 {
     let elapsed = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     u64::try_from(elapsed.as_nanos()).unwrap_or(u64::MAX)
 }
+
+#[cfg(test)]
+#[path = "run_test.rs"]
+mod tests;
