@@ -11,6 +11,8 @@
 //! A crate of its own so that openraft's generics are built once, and so that nothing here can depend on requests.
 
 pub mod engine;
+pub mod gossip;
+pub mod members;
 pub mod raft;
 pub mod snapshots;
 pub mod state;
