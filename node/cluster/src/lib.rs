@@ -10,5 +10,6 @@
 //! A crate of its own so that openraft's generics are built once, and so that nothing here can depend on requests.
 
 pub mod engine;
+pub mod identity;
 pub mod raft;
 pub mod state;
