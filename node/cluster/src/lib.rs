@@ -13,3 +13,4 @@ pub mod engine;
 pub mod identity;
 pub mod raft;
 pub mod state;
+pub mod transport;

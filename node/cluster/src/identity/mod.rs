@@ -30,4 +30,5 @@ pub mod token;
 
 pub use self::cluster_id::ClusterId;
 pub use self::name::NodeName;
+pub(crate) use self::name::{cluster_asked_for, reception};
 pub use self::newcomer::{Admission, Admitted, Newcomer};
