@@ -3,6 +3,7 @@
 //! ```text
 //!  transport ──▶ raft ──▶ engine          a proposal is durable on a majority …
 //!                  └────▶ state           … and then applied, the same on every node
+//!                          └─▶ snapshots    so that the log may end somewhere
 //!  gossip ──▶ members ──▶ raft            who is there proposes who should be a voter
 //!  identity                               who may speak at all: cluster id, node id, certificates, join token
 //! ```
@@ -12,5 +13,6 @@
 pub mod engine;
 pub mod identity;
 pub mod raft;
+pub mod snapshots;
 pub mod state;
 pub mod transport;

@@ -48,7 +48,7 @@ use crate::unit::Amount;
 
 pub use check::Violation;
 pub use session::{FENCED_AFTER_MS, VALIDITY_MS};
-pub use snapshot::RestoreError;
+pub use snapshot::{RestoreError, Restoring, SECTIONS};
 pub use view::{BucketView, LeaseView};
 
 /// The ledger. See the module's text.

@@ -12,6 +12,9 @@ use super::{Ledger, Timestamp};
 use crate::unit::Amount;
 use crate::wire::snapshot::{Chunk, Reader, SnapshotError, Writer};
 
+/// The ledger's sections have lower numbers, and will: the rest is for what else is in the same snapshot.
+pub const SECTIONS: u8 = 100;
+
 /// Sections, in the order in which they are written. Numbers are for ever.
 const HEAD: u8 = 1;
 const BUDGETS: u8 = 2;
@@ -42,8 +45,35 @@ pub enum RestoreError {
     Inconsistent(Violation),
 }
 
+/// A ledger that is being read back, chunk by chunk: for a snapshot that holds more than a ledger.
+pub struct Restoring {
+    ledger: Ledger,
+    seed: u64,
+}
+
+impl Restoring {
+    /// Nothing was read yet. The seed is as for [`Ledger::new`].
+    pub fn new(seed: u64) -> Self {
+        Self { ledger: Ledger::new(seed), seed }
+    }
+
+    /// Reads a chunk of one of the ledger's sections.
+    pub fn take(&mut self, chunk: &Chunk) -> Result<(), SnapshotError> {
+        self.ledger.take(chunk)
+    }
+
+    /// The ledger, once the snapshot's end was read.
+    pub fn finish(self) -> Result<Ledger, Violation> {
+        let Self { mut ledger, seed } = self;
+        let named = ledger.budgets.iter().filter(|(_, entry)| !entry.deleted);
+        ledger.names = named.map(|(id, entry)| (entry.budget.name.clone(), *id)).collect();
+        ledger.derive(seed).and_then(|()| ledger.check())?;
+        Ok(ledger)
+    }
+}
+
 impl Ledger {
-    /// Writes every section.
+    /// Writes every section. Their numbers are below [`SECTIONS`].
     pub fn write<W: Write>(&self, out: &mut Writer<W>) -> Result<(), SnapshotError> {
         let Self {
             now,
@@ -76,16 +106,13 @@ impl Ledger {
         rows.write(out)
     }
 
-    /// Reads a ledger back. The seed is as for [`Ledger::new`].
+    /// Reads a ledger back from a snapshot that has nothing else in it. The seed is as for [`Ledger::new`].
     pub fn read<R: Read>(reader: &mut Reader<R>, seed: u64) -> Result<Self, RestoreError> {
-        let mut ledger = Self::new(seed);
+        let mut restoring = Restoring::new(seed);
         while let Some(chunk) = reader.chunk().map_err(RestoreError::Unreadable)? {
-            ledger.take(&chunk).map_err(RestoreError::Unreadable)?;
+            restoring.take(&chunk).map_err(RestoreError::Unreadable)?;
         }
-        let named = ledger.budgets.iter().filter(|(_, entry)| !entry.deleted);
-        ledger.names = named.map(|(id, entry)| (entry.budget.name.clone(), *id)).collect();
-        ledger.derive(seed).and_then(|()| ledger.check()).map_err(RestoreError::Inconsistent)?;
-        Ok(ledger)
+        restoring.finish().map_err(RestoreError::Inconsistent)
     }
 
     fn take(&mut self, chunk: &Chunk) -> Result<(), SnapshotError> {

@@ -2,12 +2,20 @@
 
 use std::io;
 
+mod desk;
+pub mod log;
+pub mod memory;
+pub mod sled;
+mod tail;
+pub mod writer;
+
 /// A log on some disk. One thread owns it: calls come one after the other, and each is a group of what was asked meanwhile.
 ///
 /// Nothing is durable before [`sync`](Self::sync) has returned. An error of `sync` is final: what it left on the disk is not
 /// known, and asking again would not tell.
 pub trait LogEngine: Send + 'static {
-    /// Appends entries. The first one's index follows the last one's, or is any in an empty log.
+    /// Appends entries. The first one's index follows the last one's or what was purged; in a log that never held any, it is
+    /// any.
     fn append(&mut self, entries: &[Record]) -> io::Result<()>;
 
     /// Drops every entry after `last`; all of them for None.
@@ -28,7 +36,8 @@ pub trait LogEngine: Send + 'static {
     /// The first and the last index that there is.
     fn range(&self) -> io::Result<Option<(u64, u64)>>;
 
-    /// Makes all of it survive a power cut.
+    /// Makes all of it survive a power cut. Asked again when nothing has changed since, an engine does what need not be done
+    /// with each group.
     fn sync(&mut self) -> io::Result<()>;
 }
 
@@ -50,4 +59,9 @@ pub enum Slot {
     Committed,
     /// The last entry that was purged.
     Purged,
+}
+
+impl Slot {
+    /// Every slot.
+    pub const ALL: [Self; 3] = [Self::Vote, Self::Committed, Self::Purged];
 }

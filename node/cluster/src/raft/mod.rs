@@ -1,3 +1,7 @@
 //! openraft, and nothing of it outside this folder: the types of our log, its storage, its network, how it is set up.
 
+pub mod log_store;
+pub mod replica;
+pub mod snapshot;
+pub mod state_machine;
 pub mod types;
