@@ -40,6 +40,13 @@ pub struct Admitted {
     pub(super) key: KeyPair,
 }
 
+impl Admitted {
+    /// Who it is now.
+    pub fn name(&self) -> NodeName {
+        NodeName { node: self.admission.node, cluster: self.cluster }
+    }
+}
+
 const FILE: Form = Form { name: "joining", magic: *b"TGJN", format: 1 };
 
 #[derive(Serialize, Deserialize)]

@@ -8,6 +8,7 @@ use tonic::{Code, Status};
 
 use super::connect::DialError;
 use super::refusal::Refusal;
+use super::verify::NOT_OURS;
 
 /// A call that brought no answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -65,7 +66,7 @@ impl CallError {
         }
         // hyper hides what TLS said after the handshake; only the alert's name is left.
         if why.contains("received fatal alert") {
-            why = format!("{why}: it does not take our certificate; it may be of another cluster");
+            why = format!("{why}: {NOT_OURS}");
         }
         match status.code() {
             // The server's side of the deadline that the call carries.

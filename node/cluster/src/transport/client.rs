@@ -165,3 +165,7 @@ impl fmt::Debug for Peers {
         write!(f, "Peers(of {:?})", self.keys)
     }
 }
+
+#[cfg(test)]
+#[path = "client_test.rs"]
+mod tests;

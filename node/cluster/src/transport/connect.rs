@@ -16,6 +16,7 @@ use tokio_rustls::client::TlsStream;
 use tonic::codegen::{Service, http::Uri};
 
 use super::tls::Keys;
+use super::verify::explained;
 use crate::identity::NodeName;
 
 /// Dials one node, again whenever its channel asks: with the addresses and the credentials of then.
@@ -81,14 +82,12 @@ pub(super) async fn connect(
     config: Arc<ClientConfig>,
 ) -> Result<TlsStream<TcpStream>, DialError> {
     let asked = name.to_str().into_owned();
-    let failed = |what: &str, error: &io::Error| DialError {
-        whom: format!("{asked} at {address}"),
-        why: format!("{what}: {error}"),
-    };
-    let stream = reach(address).await.map_err(|error| failed("can't connect", &error))?;
-    stream.set_nodelay(true).map_err(|error| failed("can't connect", &error))?;
+    let failed = |why: String| DialError { whom: format!("{asked} at {address}"), why };
+    let unreachable = |error: io::Error| failed(format!("can't connect: {error}"));
+    let stream = reach(address).await.map_err(unreachable)?;
+    stream.set_nodelay(true).map_err(unreachable)?;
     let secured = TlsConnector::from(config).connect(name, stream).await;
-    secured.map_err(|error| failed("no handshake", &error))
+    secured.map_err(|error| failed(explained(&error)))
 }
 
 async fn reach(address: &str) -> io::Result<TcpStream> {

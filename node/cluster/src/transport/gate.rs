@@ -19,14 +19,11 @@ use tonic::{Request, Response, Status, Streaming};
 
 use super::codec::Raw;
 use super::envelope::Call;
-use super::handlers::{Caller, Handler, Handlers, Messages, Once, Streamed};
+use super::handlers::{Belongs, Caller, Handler, Handlers, Messages, Once, Streamed};
 use super::incoming::Visitor;
 use super::method::{MOST_ANSWER_BYTES, Method};
 use super::refusal::Refusal;
 use super::tls::Keys;
-
-/// Says whether a node is (still) one of the cluster.
-pub type Belongs = Arc<dyn Fn(u64) -> bool + Send + Sync>;
 
 /// The peers' service.
 #[derive(Clone)]

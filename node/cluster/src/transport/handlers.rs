@@ -19,6 +19,8 @@ pub struct Caller {
     pub node: u64,
 }
 
+/// Says whether a node is (still) one of the cluster.
+pub type Belongs = Arc<dyn Fn(u64) -> bool + Send + Sync>;
 /// Something later.
 pub type Later<T> = Pin<Box<dyn Future<Output = Result<T, Refusal>> + Send>>;
 /// Messages one after the other. The first refusal is the last item.

@@ -19,6 +19,7 @@ use tokio_rustls::server::TlsStream;
 use tonic::transport::server::Connected;
 
 use super::tls::{JOINERS, Keys};
+use super::verify::explained;
 use crate::identity::{NodeName, cluster_asked_for};
 
 /// Open connections of nodes, with handshakes: 1,000 nodes have at most four each.
@@ -155,17 +156,6 @@ impl Porter {
 
 async fn led(door: &mpsc::Sender<Link>, link: Link) -> io::Result<()> {
     door.send(link).await.map_err(|_| io::Error::other("the server stops"))
-}
-
-/// TLS alerts are terse: what they most likely mean is added.
-fn explained(error: &io::Error) -> String {
-    let refused = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
-    match refused {
-        Some(rustls::Error::AlertReceived(_)) => {
-            format!("{error}: it does not take our certificate; it may be of another cluster")
-        }
-        _ => error.to_string(),
-    }
 }
 
 impl Connected for Link {

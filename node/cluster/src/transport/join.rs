@@ -147,3 +147,7 @@ impl fmt::Display for JoinError {
 }
 
 impl std::error::Error for JoinError {}
+
+#[cfg(test)]
+#[path = "join_test.rs"]
+mod tests;

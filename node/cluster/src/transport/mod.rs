@@ -29,6 +29,8 @@ mod method;
 mod reception;
 pub mod refusal;
 mod server;
+#[cfg(test)]
+pub(crate) mod testing;
 pub mod tls;
 mod verify;
 pub mod wallet;

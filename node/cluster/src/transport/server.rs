@@ -11,8 +11,8 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tonic::transport::server::Server as Grpc;
 
-use super::gate::{Belongs, Gate};
-use super::handlers::Handlers;
+use super::gate::Gate;
+use super::handlers::{Belongs, Handlers};
 use super::incoming::{Doors, Link, accept};
 use super::reception::{Door, Reception};
 use super::tls::Keys;

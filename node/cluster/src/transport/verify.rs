@@ -2,6 +2,7 @@
 //! since a misspelt address should not have to be found out with a packet dump.
 
 use std::fmt;
+use std::io;
 use std::sync::Arc;
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
@@ -70,7 +71,7 @@ impl ClientCertVerifier for PeersOnly {
     ) -> Result<ClientCertVerified, Error> {
         self.chain
             .verify_client_cert(end_entity, intermediates, now)
-            .map_err(|error| explained(error, end_entity, self.cluster))?;
+            .map_err(|error| doubted(error, end_entity, self.cluster))?;
         of_cluster(end_entity, self.cluster)?;
         Ok(ClientCertVerified::assertion())
     }
@@ -109,7 +110,7 @@ impl ServerCertVerifier for NodesOnly {
     ) -> Result<ServerCertVerified, Error> {
         self.chain
             .verify_server_cert(end_entity, intermediates, meant, ocsp_response, now)
-            .map_err(|error| explained(error, end_entity, self.cluster))
+            .map_err(|error| doubted(error, end_entity, self.cluster))
     }
 
     fn verify_tls12_signature(
@@ -147,7 +148,7 @@ impl ServerCertVerifier for ClusterOfToken {
         let authority = intermediates.iter().find(|shown| Fingerprint::of(shown) == self.fingerprint);
         let Some(authority) = authority else {
             let error = Error::InvalidCertificate(CertificateError::UnknownIssuer);
-            return Err(explained(error, end_entity, self.cluster));
+            return Err(doubted(error, end_entity, self.cluster));
         };
         let mut roots = RootCertStore::empty();
         roots.add(authority.clone())?;
@@ -183,6 +184,22 @@ impl ServerCertVerifier for ClusterOfToken {
     }
 }
 
+/// What a failed handshake says, for people.
+pub(super) fn explained(error: &io::Error) -> String {
+    match error.get_ref().and_then(|inner| inner.downcast_ref()) {
+        // rustls shows what is not its own as Rust would write it.
+        Some(Error::InvalidCertificate(CertificateError::Other(OtherError(stranger)))) => {
+            format!("wrong certificate: {stranger}")
+        }
+        // Alerts are terse: what they most likely mean is added.
+        Some(Error::AlertReceived(_)) => format!("{error}: {NOT_OURS}"),
+        Some(_) | None => error.to_string(),
+    }
+}
+
+/// What an alert of the other side most likely means.
+pub(super) const NOT_OURS: &str = "it does not take our certificate; it may be of another cluster";
+
 /// The names count only after the chain was found good.
 fn of_cluster(certificate: &CertificateDer<'_>, cluster: ClusterId) -> Result<(), Error> {
     let shown = NodeName::of(certificate);
@@ -192,7 +209,7 @@ fn of_cluster(certificate: &CertificateDer<'_>, cluster: ClusterId) -> Result<()
     Err(stranger(Stranger { cluster, shown, why: None }))
 }
 
-fn explained(error: Error, certificate: &CertificateDer<'_>, cluster: ClusterId) -> Error {
+fn doubted(error: Error, certificate: &CertificateDer<'_>, cluster: ClusterId) -> Error {
     stranger(Stranger { cluster, shown: NodeName::of(certificate), why: Some(error.to_string()) })
 }
 
