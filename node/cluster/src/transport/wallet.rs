@@ -150,3 +150,7 @@ fn frame(message: &[u8]) -> Result<(u8, u32, &[u8]), Refusal> {
     })?;
     Ok((*kind, u32::from_be_bytes(*group), payload))
 }
+
+#[cfg(test)]
+#[path = "wallet_test.rs"]
+mod tests;

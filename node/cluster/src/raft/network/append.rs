@@ -42,32 +42,11 @@ fn requests<S>(input: S, sent: Arc<AtomicU64>) -> impl Stream<Item = Bytes> + Se
 where
     S: Stream<Item = AppendEntriesRequest<Types>> + OptionalSend + Unpin + 'static,
 {
-    stream::unfold(Some((input, sent)), |open| async move {
-        let (mut input, sent) = open?;
-        let Fitted { message, whole } = fit(input.next().await?, Method::Append.most_bytes());
+    // None is too large: the log gives a few MiB at a time, or one entry.
+    input.map(move |request| {
         sent.fetch_add(1, Ordering::Relaxed);
-        Some((message, whole.then_some((input, sent))))
+        pack(&request)
     })
-}
-
-/// A request as it is sent.
-struct Fitted {
-    message: Bytes,
-    /// If not, its last entries were left out, and nothing may follow: openraft sees by the answer how far it came, and goes
-    /// on from there with another stream.
-    whole: bool,
-}
-
-fn fit(mut request: AppendEntriesRequest<Types>, most_bytes: usize) -> Fitted {
-    let mut whole = true;
-    loop {
-        let message = pack(&request);
-        if message.len() <= most_bytes || request.entries.len() <= 1 {
-            return Fitted { message, whole };
-        }
-        request.entries.truncate(request.entries.len() / 2);
-        whole = false;
-    }
 }
 
 /// Whose turn it is.
@@ -107,54 +86,4 @@ fn watched<'s>(
 fn silent(way: &Way, timeout: Duration) -> RPCError<Types> {
     let (id, target) = (way.peers.here(), way.target.node);
     Timeout { action: RPCTypes::AppendEntries, id, target, timeout }.into()
-}
-
-#[cfg(test)]
-mod tests {
-    use openraft::Vote;
-    use openraft::alias::EntryOf;
-    use openraft::entry::RaftEntry;
-    use openraft::impls::leader_id_std::LeaderId;
-    use tollgate_ratelimit::ledger::command::Command;
-    use tollgate_ratelimit::time::Timestamp;
-
-    use super::*;
-    use crate::state::Proposal;
-
-    fn request(entries: u64) -> AppendEntriesRequest<Types> {
-        let vote = Vote::<LeaderId<u64, u64>>::new_committed(1, 1);
-        let position =
-            |index| openraft::LogId::new(openraft::vote::RaftLeaderId::to_committed(vote.leader_id()), index);
-        let commands = vec![Command::DeleteBudget { name: "x".repeat(100) }];
-        let proposal = Proposal::Quota { at: Timestamp(0), commands };
-        let entry = |index| EntryOf::<Types>::new_normal(position(index), proposal.clone());
-        AppendEntriesRequest {
-            vote,
-            prev_log_id: None,
-            entries: (1..=entries).map(entry).collect(),
-            leader_commit: None,
-        }
-    }
-
-    #[test]
-    fn what_is_too_large_is_cut_and_ends_the_stream() {
-        #[rustfmt::skip]
-        let cases = [
-            // entries most  sent  whole   why
-            (8,  100_000,    8,    true),  // there is room
-            (8,  600,        4,    false), // half of it fits
-            (8,  250,        1,    false), // one always goes, so that the stream moves
-            (1,  10,         1,    true),  // one that is too large is refused, not cut
-            (0,  10,         0,    true),  // nothing to cut
-        ];
-        for (entries, most, sent, whole) in cases {
-            let fitted = fit(request(entries), most);
-            let read: AppendEntriesRequest<Types> = unpack(&fitted.message).unwrap();
-            assert_eq!(
-                (read.entries.len(), fitted.whole),
-                (sent, whole),
-                "{entries} entries in {most} bytes"
-            );
-        }
-    }
 }
