@@ -4,8 +4,8 @@ use std::fmt;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use rcgen::{
-    BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer,
-    KeyPair, KeyUsagePurpose, PKCS_ECDSA_P256_SHA256, PublicKeyData, SanType, SerialNumber,
+    BasicConstraints, Certificate, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose,
+    IsCa, Issuer, KeyPair, KeyUsagePurpose, PKCS_ECDSA_P256_SHA256, PublicKeyData, SanType, SerialNumber,
     SignatureAlgorithm,
 };
 use rustls::pki_types::CertificateDer;
@@ -15,14 +15,14 @@ use super::secret::{ClusterSecret, Purpose};
 use super::token::Fingerprint;
 use super::{ClusterId, NodeName};
 
-const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+const DAY_HOURS: u64 = 24;
 /// A node's certificate holds for a year.
-pub const LEAF_LIFE: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+pub const LEAF_LIFE: Duration = Duration::from_hours(365 * DAY_HOURS);
 /// It is renewed after three fifths of it: more than four months are left to notice that something is wrong.
-pub const RENEW_AFTER: Duration = Duration::from_secs(219 * 24 * 60 * 60);
-const AUTHORITY_LIFE: Duration = Duration::from_secs(20 * 365 * 24 * 60 * 60);
+pub const RENEW_AFTER: Duration = Duration::from_hours(219 * DAY_HOURS);
+const AUTHORITY_LIFE: Duration = Duration::from_hours(20 * 365 * DAY_HOURS);
 /// Certificates hold from before they were made: the reader's clock may be behind.
-const BACKDATED: Duration = DAY;
+const BACKDATED: Duration = Duration::from_hours(DAY_HOURS);
 
 /// The authority with its key (ECDSA on P-256).
 pub struct Authority {
@@ -34,12 +34,8 @@ pub struct Authority {
 impl Authority {
     /// A new cluster's.
     pub fn create(cluster: ClusterId, now: SystemTime) -> Self {
-        let key = KeyPair::generate().expect("the operating system gives random bytes");
-        let certificate = parameters(cluster, now)
-            .self_signed(&key)
-            .expect("nothing in the parameters can't be written in DER")
-            .der()
-            .clone();
+        let key = new_key();
+        let certificate = written(parameters(cluster, now).self_signed(&key));
         Self { cluster, certificate, issuer: Issuer::new(parameters(cluster, now), key) }
     }
 
@@ -92,8 +88,7 @@ impl Authority {
         }
         let name = NodeName { node, cluster: self.cluster };
         let mut leaf = CertificateParams::default();
-        let spelled = name.to_string().try_into().expect("a node's name is ASCII");
-        leaf.subject_alt_names = vec![SanType::DnsName(spelled)];
+        leaf.subject_alt_names = vec![host_name(name)];
         leaf.distinguished_name = common_name(&format!("Tollgate node {node}"));
         leaf.key_usages = vec![KeyUsagePurpose::DigitalSignature];
         leaf.extended_key_usages =
@@ -101,9 +96,21 @@ impl Authority {
         leaf.use_authority_key_identifier_extension = true;
         leaf.serial_number = Some(serial_number());
         limit(&mut leaf, now, LEAF_LIFE);
-        let signed = leaf.signed_by(&Point(public_key), &self.issuer);
-        Ok(signed.expect("nothing in the parameters can't be written in DER").der().clone())
+        Ok(written(leaf.signed_by(&Point(public_key), &self.issuer)))
     }
+}
+
+/// A key for certificates.
+pub(super) fn new_key() -> KeyPair {
+    KeyPair::generate().expect("the operating system gives random bytes")
+}
+
+fn written(signed: Result<Certificate, rcgen::Error>) -> CertificateDer<'static> {
+    signed.expect("nothing in our parameters can't be written in DER").der().clone()
+}
+
+fn host_name(name: NodeName) -> SanType {
+    SanType::DnsName(name.to_string().try_into().expect("a node's name is ASCII"))
 }
 
 /// A public key as it is in a certificate.

@@ -10,7 +10,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use super::NodeName;
 
 /// A certificate with the chain up to its authority, and its key.
-#[derive(Debug)]
+#[derive(Debug, PartialEq)]
 pub struct Leaf {
     /// The node's own certificate first.
     pub chain: Vec<CertificateDer<'static>>,
@@ -30,7 +30,7 @@ pub struct CertificateFiles {
 }
 
 /// What was in them.
-#[derive(Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct OwnCertificates {
     /// What the node shows.
     pub leaf: Leaf,
@@ -50,6 +50,11 @@ impl CertificateFiles {
         let key = PrivateKeyDer::from_pem_slice(&content(&self.key)?)
             .map_err(|why| FileError::new(&self.key, why.to_string()))?;
         Ok(OwnCertificates { leaf: Leaf { chain, key }, roots: certificates(&self.roots)? })
+    }
+
+    /// They could not be read at all.
+    pub(crate) fn unreadable(&self, why: &impl fmt::Display) -> FileError {
+        FileError::new(&self.certificate, why.to_string())
     }
 }
 

@@ -7,7 +7,7 @@ use rcgen::KeyPair;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use serde::{Deserialize, Serialize};
 
-use super::authority::{Authority, AuthorityError, RENEW_AFTER};
+use super::authority::{Authority, RENEW_AFTER, new_key};
 use super::files::Leaf;
 use super::folder::{Folder, FolderError};
 use super::newcomer::{Admission, Admitted};
@@ -86,8 +86,8 @@ impl Home {
     pub fn found(folder: Folder, node: u64, now: SystemTime) -> Result<Self, FolderError> {
         let (cluster, secret) = (ClusterId::random(), ClusterSecret::random());
         let authority = Authority::create(cluster, now);
-        let key = KeyPair::generate().expect("the operating system gives random bytes");
-        let certificate = authority.issue(node, key.public_key_raw(), now).expect("the key is on P-256");
+        let key = new_key();
+        let certificate = issued(&authority, node, &key, now);
         // The token first: a folder with an identity has one.
         write_token(&folder, &JoinToken::new(cluster, authority.fingerprint(), None))?;
         let sealed_authority = Some(authority.sealed_key(&secret));
@@ -171,13 +171,12 @@ impl Home {
     }
 
     /// Gives the node another certificate for another year, and another key.
-    pub fn renew(&mut self, authority: &Authority, now: SystemTime) -> Result<(), RenewalError> {
-        let key = KeyPair::generate().expect("the operating system gives random bytes");
-        let issued = authority.issue(self.written.node, key.public_key_raw(), now);
-        self.written.certificate = issued.map_err(RenewalError::Authority)?.to_vec();
+    pub fn renew(&mut self, authority: &Authority, now: SystemTime) -> Result<(), FolderError> {
+        let key = new_key();
+        self.written.certificate = issued(authority, self.written.node, &key, now).to_vec();
         self.written.key = key.serialize_der();
         self.written.issued_s = seconds(now);
-        FILE.replace(&self.folder, &self.written).map_err(RenewalError::Folder)
+        FILE.replace(&self.folder, &self.written)
     }
 
     /// The join token that lies in the folder; only nodes that founded the cluster or replaced the token have one.
@@ -199,6 +198,10 @@ impl Home {
     }
 }
 
+fn issued(authority: &Authority, node: u64, key: &KeyPair, now: SystemTime) -> CertificateDer<'static> {
+    authority.issue(node, key.public_key_raw(), now).expect("our keys are on P-256")
+}
+
 fn write_token(folder: &Folder, token: &JoinToken) -> Result<(), FolderError> {
     folder.replace(TOKEN, format!("{token}\n").as_bytes())
 }
@@ -216,26 +219,6 @@ impl fmt::Debug for Home {
         write!(f, "Home({}, incarnation {})", self.name(), self.written.incarnation)
     }
 }
-
-/// Why a certificate was not renewed. The one before still holds.
-#[derive(Debug)]
-pub enum RenewalError {
-    /// The authority signs nothing.
-    Authority(AuthorityError),
-    /// It can't be written.
-    Folder(FolderError),
-}
-
-impl fmt::Display for RenewalError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Authority(why) => write!(f, "can't renew the certificate: {why}"),
-            Self::Folder(why) => write!(f, "can't keep the renewed certificate: {why}"),
-        }
-    }
-}
-
-impl std::error::Error for RenewalError {}
 
 #[cfg(test)]
 #[path = "home_test.rs"]

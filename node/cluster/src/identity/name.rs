@@ -22,8 +22,8 @@ impl NodeName {
     pub fn of(certificate: &CertificateDer<'_>) -> Result<Self, String> {
         let parsed = EndEntityCert::try_from(certificate).map_err(|error| format!("certificate: {error}"))?;
         let names: Vec<&str> = parsed.valid_dns_names().collect();
-        let named = names.iter().find_map(|name| name.parse().ok());
-        named.ok_or_else(|| {
+        let ours = names.iter().find_map(|name| name.parse().ok());
+        ours.ok_or_else(|| {
             format!("expected a certificate for `node-<id>.<cluster>`, one for [{}] came", names.join(", "))
         })
     }

@@ -7,6 +7,7 @@ use rustls::pki_types::CertificateDer;
 use rustls::server::ParsedCertificate;
 use serde::{Deserialize, Serialize};
 
+use super::authority::new_key;
 use super::folder::{Folder, FolderError};
 use super::record::Form;
 use super::secret::ClusterSecret;
@@ -62,7 +63,7 @@ impl Newcomer {
             let key = KeyPair::try_from(key).map_err(|why| folder.damaged(FILE.name, why.to_string()))?;
             return Ok(Self { request, key });
         }
-        let key = KeyPair::generate().expect("the operating system gives random bytes");
+        let key = new_key();
         let newcomer = Self { request: rand::random(), key };
         FILE.replace(folder, &Written { request: newcomer.request, key: newcomer.key.serialize_der() })?;
         Ok(newcomer)

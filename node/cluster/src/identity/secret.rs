@@ -34,21 +34,13 @@ impl ClusterSecret {
 
     /// The key for a purpose (HKDF with SHA-256, RFC 5869; the cluster's id is the salt).
     pub fn key(&self, cluster: ClusterId, purpose: Purpose) -> [u8; 32] {
-        let extracted = hkdf::Salt::new(hkdf::HKDF_SHA256, &cluster.bytes()).extract(&self.0);
-        let info = [purpose.label().as_bytes()];
-        let mut key = [0; 32];
-        let expanded = extracted.expand(&info, hkdf::HKDF_SHA256).and_then(|okm| okm.fill(&mut key));
-        expanded.expect("32 bytes are one block of SHA-256");
-        key
+        expanded(&hkdf::Salt::new(hkdf::HKDF_SHA256, &cluster.bytes()).extract(&self.0), purpose)
     }
 
     /// Encrypts. The same bytes are never sealed to the same twice.
     pub fn seal(&self, cluster: ClusterId, purpose: Purpose, plain: &[u8]) -> Vec<u8> {
         let nonce: [u8; aead::NONCE_LEN] = rand::random();
-        let mut body = plain.to_vec();
-        self.cipher(cluster, purpose)
-            .seal_in_place_append_tag(Nonce::assume_unique_for_key(nonce), associated(purpose), &mut body)
-            .expect("far below the 256 GiB that one nonce may cover");
+        let body = sealed(&self.cipher(cluster, purpose), nonce, purpose, plain);
         [&[FORMAT][..], &nonce, &body].concat()
     }
 
@@ -83,6 +75,22 @@ impl Purpose {
             Self::Resources => "tollgate resources v1",
         }
     }
+}
+
+fn expanded(extracted: &hkdf::Prk, purpose: Purpose) -> [u8; 32] {
+    let info = [purpose.label().as_bytes()];
+    let mut key = [0; 32];
+    let filled = extracted.expand(&info, hkdf::HKDF_SHA256).and_then(|okm| okm.fill(&mut key));
+    filled.expect("32 bytes are one block of SHA-256");
+    key
+}
+
+fn sealed(cipher: &LessSafeKey, nonce: [u8; aead::NONCE_LEN], purpose: Purpose, plain: &[u8]) -> Vec<u8> {
+    let mut body = plain.to_vec();
+    cipher
+        .seal_in_place_append_tag(Nonce::assume_unique_for_key(nonce), associated(purpose), &mut body)
+        .expect("far below the 256 GiB that one nonce may cover");
+    body
 }
 
 fn associated(purpose: Purpose) -> Aad<&'static [u8]> {

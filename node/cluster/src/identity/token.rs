@@ -7,6 +7,8 @@
 //! The cluster keeps a hash of it. Its last day is under that hash, so nobody can move it.
 
 use std::fmt;
+use std::fs;
+use std::path::Path;
 use std::str::FromStr;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -15,6 +17,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{ClusterId, hex};
 
+/// The environment variable that may hold a token.
+pub const VARIABLE: &str = "TOLLGATE_JOIN_TOKEN";
 const PREFIX: &str = "tollgate-join-v1";
 
 /// What a newcomer is given by its operator.
@@ -63,6 +67,17 @@ impl JoinToken {
         Self { cluster, fingerprint, pass: Pass { secret: rand::random(), expires_s } }
     }
 
+    /// The token that an operator gave: in `TOLLGATE_JOIN_TOKEN`, whose value is `variable`, or in a file. The file wins.
+    pub fn given(variable: Option<&str>, file: Option<&Path>) -> Result<Option<Self>, String> {
+        if let Some(path) = file {
+            let text =
+                fs::read_to_string(path).map_err(|why| format!("join token {}: {why}", path.display()))?;
+            return text.parse().map(Some).map_err(|why| format!("{}: {why}", path.display()));
+        }
+        let token = variable.filter(|text| !text.trim().is_empty()).map(str::parse).transpose();
+        token.map_err(|why: String| format!("{VARIABLE}: {why}"))
+    }
+
     /// What the cluster is to remember.
     pub fn hash(&self) -> TokenHash {
         self.pass.hash(self.cluster)
@@ -99,7 +114,9 @@ impl Pass {
 
 fn sha256(parts: &[&[u8]]) -> [u8; 32] {
     let mut context = digest::Context::new(&digest::SHA256);
-    parts.iter().for_each(|part| context.update(part));
+    for part in parts {
+        context.update(part);
+    }
     context.finish().as_ref().try_into().expect("SHA-256 has 32 bytes")
 }
 
@@ -170,7 +187,7 @@ impl fmt::Display for Barred {
 mod tests {
     use super::*;
 
-    const NOON: Duration = Duration::from_secs(1_800_000_000);
+    const NOON: Duration = Duration::from_hours(500_000);
 
     fn token(expires: Option<Duration>) -> JoinToken {
         let expires = expires.map(|since| UNIX_EPOCH + since);
@@ -192,6 +209,20 @@ mod tests {
         for length in 0..text.len() {
             assert!(text[..length].parse::<JoinToken>().is_err(), "{length} characters");
         }
+    }
+
+    #[test]
+    fn a_token_is_given_by_a_file_or_a_variable() {
+        let folder = tempfile::tempdir().unwrap();
+        let (one, other, path) = (token(None), token(None), folder.path().join("token"));
+        fs::write(&path, format!("{one}\n")).unwrap();
+        let variable = other.to_string();
+        assert_eq!(JoinToken::given(Some(&variable), Some(&path)), Ok(Some(one)));
+        assert_eq!(JoinToken::given(Some(&variable), None), Ok(Some(other)));
+        assert_eq!(JoinToken::given(Some(" "), None), Ok(None));
+        assert_eq!(JoinToken::given(None, None), Ok(None));
+        assert!(JoinToken::given(Some("x"), None).unwrap_err().starts_with(VARIABLE));
+        assert!(JoinToken::given(None, Some(&folder.path().join("none"))).unwrap_err().contains("none"));
     }
 
     #[test]

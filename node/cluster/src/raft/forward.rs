@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use openraft::async_runtime::WatchReceiver;
 use openraft::error::{ClientWriteError, ForwardToLeader, LinearizableReadError, RaftError};
 use openraft::raft::linearizable_read::{Linearizer, ReadLogId};
 use openraft::{Raft, ReadPolicy};
@@ -10,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use tokio::time::{Instant, sleep};
 
 use super::state_machine::StateMachine;
-use super::types::Types;
+use super::types::{Member, Types};
 use crate::state::{Applied, Proposal};
 use crate::transport::envelope::{pack, unpack};
 use crate::transport::refusal::Leader;
@@ -63,27 +64,37 @@ impl Forward {
     /// proposals that may be applied twice must be able to bear it.
     pub async fn write(&self, proposal: Proposal, within: Duration) -> Result<Written, CallError> {
         let message = pack(&proposal);
-        self.of_leader(within, async |leader: Option<Target>, left| match leader {
-            None => Ok(write(&self.raft, proposal.clone()).await?),
-            Some(leader) => self.ask(&leader, Method::Write, message.clone(), left).await,
-        })
-        .await
+        let mut search = self.search(within).await;
+        loop {
+            let answer = match &search.leader {
+                Place::Here => write(&self.raft, proposal.clone()).await.map_err(CallError::from),
+                Place::There(leader) => self.ask(leader, Method::Write, message.clone(), search.left()).await,
+                Place::Unknown => Err(Refusal::NotLeader { leader: None }.into()),
+            };
+            match answer {
+                Ok(written) => return Ok(written),
+                Err(error) => self.go_on(&mut search, error).await?,
+            }
+        }
     }
 
     /// Returns once this node's state has everything that was written anywhere before the call.
     pub async fn catch_up(&self, within: Duration) -> Result<(), CallError> {
-        let deadline = Instant::now() + within;
-        let here = self.peers.here();
-        let position: ReadLogId<Types> = self
-            .of_leader(within, async |leader: Option<Target>, left| match leader {
-                None => Ok(read_index(&self.raft).await?),
-                Some(leader) => self.ask(&leader, Method::ReadIndex, pack(&()), left).await,
-            })
-            .await?;
+        let mut search = self.search(within).await;
+        let position: ReadLogId<Types> = loop {
+            let answer = match &search.leader {
+                Place::Here => read_index(&self.raft).await.map_err(CallError::from),
+                Place::There(leader) => self.ask(leader, Method::ReadIndex, pack(&()), search.left()).await,
+                Place::Unknown => Err(Refusal::NotLeader { leader: None }.into()),
+            };
+            match answer {
+                Ok(position) => break position,
+                Err(error) => self.go_on(&mut search, error).await?,
+            }
+        };
         // That nothing is applied is only where the waiting begins.
-        let left = deadline.saturating_duration_since(Instant::now());
-        let caught_up = Linearizer::new(here, position, None).try_await_ready(&self.raft, Some(left)).await;
-        match caught_up.map_err(Refusal::failed)? {
+        let linearizer = Linearizer::new(self.peers.here(), position, None);
+        match linearizer.try_await_ready(&self.raft, Some(search.left())).await.map_err(Refusal::failed)? {
             Ok(_state) => Ok(()),
             Err(_behind) => Err(CallError::TimedOut { within }),
         }
@@ -100,50 +111,60 @@ impl Forward {
         unpack(&answer).map_err(|why| CallError::Broken { why: why.to_string() })
     }
 
-    /// Asks whoever is the leader; None is this node.
-    async fn of_leader<T>(
-        &self,
-        within: Duration,
-        attempt: impl AsyncFn(Option<Target>, Duration) -> Result<T, CallError>,
-    ) -> Result<T, CallError> {
-        let deadline = Instant::now() + within;
-        let mut leader = self.leader().await;
-        loop {
-            let left = deadline.saturating_duration_since(Instant::now());
-            let error = match leader.take() {
-                Some(leader) if leader.node == self.peers.here() => match attempt(None, left).await {
-                    Ok(answer) => return Ok(answer),
-                    Err(error) => error,
-                },
-                Some(leader) => match attempt(Some(leader), left).await {
-                    Ok(answer) => return Ok(answer),
-                    Err(error) => error,
-                },
-                None => CallError::Refused(Refusal::NotLeader { leader: None }),
-            };
-            if !(may_pass(&error) && Instant::now() + PAUSE < deadline) {
-                return Err(error);
-            }
-            sleep(PAUSE).await;
-            leader = match error {
-                CallError::Refused(Refusal::NotLeader { leader: Some(Leader { node, member }) }) => {
-                    Some(Target { node, address: member.address, lane: Lane::Control })
-                }
-                _ => self.leader().await,
-            };
+    async fn search(&self, within: Duration) -> Search {
+        Search { leader: self.leader().await, deadline: Instant::now() + within }
+    }
+
+    /// Looks for the leader again after a failure that may pass.
+    async fn go_on(&self, search: &mut Search, error: CallError) -> Result<(), CallError> {
+        if !may_pass(&error) || search.left() <= PAUSE {
+            return Err(error);
         }
+        sleep(PAUSE).await;
+        search.leader = match error {
+            CallError::Refused(Refusal::NotLeader { leader: Some(Leader { node, member }) }) => {
+                self.place(node, member)
+            }
+            CallError::Refused(_)
+            | CallError::Unreachable { .. }
+            | CallError::TooLarge { .. }
+            | CallError::TimedOut { .. }
+            | CallError::Broken { .. } => self.leader().await,
+        };
+        Ok(())
     }
 
     /// The leader as this node knows it.
-    async fn leader(&self) -> Option<Target> {
-        let node = self.raft.current_leader().await?;
+    async fn leader(&self) -> Place {
+        let Some(node) = self.raft.current_leader().await else { return Place::Unknown };
         let metrics = self.raft.metrics();
-        let member = openraft::async_runtime::WatchReceiver::borrow_watched(&metrics)
-            .membership_config
-            .membership()
-            .get_node(&node)
-            .cloned()?;
-        Some(Target { node, address: member.address, lane: Lane::Control })
+        let member = metrics.borrow_watched().membership_config.membership().get_node(&node).cloned();
+        member.map_or(Place::Unknown, |member| self.place(node, member))
+    }
+
+    fn place(&self, node: u64, member: Member) -> Place {
+        if node == self.peers.here() {
+            return Place::Here;
+        }
+        Place::There(Target { node, address: member.address, lane: Lane::Control })
+    }
+}
+
+/// Where the leader is.
+enum Place {
+    Here,
+    There(Target),
+    Unknown,
+}
+
+struct Search {
+    leader: Place,
+    deadline: Instant,
+}
+
+impl Search {
+    fn left(&self) -> Duration {
+        self.deadline.saturating_duration_since(Instant::now())
     }
 }
 
@@ -175,7 +196,7 @@ async fn write(raft: &Raft<Types, StateMachine>, proposal: Proposal) -> Result<W
 
 async fn read_index(raft: &Raft<Types, StateMachine>) -> Result<ReadLogId<Types>, Refusal> {
     match raft.get_read_linearizer(ReadPolicy::ReadIndex).await {
-        Ok(linearizer) => Ok(linearizer.read_log_id().clone()),
+        Ok(linearizer) => Ok(*linearizer.read_log_id()),
         Err(RaftError::APIError(LinearizableReadError::ForwardToLeader(to))) => Err(not_leader(to)),
         Err(RaftError::APIError(LinearizableReadError::QuorumNotEnough(error))) => {
             Err(Refusal::NoQuorum { why: error.to_string() })

@@ -4,7 +4,7 @@ use std::error::Error;
 use std::fmt;
 use std::time::Duration;
 
-use tonic::{Code, Status};
+use tonic::Status;
 
 use super::connect::DialError;
 use super::refusal::Refusal;
@@ -68,11 +68,7 @@ impl CallError {
         if why.contains("received fatal alert") {
             why = format!("{why}: {NOT_OURS}");
         }
-        match status.code() {
-            // The server's side of the deadline that the call carries.
-            Code::DeadlineExceeded | Code::Cancelled => Self::Broken { why: format!("given up: {why}") },
-            _ => Self::Broken { why },
-        }
+        Self::Broken { why }
     }
 }
 

@@ -132,8 +132,8 @@ async fn a_forged_certificate_opens_nothing() {
     let server = ours.serve(1, handlers()).await;
     // It knows the cluster's id and its authority's certificate, which are no secrets, but not the authority's key.
     let key = rcgen::KeyPair::generate().unwrap();
-    let forger = crate::identity::authority::Authority::create(ours.id, std::time::SystemTime::now());
-    let forged = forger.issue(2, key.public_key_raw(), std::time::SystemTime::now()).unwrap();
+    let impostor = crate::identity::authority::Authority::create(ours.id, std::time::SystemTime::now());
+    let forged = impostor.issue(2, key.public_key_raw(), std::time::SystemTime::now()).unwrap();
     let pkcs8 = rustls::pki_types::PrivatePkcs8KeyDer::from(key.serialize_der());
     let leaves = [
         (Leaf { chain: vec![forged], key: pkcs8.into() }, "node 2 of this cluster"),

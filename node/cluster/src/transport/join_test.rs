@@ -97,7 +97,7 @@ async fn who_has_the_token_becomes_a_node() {
 #[tokio::test]
 async fn who_has_not_is_refused_with_a_reason() {
     let (open, token) = Open::with(None).await;
-    let yesterday = SystemTime::now() - Duration::from_secs(86_400);
+    let yesterday = SystemTime::now() - Duration::from_hours(24);
     let (past, expired) = Open::with(Some(yesterday)).await;
     let (other, foreign) = Open::with(None).await;
     let guessed = JoinToken::new(token.cluster, token.fingerprint, None);

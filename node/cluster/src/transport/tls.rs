@@ -4,6 +4,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use rustls::client::Resumption;
 use rustls::crypto::{CryptoProvider, ring};
@@ -12,10 +13,12 @@ use rustls::server::{NoServerSessionStorage, WebPkiClientVerifier};
 use rustls::version::TLS13;
 use rustls::{ClientConfig, RootCertStore, ServerConfig};
 use tokio::sync::watch;
+use tokio::task::spawn_blocking;
+use tokio::time::sleep;
 
 use super::verify::{NodesOnly, PeersOnly};
 use crate::identity::NodeName;
-use crate::identity::files::{Leaf, OwnCertificates};
+use crate::identity::files::{CertificateFiles, Leaf, OwnCertificates};
 use crate::identity::home::Home;
 
 /// What nodes speak.
@@ -139,6 +142,31 @@ fn client(name: NodeName, shown: &Leaf, roots: Arc<RootCertStore>) -> Result<Cli
     Ok(config)
 }
 
+/// Keeps the operator's certificates in force as they change on the disk, for ever. They are looked at every so often: what
+/// tells of changes misses those of Kubernetes, which moves a link. Files that can't be used are logged once, and those
+/// before stay.
+pub async fn follow(files: CertificateFiles, credentials: Credentials, keys: Keys, every: Duration) {
+    let mut before = None;
+    loop {
+        let (reading, name) = (files.clone(), credentials.name);
+        let read = spawn_blocking(move || reading.read(name)).await;
+        let found = read.unwrap_or_else(|panicked| Err(files.unreadable(&panicked)));
+        if before.as_ref() != Some(&found) {
+            match found.clone().map(|own| Credentials { own: Some(Arc::new(own)), ..credentials.clone() }) {
+                Ok(changed) => match keys.replace(&changed) {
+                    Ok(()) => {
+                        tracing::info!(certificate = %files.certificate.display(), "certificates were read");
+                    }
+                    Err(why) => tracing::error!("{why}"),
+                },
+                Err(why) => tracing::error!("{why}"),
+            }
+            before = Some(found);
+        }
+        sleep(every).await;
+    }
+}
+
 pub(crate) fn provider() -> Arc<CryptoProvider> {
     Arc::new(ring::default_provider())
 }
@@ -160,3 +188,7 @@ impl fmt::Display for UnusableKeys {
 }
 
 impl std::error::Error for UnusableKeys {}
+
+#[cfg(test)]
+#[path = "tls_test.rs"]
+mod tests;

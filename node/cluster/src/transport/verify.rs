@@ -71,7 +71,7 @@ impl ClientCertVerifier for PeersOnly {
     ) -> Result<ClientCertVerified, Error> {
         self.chain
             .verify_client_cert(end_entity, intermediates, now)
-            .map_err(|error| doubted(error, end_entity, self.cluster))?;
+            .map_err(|error| doubted(&error, end_entity, self.cluster))?;
         of_cluster(end_entity, self.cluster)?;
         Ok(ClientCertVerified::assertion())
     }
@@ -110,7 +110,7 @@ impl ServerCertVerifier for NodesOnly {
     ) -> Result<ServerCertVerified, Error> {
         self.chain
             .verify_server_cert(end_entity, intermediates, meant, ocsp_response, now)
-            .map_err(|error| doubted(error, end_entity, self.cluster))
+            .map_err(|error| doubted(&error, end_entity, self.cluster))
     }
 
     fn verify_tls12_signature(
@@ -148,7 +148,7 @@ impl ServerCertVerifier for ClusterOfToken {
         let authority = intermediates.iter().find(|shown| Fingerprint::of(shown) == self.fingerprint);
         let Some(authority) = authority else {
             let error = Error::InvalidCertificate(CertificateError::UnknownIssuer);
-            return Err(doubted(error, end_entity, self.cluster));
+            return Err(doubted(&error, end_entity, self.cluster));
         };
         let mut roots = RootCertStore::empty();
         roots.add(authority.clone())?;
@@ -209,7 +209,7 @@ fn of_cluster(certificate: &CertificateDer<'_>, cluster: ClusterId) -> Result<()
     Err(stranger(Stranger { cluster, shown, why: None }))
 }
 
-fn doubted(error: Error, certificate: &CertificateDer<'_>, cluster: ClusterId) -> Error {
+fn doubted(error: &Error, certificate: &CertificateDer<'_>, cluster: ClusterId) -> Error {
     stranger(Stranger { cluster, shown: NodeName::of(certificate), why: Some(error.to_string()) })
 }
 

@@ -71,7 +71,7 @@ pub async fn open(
     let messages = messages.filter_map(|message| future::ready(message.ok()));
     let answers = peers.stream(leader, Method::Wallet, messages, within).await?;
     Ok(answers
-        .map(|answer| read_down(answer?).map_err(|why| CallError::Broken { why: why.to_string() }))
+        .map(|answer| read_down(&answer?).map_err(|why| CallError::Broken { why: why.to_string() }))
         .boxed())
 }
 
@@ -82,7 +82,7 @@ where
     L: Future<Output = Result<Messages<Down>, Refusal>> + Send + 'static,
 {
     handlers.streamed(Method::Wallet, move |caller, messages: Messages| {
-        let ups = messages.map(|message| read_up(message?));
+        let ups = messages.map(|message| read_up(&message?));
         let downs = serve(caller, Box::pin(ups));
         async move {
             let downs = downs.await?;
@@ -96,22 +96,19 @@ fn write_up(up: &Up) -> Result<Bytes, Refusal> {
     Ok(framed(BATCH, up.group, &command))
 }
 
-fn read_up(message: Bytes) -> Result<Up, Refusal> {
-    let (kind, group, payload) = frame(&message)?;
-    match kind {
-        BATCH => match decode_command(payload).map_err(Refusal::malformed)? {
-            Command::Batches(batches) => match <[Batch; 1]>::try_from(batches) {
-                Ok([batch]) => Ok(Up { group, batch }),
-                Err(batches) => {
-                    Err(Refusal::malformed(format!("expected one batch, {} came", batches.len())))
-                }
-            },
-            other => Err(Refusal::malformed(format!("expected a batch, {other:?} came"))),
-        },
-        other => {
-            Err(Refusal::malformed(format!("expected a batch ({BATCH:#04x}), the kind {other:#04x} came")))
-        }
+fn read_up(message: &[u8]) -> Result<Up, Refusal> {
+    let (kind, group, payload) = frame(message)?;
+    if kind != BATCH {
+        return Err(Refusal::malformed(format!(
+            "expected a batch ({BATCH:#04x}), the kind {kind:#04x} came"
+        )));
     }
+    let Command::Batches(batches) = decode_command(payload).map_err(Refusal::malformed)? else {
+        return Err(Refusal::malformed("expected a batch, another command came"));
+    };
+    let [batch] = <[Batch; 1]>::try_from(batches)
+        .map_err(|batches| Refusal::malformed(format!("expected one batch, {} came", batches.len())))?;
+    Ok(Up { group, batch })
 }
 
 fn write_down(down: &Down) -> Result<Bytes, Refusal> {
@@ -125,8 +122,8 @@ fn write_down(down: &Down) -> Result<Bytes, Refusal> {
     }
 }
 
-fn read_down(message: Bytes) -> Result<Down, Refusal> {
-    let (kind, group, payload) = frame(&message)?;
+fn read_down(message: &[u8]) -> Result<Down, Refusal> {
+    let (kind, group, payload) = frame(message)?;
     match kind {
         ANSWER => Ok(Down::Answer { group, answer: decode_answer(payload).map_err(Refusal::malformed)? }),
         NUDGE => Ok(Down::Nudge { group, nudge: decode_nudge(payload).map_err(Refusal::malformed)? }),

@@ -83,12 +83,12 @@ fn what_is_no_batch_is_refused() {
         (batch.slice(..4),                           "4 bytes came"),
         (batch.slice(..batch.len() - 1),             "a command of version"),
         (write_down(&nudge()).unwrap(),              "the kind 0x4e came"),
-        (command(&Command::Tick),                    "expected a batch, Tick came"),
+        (command(&Command::Tick),                    "expected a batch, another"),
         (command(&two),                              "expected one batch, 2 came"),
     ];
     for (message, expected) in cases {
-        let error = read_up(message).unwrap_err().to_string();
+        let error = read_up(&message).unwrap_err().to_string();
         assert!(error.contains(expected), "expected `{expected}`: {error}");
     }
-    assert!(read_down(batch).is_err(), "a batch is no answer");
+    assert!(read_down(&batch).is_err(), "a batch is no answer");
 }

@@ -22,11 +22,11 @@ use crate::transport::{CallError, Method};
 /// send them again makes a slow disk no faster. Nobody waits for a follower that is silent: its entries are all that does.
 const HEARTBEATS: u32 = 10;
 
-pub(super) async fn stream<'s, S>(
-    way: &'s Way,
+pub(super) async fn stream<S>(
+    way: &Way,
     input: S,
     option: RPCOption,
-) -> Answered<BoxStream<'s, Answered<StreamAppendResult<Types>>>>
+) -> Answered<BoxStream<'_, Answered<StreamAppendResult<Types>>>>
 where
     S: Stream<Item = AppendEntriesRequest<Types>> + OptionalSend + Unpin + 'static,
 {
@@ -87,3 +87,7 @@ fn silent(way: &Way, timeout: Duration) -> RPCError<Types> {
     let (id, target) = (way.peers.here(), way.target.node);
     Timeout { action: RPCTypes::AppendEntries, id, target, timeout }.into()
 }
+
+#[cfg(test)]
+#[path = "append_test.rs"]
+mod tests;

@@ -138,11 +138,11 @@ impl RaftNetworkV2<Types> for Way {
         self.call(&self.target, ask, pack(&rpc), option.soft_ttl()).await
     }
 
-    fn stream_append<'s, S>(
-        &'s mut self,
+    fn stream_append<S>(
+        &mut self,
         input: S,
         option: RPCOption,
-    ) -> BoxFuture<'s, Answered<BoxStream<'s, Answered<StreamAppendResult<Types>>>>>
+    ) -> BoxFuture<'_, Answered<BoxStream<'_, Answered<StreamAppendResult<Types>>>>>
     where
         S: Stream<Item = AppendEntriesRequest<Types>> + OptionalSend + Unpin + 'static,
     {

@@ -88,7 +88,7 @@ async fn a_snapshot_goes_over_whole() {
         let mut receiver = Receiver::start().await;
         let (content, file) = snapshot(&shelf, bytes);
         let snapshot = SnapshotOf::<Types, _> { meta: SnapshotMetaOf::<Types>::default(), snapshot: file };
-        let sent = send(&receiver.way(), vote(), snapshot, RPCOption::new(Duration::from_secs(120))).await;
+        let sent = send(&receiver.way(), vote(), snapshot, RPCOption::new(Duration::from_mins(2))).await;
         assert_eq!(sent.unwrap().vote, vote());
         assert!(receiver.received.recv().await.unwrap().unwrap() == content, "{bytes} bytes came changed");
         assert_eq!(receiver.left(), 0, "what is not kept takes itself away");
@@ -131,9 +131,9 @@ async fn what_is_changed_cut_or_out_of_order_is_refused() {
             answers.next().await.expect("an answer")
         };
         let answer = answer.await;
-        let received = receiver.received.recv().await.unwrap();
+        let came = receiver.received.recv().await.unwrap();
         match expected {
-            None => assert!(answer.is_ok() && received.is_ok(), "{answer:?}"),
+            None => assert!(answer.is_ok() && came.is_ok(), "{answer:?}"),
             Some(expected) => {
                 let error = answer.unwrap_err().to_string();
                 assert!(error.contains(expected), "expected `{expected}`: {error}");
