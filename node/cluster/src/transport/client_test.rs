@@ -150,6 +150,22 @@ async fn a_forged_certificate_opens_nothing() {
 }
 
 #[tokio::test]
+async fn a_root_that_two_clusters_trust_does_not_make_them_one() {
+    let (logged, _listening) = Logged::listen();
+    let (ours, theirs) = (Cluster::new(), Cluster::new());
+    let own = OwnCertificates { leaf: ours.leaf(1), roots: vec![theirs.authority.certificate().clone()] };
+    let credentials = Credentials { own: Some(Arc::new(own)), ..ours.credentials(1) };
+    let server = serve(Keys::new(&credentials).unwrap(), handlers(), None).await;
+    // Node 2 of the other cluster knows our name and trusts our authority.
+    let name = NodeName { node: 2, cluster: ours.id };
+    let authority = ours.authority.certificate().clone();
+    let keys = Keys::new(&Credentials { name, issued: theirs.leaf(2), authority, own: None }).unwrap();
+    let refused = hello(&Peers::new(keys), &target(1, server.address())).await;
+    assert!(refused.is_err(), "it was let in");
+    until(|| logged.text().contains(&format!("node 2 of another cluster, {}", theirs.id))).await;
+}
+
+#[tokio::test]
 async fn an_address_that_is_another_nodes_now_is_noticed() {
     let cluster = Cluster::new();
     let server = cluster.serve(1, handlers()).await;

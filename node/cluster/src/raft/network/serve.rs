@@ -102,3 +102,28 @@ fn speaks_for_itself(caller: Caller, vote: &VoteOf<Types>) -> Result<(), Refusal
     }
     Err(Refusal::NotYourName { certificate: caller.node, claimed })
 }
+
+#[cfg(test)]
+mod tests {
+    use openraft::Vote;
+
+    use super::*;
+
+    #[test]
+    fn nobody_speaks_for_another() {
+        let vote = Vote::new_committed(7, 2);
+        let entries_of_two = AppendEntriesRequest::<Types> {
+            vote,
+            prev_log_id: None,
+            entries: Vec::new(),
+            leader_commit: None,
+        };
+        let (entries_of_two, candidate_two) =
+            (pack(&entries_of_two), pack(&VoteRequest::<Types>::new(vote, None)));
+        for (node, expected) in [(2, None), (3, Some(Refusal::NotYourName { certificate: 3, claimed: 2 }))] {
+            let caller = Caller { node };
+            assert_eq!(entries(caller, &entries_of_two).err(), expected);
+            assert_eq!(candidacy(caller, &candidate_two).err(), expected);
+        }
+    }
+}
