@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use tollgate_ratelimit::Ledger;
-use tollgate_ratelimit::budget::{BudgetId, Budget, Enforcement, OnExhausted};
+use tollgate_ratelimit::budget::{Budget, BudgetId, Enforcement, OnExhausted};
 use tollgate_ratelimit::cover::{Cover, Dimension};
 use tollgate_ratelimit::ledger::command::{Batch, Command, Item, Keep, LeaseId, NodeId, SessionId, Target};
 use tollgate_ratelimit::ledger::outcome::{Answer, Applied, ItemAnswer, Nudge, Outcome};

@@ -12,7 +12,9 @@
 
 pub mod engine;
 pub mod gossip;
+pub mod identity;
 pub mod members;
 pub mod raft;
 pub mod snapshots;
 pub mod state;
+pub mod transport;
