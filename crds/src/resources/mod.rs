@@ -9,7 +9,9 @@ mod ai_service_backend;
 mod backend;
 mod backend_security_policy;
 mod backend_tls_policy;
+mod budget;
 mod config_map;
+mod consumer;
 mod foreign;
 mod gateway;
 mod gateway_class;
@@ -17,6 +19,7 @@ mod gateway_config;
 mod llm_request_cost;
 mod metadata;
 mod mutation;
+mod price_list;
 mod reference;
 mod reference_grant;
 mod rejected_policy;
@@ -28,11 +31,13 @@ pub use ai_service_backend::AiServiceBackendSpec;
 pub use backend::BackendSpec;
 pub use backend_security_policy::BackendSecurityPolicySpec;
 pub use backend_tls_policy::BackendTlsPolicySpec;
+pub use budget::BudgetSpec;
 pub use config_map::ConfigMapContent;
+pub use consumer::ConsumerSpec;
 pub use gateway::GatewaySpec;
 pub use gateway_class::GatewayClassSpec;
 pub use gateway_config::GatewayConfigSpec;
-
+pub use price_list::PriceListSpec;
 pub use reference_grant::ReferenceGrantSpec;
 pub use rejected_policy::RejectedPolicy;
 pub use secret::SecretContent;
@@ -46,15 +51,20 @@ pub(crate) use backend_security_policy::{
     CredentialSource, DynamicMetadata, PolicyType, RequestHeaders, SecretKey,
 };
 pub(crate) use backend_tls_policy::{AltName, Validation, WellKnownAuthorities};
+pub(crate) use budget::{
+    BudgetMatch, BudgetWindow, DivisionText, HeaderPattern, OnExhaustedText, PeriodText,
+};
+pub(crate) use consumer::{ApiKey, JwtSubject, KeyReference};
 pub(crate) use foreign::ignored;
 pub(crate) use gateway::{FromNamespaces, GatewayListener, ListenerTls, TlsMode};
 pub(crate) use gateway_config::{ExtProc, ForwardProxy};
 pub(crate) use llm_request_cost::{CostType, LlmRequestCost};
 pub(crate) use metadata::Metadata;
 pub(crate) use mutation::{BodyMutation, HeaderMutation};
+pub(crate) use price_list::{BuiltIn, Currency, PriceEntry, PriceTier, TokenPrices};
 pub(crate) use reference::{LocalReference, ParentReference, SecretReference};
 pub(crate) use rejected_policy::Protection;
-pub(crate) use text::GatewayDuration;
+pub(crate) use text::{DateText, GatewayDuration, NameText, Pattern, PriceText, Untyped};
 
 use crate::schema::Definition;
 
@@ -92,6 +102,12 @@ pub enum Resource {
     ConfigMap(Box<ConfigMapContent>),
     /// Gateway API: who may refer into a namespace.
     ReferenceGrant(Box<ReferenceGrantSpec>),
+    /// Ours: who calls.
+    Consumer(Box<ConsumerSpec>),
+    /// Ours: what may be spent.
+    Budget(Box<BudgetSpec>),
+    /// Ours: what models cost.
+    PriceList(Box<PriceListSpec>),
     /// A policy that protects its targets and did not pass its checks: they are not used without it.
     RejectedPolicy(Box<RejectedPolicy>),
     /// Any other resource that did not pass its checks: who refers to it is told so.
@@ -99,7 +115,7 @@ pub enum Resource {
 }
 
 /// Every Kind that is served.
-pub(crate) fn definitions() -> [Definition; 11] {
+pub(crate) fn definitions() -> [Definition; 14] {
     [
         gateway_class::definition(),
         gateway::definition(),
@@ -112,6 +128,9 @@ pub(crate) fn definitions() -> [Definition; 11] {
         secret::definition(),
         config_map::definition(),
         reference_grant::definition(),
+        consumer::definition(),
+        budget::definition(),
+        price_list::definition(),
     ]
 }
 
