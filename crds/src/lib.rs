@@ -25,12 +25,14 @@ pub use load::{Loaded, parse, parse_as_is};
 pub use problem::{Place, Problem, Severity};
 pub use resources::{
     AiGatewayRouteSpec, AiServiceBackendSpec, BackendSecurityPolicySpec, BackendSpec, BackendTlsPolicySpec,
-    ConfigMapContent, GatewayClassSpec, GatewayConfigSpec, GatewaySpec, ReferenceGrantSpec, RejectedPolicy,
-    Resource, SecretContent,
+    BudgetSpec, ConfigMapContent, ConsumerSpec, GatewayClassSpec, GatewayConfigSpec, GatewaySpec,
+    PriceListSpec, ReferenceGrantSpec, RejectedPolicy, Resource, SecretContent,
 };
 pub use schema::crd_yaml;
 pub use snapshot::{
-    Backend, Candidate, Cost, CostFacts, Credential, CredentialKind, CredentialOverride, Endpoint,
-    HeaderEdits, HostPattern, Listener, MODEL_HEADER, Protocol, ResourceName, Roots, RouteTable, Rule,
-    Sensitive, Snapshot, UpstreamTls,
+    Access, ApiKeyAccess, Backend, BudgetTable, Candidate, ClaimHeader, Consumer, ConsumerTable, Cost,
+    CostFacts, Credential, CredentialKind, CredentialOverride, Endpoint, HeaderEdits, Holder, HostPattern,
+    Issuer, IssuerTable, Jwks, JwtAccess, KeptBudget, KeyRefused, KeySource, Listener, MODEL_HEADER, Price,
+    PriceTable, Protocol, Quota, RequestFacts, ResourceName, Roots, RouteTable, Rule, Sensitive, Snapshot,
+    UpstreamTls,
 };

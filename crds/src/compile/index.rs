@@ -8,8 +8,8 @@ use crate::load::Loaded;
 use crate::problem::Problem;
 use crate::resources::{
     AiGatewayRouteSpec, AiServiceBackendSpec, BackendSecurityPolicySpec, BackendSpec, BackendTlsPolicySpec,
-    ConfigMapContent, GatewayClassSpec, GatewayConfigSpec, GatewaySpec, Protection, RejectedPolicy, Resource,
-    SecretContent,
+    BudgetSpec, ConfigMapContent, ConsumerSpec, GatewayClassSpec, GatewayConfigSpec, GatewaySpec,
+    PriceListSpec, Protection, RejectedPolicy, Resource, SecretContent,
 };
 use crate::snapshot::ResourceName;
 
@@ -48,6 +48,9 @@ pub(super) struct Index<'a> {
     pub(super) tls_policies: Entries<'a, BackendTlsPolicySpec>,
     pub(super) secrets: Entries<'a, SecretContent>,
     pub(super) config_maps: Entries<'a, ConfigMapContent>,
+    pub(super) consumers: Entries<'a, ConsumerSpec>,
+    pub(super) budgets: Entries<'a, BudgetSpec>,
+    pub(super) price_lists: Entries<'a, PriceListSpec>,
     pub(super) grants: Grants<'a>,
     /// Of the kinds above, by kind: written, and not of use.
     rejected: BTreeSet<(&'a str, &'a ResourceName)>,
@@ -76,6 +79,9 @@ impl<'a> Index<'a> {
                 Resource::BackendTlsPolicy(spec) => index.tls_policies.add(loaded, spec),
                 Resource::Secret(content) => index.secrets.add(loaded, content),
                 Resource::ConfigMap(content) => index.config_maps.add(loaded, content),
+                Resource::Consumer(spec) => index.consumers.add(loaded, spec),
+                Resource::Budget(spec) => index.budgets.add(loaded, spec),
+                Resource::PriceList(spec) => index.price_lists.add(loaded, spec),
                 Resource::ReferenceGrant(spec) => index.grants.add(loaded, spec),
                 Resource::Rejected => {
                     index.rejected.insert((loaded.kind, &loaded.name));

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! index ─▶ gateways ─▶ attach (routes to listeners) ─┐
-//!      └─▶ credentials, tls ─▶ backends ─────────────┴─▶ rules ─▶ Snapshot
+//!      └─▶ credentials, tls ─▶ backends ─────────────┴─▶ rules ─▶ quota ─▶ Snapshot
 //! ```
 //!
 //! Each step takes what the one before made and adds to one list of problems. What can't be made safe is left out: a
@@ -18,6 +18,7 @@ mod endpoints;
 mod gateways;
 mod grants;
 mod index;
+mod quota;
 mod rules;
 mod tls;
 
@@ -55,10 +56,15 @@ pub fn compile<L: Borrow<Loaded>>(resources: &[L]) -> (Snapshot, Vec<Problem>) {
     for route in &routes {
         rules::compile(&context, route, &mut table, &mut problems);
     }
+    let table = table.build();
+    let backends: Vec<_> = usable.values().map(|usable| Arc::clone(&usable.backend)).collect();
+    let routed = quota::Routed { rules: table.rules(), backends: &backends };
+    let quota = quota::compile(&index, routed, &mut problems);
     let snapshot = Snapshot {
         listeners: gateways.into_iter().flat_map(gateways::CompiledGateway::into_listeners).collect(),
-        backends: usable.into_values().map(|usable| Arc::clone(&usable.backend)).collect(),
-        routes: table.build(),
+        backends,
+        routes: table,
+        quota,
     };
     (snapshot, problems)
 }

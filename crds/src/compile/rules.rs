@@ -12,6 +12,7 @@ use super::costs;
 use super::edits;
 use super::grants::{Grants, Reference};
 use super::index::Index;
+use super::quota::exact_models;
 use crate::problem::{Problem, shown};
 use crate::resources::{
     AI_GROUP, AiGatewayRouteSpec, BackendRef, GatewayDuration, HeaderMatchType, HttpHeaderMatch, RouteMatch,
@@ -58,7 +59,9 @@ pub(super) fn compile(
             exclude_from_models_endpoint,
         } = rule;
         let (request_timeout, attempt_timeout) = read_timeouts(route, &path, timeouts.as_ref(), problems);
+        let conditions = read_matches(route, (&path, matches), problems);
         let compiled = Arc::new(Rule {
+            models: exact_models(&conditions),
             route: route.loaded.name.clone(),
             name: name.as_ref().map(|name| name.to_string()),
             candidates: candidates(context, route, (&path, backend_refs), problems),
@@ -72,7 +75,6 @@ pub(super) fn compile(
             owned_by: models_owned_by.clone().unwrap_or_else(|| OWNER.to_owned()),
             created_at_s: models_created_at.as_deref().and_then(seconds).unwrap_or(route.created_at_s),
         });
-        let conditions = read_matches(route, (&path, matches), problems);
         if route.attachments.is_empty() {
             continue;
         }

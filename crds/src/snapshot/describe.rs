@@ -22,7 +22,7 @@ impl Display for Snapshot {
                 writeln!(f, "{host}: {line}")?;
             }
         }
-        Ok(())
+        self.quota.fmt(f)
     }
 }
 

@@ -48,6 +48,14 @@ impl ValueMatch {
         build(&format!("^(?:{text})$")).map(Self::Pattern)
     }
 
+    /// The one value that fits, if there is only one.
+    pub(crate) fn exact(&self) -> Option<&str> {
+        match self {
+            Self::Exact(exact) => Some(exact),
+            Self::Pattern(_) => None,
+        }
+    }
+
     fn fits(&self, value: &[u8]) -> bool {
         match self {
             Self::Exact(exact) => exact.as_bytes() == value,
