@@ -25,8 +25,9 @@ pub use load::{Loaded, parse, parse_as_is};
 pub use problem::{Place, Problem, Severity};
 pub use resources::{
     AiGatewayRouteSpec, AiServiceBackendSpec, BackendSecurityPolicySpec, BackendSpec, BackendTlsPolicySpec,
-    BudgetSpec, ConfigMapContent, ConsumerSpec, GatewayClassSpec, GatewayConfigSpec, GatewaySpec,
-    PriceListSpec, ReferenceGrantSpec, RejectedPolicy, Resource, SecretContent,
+    BackendTrafficPolicySpec, BudgetSpec, ConfigMapContent, ConsumerSpec, GatewayClassSpec,
+    GatewayConfigSpec, GatewaySpec, PriceListSpec, QuotaPolicySpec, ReferenceGrantSpec, RejectedPolicy,
+    Resource, SecretContent, SecurityPolicySpec,
 };
 pub use schema::crd_yaml;
 pub use snapshot::{

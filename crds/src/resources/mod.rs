@@ -9,7 +9,9 @@ mod ai_service_backend;
 mod backend;
 mod backend_security_policy;
 mod backend_tls_policy;
+mod backend_traffic_policy;
 mod budget;
+mod client_selector;
 mod config_map;
 mod consumer;
 mod foreign;
@@ -20,10 +22,12 @@ mod llm_request_cost;
 mod metadata;
 mod mutation;
 mod price_list;
+mod quota_policy;
 mod reference;
 mod reference_grant;
 mod rejected_policy;
 mod secret;
+mod security_policy;
 mod text;
 
 pub use ai_gateway_route::AiGatewayRouteSpec;
@@ -31,6 +35,7 @@ pub use ai_service_backend::AiServiceBackendSpec;
 pub use backend::BackendSpec;
 pub use backend_security_policy::BackendSecurityPolicySpec;
 pub use backend_tls_policy::BackendTlsPolicySpec;
+pub use backend_traffic_policy::BackendTrafficPolicySpec;
 pub use budget::BudgetSpec;
 pub use config_map::ConfigMapContent;
 pub use consumer::ConsumerSpec;
@@ -38,9 +43,11 @@ pub use gateway::GatewaySpec;
 pub use gateway_class::GatewayClassSpec;
 pub use gateway_config::GatewayConfigSpec;
 pub use price_list::PriceListSpec;
+pub use quota_policy::QuotaPolicySpec;
 pub use reference_grant::ReferenceGrantSpec;
 pub use rejected_policy::RejectedPolicy;
 pub use secret::SecretContent;
+pub use security_policy::SecurityPolicySpec;
 
 pub(crate) use ai_gateway_route::{
     BackendRef, HeaderMatchType, HttpHeaderMatch, RouteMatch, RouteRule, Timeouts,
@@ -51,8 +58,16 @@ pub(crate) use backend_security_policy::{
     CredentialSource, DynamicMetadata, PolicyType, RequestHeaders, SecretKey,
 };
 pub(crate) use backend_tls_policy::{AltName, Validation, WellKnownAuthorities};
+pub(crate) use backend_traffic_policy::{
+    CostFrom, CostMetadata, CostSpecifier, GlobalRateLimit, READ_FIELDS as TRAFFIC_FIELDS, RateLimit,
+    RateLimitCost, RateLimitRule, RateLimitType, RateLimitUnit, RateLimitValue,
+};
 pub(crate) use budget::{
     BudgetMatch, BudgetWindow, DivisionText, HeaderPattern, OnExhaustedText, PeriodText,
+};
+pub(crate) use client_selector::{
+    ClientSelector, HeaderSelector, HeaderSelectorType, MethodSelector, PathSelector, PathSelectorType,
+    SourceSelector, SourceSelectorType,
 };
 pub(crate) use consumer::{ApiKey, JwtSubject, KeyReference};
 pub(crate) use foreign::ignored;
@@ -62,9 +77,16 @@ pub(crate) use llm_request_cost::{CostType, LlmRequestCost};
 pub(crate) use metadata::Metadata;
 pub(crate) use mutation::{BodyMutation, HeaderMutation};
 pub(crate) use price_list::{BuiltIn, Currency, PriceEntry, PriceTier, TokenPrices};
-pub(crate) use reference::{LocalReference, ParentReference, SecretReference};
+pub(crate) use quota_policy::{
+    BucketRule, ModelQuota, PerModelQuota, QuotaDuration, QuotaMode, QuotaValue, ServiceQuota,
+};
+pub(crate) use reference::{LocalReference, ParentReference, PolicyTarget, SecretReference};
 pub(crate) use rejected_policy::Protection;
-pub(crate) use text::{DateText, GatewayDuration, NameText, Pattern, PriceText, Untyped};
+pub(crate) use security_policy::{
+    ApiKeyAuth, ClaimToHeader, ExtractFrom, HARMLESS_FIELDS, Jwt, JwtExtractor, JwtHeader, JwtProvider,
+    LocalJwks, READ_FIELDS as SECURITY_FIELDS, RemoteJwks, ValueReference,
+};
+pub(crate) use text::{DateText, GatewayDuration, HeaderName, NameText, Pattern, PriceText, Untyped};
 
 use crate::schema::Definition;
 
@@ -102,6 +124,12 @@ pub enum Resource {
     ConfigMap(Box<ConfigMapContent>),
     /// Gateway API: who may refer into a namespace.
     ReferenceGrant(Box<ReferenceGrantSpec>),
+    /// Envoy Gateway: limits of routes.
+    BackendTrafficPolicy(Box<BackendTrafficPolicySpec>),
+    /// Envoy Gateway: what callers have to prove.
+    SecurityPolicy(Box<SecurityPolicySpec>),
+    /// Limits of backends.
+    QuotaPolicy(Box<QuotaPolicySpec>),
     /// Ours: who calls.
     Consumer(Box<ConsumerSpec>),
     /// Ours: what may be spent.
@@ -115,7 +143,7 @@ pub enum Resource {
 }
 
 /// Every Kind that is served.
-pub(crate) fn definitions() -> [Definition; 14] {
+pub(crate) fn definitions() -> [Definition; 17] {
     [
         gateway_class::definition(),
         gateway::definition(),
@@ -128,6 +156,9 @@ pub(crate) fn definitions() -> [Definition; 14] {
         secret::definition(),
         config_map::definition(),
         reference_grant::definition(),
+        backend_traffic_policy::definition(),
+        quota_policy::definition(),
+        security_policy::definition(),
         consumer::definition(),
         budget::definition(),
         price_list::definition(),
@@ -137,3 +168,6 @@ pub(crate) fn definitions() -> [Definition; 14] {
 #[cfg(test)]
 #[path = "limits_test.rs"]
 mod limits;
+#[cfg(test)]
+#[path = "quota_limits_test.rs"]
+mod quota_limits;

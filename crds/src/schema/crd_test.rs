@@ -17,7 +17,7 @@ fn the_text_is_the_same_on_every_call_and_reads_back() {
     assert_eq!(text, crd_yaml());
     let read: Vec<Value> = crate::load::documents_as_json(&text);
     assert_eq!(read, documents());
-    assert_eq!(read.len(), 7);
+    assert_eq!(read.len(), 8);
 }
 
 #[test]

@@ -98,6 +98,10 @@ pub struct Rule {
     pub name: Option<String>,
     /// The models that its matches ask for by name.
     pub models: Vec<String>,
+    /// Some match takes models that it does not name.
+    pub any_model: bool,
+    /// What callers have to prove; nothing more than the Consumers ask for when absent.
+    pub access: Option<Arc<Access>>,
     /// What may be called, the lowest priority number first. Empty: every reference failed or none was given.
     pub candidates: Vec<Candidate>,
     /// Bound on the whole exchange, the stream included; none when the route says `0s`.

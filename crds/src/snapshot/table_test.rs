@@ -11,6 +11,8 @@ use crate::snapshot::ResourceName;
 fn add(table: &mut TableBuilder, name: &str, (host, port): (&str, u16), conditions: &[&str]) {
     let rule = Arc::new(Rule {
         models: Vec::new(),
+        any_model: true,
+        access: None,
         route: ResourceName::new("default", name),
         name: None,
         candidates: Vec::new(),

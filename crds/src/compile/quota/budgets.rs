@@ -40,7 +40,10 @@ struct Wrong {
 pub(super) fn compile(context: &Context<'_, '_>, budgets: &mut BudgetBuilder, problems: &mut Vec<Problem>) {
     for entry in context.index.budgets.iter() {
         match read(context, entry, problems) {
-            Ok(kept) => add(context, (entry.loaded, "spec"), kept, (budgets, problems)),
+            Ok(kept) => {
+                without_next(context, entry.loaded, &kept, problems);
+                add(context, (entry.loaded, "spec"), kept, (budgets, problems));
+            }
             Err(Wrong { field, value, expected }) => {
                 problems.push(entry.loaded.problem(&format!("spec.{field}"), value, expected));
             }
@@ -68,7 +71,6 @@ pub(super) fn add(
         return;
     }
     unpriced(context, loaded, &kept, problems);
-    without_next(context, loaded, &kept, problems);
     budgets.add(kept);
 }
 

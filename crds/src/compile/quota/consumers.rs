@@ -8,10 +8,16 @@ use crate::load::Loaded;
 use crate::problem::{Problem, shown};
 use crate::resources::{ApiKey, ConsumerSpec, JwtSubject, KeyReference};
 use crate::schema::seconds;
-use crate::snapshot::{Consumer, ConsumerBuilder, ConsumerTable, Digest, Holder, ResourceName, Taken};
+use crate::snapshot::{
+    Consumer, ConsumerBuilder, ConsumerTable, Digest, Holder, IssuerTable, ResourceName, Taken,
+};
 
 /// Compiles every Consumer. One without a usable key is still known: its tokens may be.
-pub(super) fn compile(index: &Index<'_>, problems: &mut Vec<Problem>) -> ConsumerTable {
+pub(super) fn compile(
+    index: &Index<'_>,
+    issuers: &IssuerTable,
+    problems: &mut Vec<Problem>,
+) -> ConsumerTable {
     let mut table = ConsumerBuilder::default();
     for Entry { loaded, spec } in index.consumers.iter() {
         let ConsumerSpec { organization, team, user, labels, api_keys, jwt } = spec;
@@ -38,9 +44,13 @@ pub(super) fn compile(index: &Index<'_>, problems: &mut Vec<Problem>) -> Consume
                 problems.push(loaded.problem(&field, shown(&key.name), what));
             }
         }
-        if let Some(JwtSubject { issuer, subject }) = jwt
-            && let Err(Taken { by }) = table.add_subject((issuer, subject), &consumer)
-        {
+        let Some(JwtSubject { issuer, subject }) = jwt else { continue };
+        if issuers.of(issuer).is_empty() {
+            let what =
+                "the issuer of a provider of a SecurityPolicy: none is, and its tokens are taken nowhere";
+            problems.push(loaded.problem("spec.jwt.issuer", shown(issuer), what));
+        }
+        if let Err(Taken { by }) = table.add_subject((issuer, subject), &consumer) {
             let what = format!("a subject that nobody else has: {by} has it, and keeps it");
             problems.push(loaded.problem("spec.jwt.subject", shown(subject), what));
         }

@@ -93,7 +93,8 @@ fn read(
 /// The first eight hexadecimal digits of a content's SHA-256.
 pub(super) fn fingerprint(content: &str) -> String {
     let digest = digest(&SHA256, content.as_bytes());
-    digest.as_ref().iter().take(4).map(|byte| format!("{byte:02x}")).collect()
+    let first = digest.as_ref().first_chunk().map_or(0, |bytes| u32::from_be_bytes(*bytes));
+    format!("{first:08x}")
 }
 
 fn named(

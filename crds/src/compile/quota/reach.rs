@@ -58,3 +58,10 @@ pub(in crate::compile) fn exact_models(conditions: &[Vec<crate::snapshot::Header
     let names: BTreeSet<&str> = exact.filter_map(|header| header.value.exact()).collect();
     names.into_iter().map(str::to_owned).collect()
 }
+
+/// Whether some match takes models that it does not name.
+pub(in crate::compile) fn matches_any_model(conditions: &[Vec<crate::snapshot::HeaderMatch>]) -> bool {
+    let names_one =
+        |header: &crate::snapshot::HeaderMatch| header.name == MODEL_HEADER && header.value.exact().is_some();
+    !conditions.iter().all(|headers| headers.iter().any(names_one))
+}

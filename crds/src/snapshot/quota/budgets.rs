@@ -236,13 +236,11 @@ impl BudgetTable {
             return;
         };
         let matcher = &budget.budget.covers.matchers[at];
-        let place = match self.by_value.iter().position(|(dimension, _)| *dimension == matcher.dimension) {
-            Some(place) => place,
-            None => {
-                self.by_value.push((matcher.dimension.clone(), PatternIndex::default()));
-                self.by_value.len() - 1
-            }
-        };
+        let known = self.by_value.iter().position(|(dimension, _)| *dimension == matcher.dimension);
+        let place = known.unwrap_or_else(|| {
+            self.by_value.push((matcher.dimension.clone(), PatternIndex::default()));
+            self.by_value.len() - 1
+        });
         let matcher_number = u32::try_from(at).expect("a checked cover has few matchers");
         for (pattern_number, pattern) in (0..).zip(&matcher.patterns) {
             let found = Found { budget: number, matcher: matcher_number, pattern: pattern_number };

@@ -77,7 +77,9 @@ fn kept(name: &str, of: &[(Dimension, &[&str])], per: &[Dimension]) -> KeptBudge
 
 fn table(snapshot: &Snapshot, budgets: Vec<KeptBudget>) -> BudgetTable {
     let mut builder = BudgetBuilder::default();
-    budgets.into_iter().for_each(|budget| builder.add(budget));
+    for budget in budgets {
+        builder.add(budget);
+    }
     let rules = snapshot.routes.rules().iter().map(|rule| &rule.route);
     builder.build(rules, snapshot.backends.iter().map(|backend| &backend.name))
 }

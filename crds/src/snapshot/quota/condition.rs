@@ -18,8 +18,6 @@ pub(crate) enum Condition {
         matched: HeaderMatch,
         inverted: bool,
     },
-    /// Some value of a header, whichever.
-    Present(http::HeaderName),
     /// One of several methods, each perhaps inverted.
     Methods(Vec<(Method, bool)>),
     Path {
@@ -51,7 +49,6 @@ impl Condition {
     pub(super) fn holds(&self, facts: &RequestFacts<'_>) -> bool {
         match self {
             Self::Header { matched, inverted } => matched.holds(facts.model, facts.headers) != *inverted,
-            Self::Present(name) => facts.header(name.as_str()).is_some(),
             Self::Methods(methods) => {
                 methods.iter().any(|(method, inverted)| (method == facts.method) != *inverted)
             }
@@ -101,7 +98,6 @@ impl fmt::Display for Condition {
         let not = |inverted: &bool| if *inverted { "not " } else { "" };
         match self {
             Self::Header { matched, inverted } => write!(f, "{}{matched}", not(inverted)),
-            Self::Present(name) => write!(f, "{name} present"),
             Self::Methods(methods) => {
                 f.write_str("method")?;
                 methods.iter().try_for_each(|(method, inverted)| write!(f, " {}{method}", not(inverted)))

@@ -9,7 +9,9 @@ use tollgate_ratelimit::price::Rates;
 use tollgate_ratelimit::unit::{Amount, Unit};
 use tollgate_ratelimit::window::{Fixed, Rolling, Window};
 
-use super::{Consumer, Issuer, Jwks, KeptBudget, Lacking, PriceFor, PriceRow, Quota};
+use super::{
+    Access, ApiKeyAccess, Consumer, Issuer, Jwks, JwtAccess, KeptBudget, Lacking, PriceFor, PriceRow, Quota,
+};
 
 impl Display for Quota {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -50,6 +52,30 @@ fn write_issuer(f: &mut fmt::Formatter<'_>, one: &Issuer) -> fmt::Result {
         write!(f, ", {} to {}", claim.claim.join("."), claim.header)?;
     }
     writeln!(f, ", from {sources:?}")
+}
+
+impl Display for Access {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { policy, jwt, api_keys } = self;
+        write!(f, "by {policy}:")?;
+        if let Some(JwtAccess { issuers, optional }) = jwt {
+            let names: Vec<&str> = issuers.iter().map(|issuer| issuer.name.as_str()).collect();
+            write!(f, " a token of {}", names.join(" or "))?;
+            if *optional {
+                f.write_str(" if any")?;
+            }
+        }
+        if let Some(ApiKeyAccess { clients, sources, client_header, sanitize }) = api_keys {
+            write!(f, " a key of {} clients from {sources:?}", clients.all().len())?;
+            if let Some(header) = client_header {
+                write!(f, ", client to {header}")?;
+            }
+            if *sanitize {
+                f.write_str(", taken off")?;
+            }
+        }
+        Ok(())
+    }
 }
 
 impl Display for KeptBudget {

@@ -71,7 +71,7 @@ impl PriceTable {
     }
 
     pub(crate) fn new(mut rows: Vec<PriceRow>) -> Self {
-        rows.sort_by(|a, b| a.exactness().cmp(&b.exactness()));
+        rows.sort_by_key(PriceRow::exactness);
         let mut by_model = PatternIndex::default();
         for (at, row) in rows.iter().enumerate() {
             by_model.insert(&row.model, at);
