@@ -39,7 +39,7 @@ fn the_most_exact_price_in_force_counts() {
     let provider = || PriceFor::Provider(Schema::OpenAi);
     let table = PriceTable::new(vec![
         PriceRow { built_in: true, ..row("built in", "gpt-5", provider()) },
-        PriceRow { built_in: true, ..row("built in", "only-built-in", PriceFor::Any) },
+        PriceRow { built_in: true, ..row("built in", "only-built-in", provider()) },
         row("any", "*", PriceFor::Any),
         row("pattern", "gpt-*", provider()),
         row("longer", "gpt-5*", provider()),
