@@ -1,15 +1,17 @@
-//! Prices of well-known models, as their providers published them on [`AS_OF`]; standard tier, global endpoints, caches
-//! of the shortest life. Prices move: whoever bills by them sets a PriceList, which always goes first.
+//! Prices of well-known models, as far as they were found on [`AS_OF`]; standard tier, global endpoints, caches of the
+//! shortest life. Prices move: whoever bills by them sets a PriceList, which always goes first.
 //!
-//! Sources: `platform.claude.com/docs/en/about-claude/pricing` and `developers.openai.com/api/docs/pricing`. Models whose
-//! price could not be read on those days are left out: no price is a refusal, a wrong one is a wrong bill.
+//! Sources: for Anthropic a stored copy of `platform.claude.com/docs/en/about-claude/pricing`; for OpenAI what several
+//! texts of March to August 2026 cite alike from `developers.openai.com/api/docs/pricing`, which could not be read
+//! itself. Models of which no figure was found so, or whose long requests cost other than is known, are left out: no
+//! price is a refusal, a wrong one is a wrong bill.
 
 use tollgate_api::endpoint::Schema;
 use tollgate_ratelimit::price::{PerMillion, Prices, Rates};
 
 use crate::snapshot::{Price, PriceFor, PriceRow};
 
-/// When the figures were read.
+/// When the figures were looked up.
 const AS_OF: &str = "2026-11-22";
 
 /// What a thousandth of a cent is: prices below are in it, for a million tokens.
