@@ -25,12 +25,15 @@ pub use load::{Loaded, parse, parse_as_is};
 pub use problem::{Place, Problem, Severity};
 pub use resources::{
     AiGatewayRouteSpec, AiServiceBackendSpec, BackendSecurityPolicySpec, BackendSpec, BackendTlsPolicySpec,
-    ConfigMapContent, GatewayClassSpec, GatewayConfigSpec, GatewaySpec, ReferenceGrantSpec, RejectedPolicy,
-    Resource, SecretContent,
+    BackendTrafficPolicySpec, BudgetSpec, ConfigMapContent, ConsumerSpec, GatewayClassSpec,
+    GatewayConfigSpec, GatewaySpec, PriceListSpec, QuotaPolicySpec, ReferenceGrantSpec, RejectedPolicy,
+    Resource, SecretContent, SecurityPolicySpec,
 };
 pub use schema::crd_yaml;
 pub use snapshot::{
-    Backend, Candidate, Cost, CostFacts, Credential, CredentialKind, CredentialOverride, Endpoint,
-    HeaderEdits, HostPattern, Listener, MODEL_HEADER, Protocol, ResourceName, Roots, RouteTable, Rule,
-    Sensitive, Snapshot, UpstreamTls,
+    Access, ApiKeyAccess, Backend, BudgetTable, Candidate, ClaimHeader, Consumer, ConsumerTable, Cost,
+    CostFacts, Credential, CredentialKind, CredentialOverride, Endpoint, HeaderEdits, Holder, HostPattern,
+    Issuer, IssuerTable, Jwks, JwtAccess, KeptBudget, KeyRefused, KeySource, Listener, MODEL_HEADER, Price,
+    PriceTable, Protocol, Quota, RequestFacts, ResourceName, Roots, RouteTable, Rule, Sensitive, Snapshot,
+    UpstreamTls,
 };

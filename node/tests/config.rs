@@ -118,13 +118,15 @@ async fn crds_are_printed() {
     let (code, output) = Process::run(&["crds"], &[]).await;
     assert_eq!(code, 0);
     let documents: Vec<&str> = output.split("---\n").filter(|text| !text.trim().is_empty()).collect();
-    for kind in ["AIGatewayRoute", "AIServiceBackend", "BackendSecurityPolicy", "GatewayConfig"] {
+    let ai = ["AIGatewayRoute", "AIServiceBackend", "BackendSecurityPolicy", "GatewayConfig", "QuotaPolicy"];
+    let own = ["Consumer", "Budget", "PriceList"];
+    for kind in ai.iter().chain(&own) {
         let named = |text: &&&str| {
             text.contains(&format!("kind: {kind}\n")) && text.contains("kind: CustomResourceDefinition")
         };
         assert_eq!(documents.iter().filter(named).count(), 1, "{kind}");
     }
-    assert_eq!(documents.len(), 4);
+    assert_eq!(documents.len(), ai.len() + own.len());
 }
 
 #[tokio::test]

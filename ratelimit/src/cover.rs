@@ -38,6 +38,10 @@ pub enum Dimension {
     Label(String),
     /// One of the request's headers, by its name in lower case.
     Header(String),
+    /// The consumer itself, as `namespace/name`.
+    Consumer,
+    /// The address that the request came from, as text.
+    Source,
 }
 
 /// All of these must match. Without any, everybody is covered.
@@ -65,6 +69,10 @@ pub struct Facts<'a> {
     pub team: Option<&'a str>,
     /// The consumer's user.
     pub user: Option<&'a str>,
+    /// The consumer itself, as `namespace/name`.
+    pub consumer: Option<&'a str>,
+    /// The address that the request came from, as text.
+    pub source: Option<&'a str>,
     /// The name of the API key that was used.
     pub api_key: Option<&'a str>,
     /// The model that the client asked for.
@@ -85,6 +93,8 @@ impl Default for Facts<'_> {
             organization: None,
             team: None,
             user: None,
+            consumer: None,
+            source: None,
             api_key: None,
             model: None,
             route: None,
@@ -108,6 +118,8 @@ impl<'a> Facts<'a> {
             Dimension::Backend => self.backend,
             Dimension::Label(name) => (self.label)(name),
             Dimension::Header(name) => (self.header)(name),
+            Dimension::Consumer => self.consumer,
+            Dimension::Source => self.source,
         }
     }
 }
@@ -188,7 +200,9 @@ impl Dimension {
             | Self::ApiKey
             | Self::Model
             | Self::Route
-            | Self::Backend => {
+            | Self::Backend
+            | Self::Consumer
+            | Self::Source => {
                 return Ok(());
             }
             Self::Label(name) => ("a label's name: visible letters", name, |byte| byte.is_ascii_graphic()),
@@ -213,6 +227,8 @@ impl fmt::Display for Dimension {
             Self::Model => "model",
             Self::Route => "route",
             Self::Backend => "backend",
+            Self::Consumer => "consumer",
+            Self::Source => "source",
             Self::Label(name) => return write!(f, "label:{name}"),
             Self::Header(name) => return write!(f, "header:{name}"),
         };
@@ -227,7 +243,7 @@ fn is_header_letter(byte: u8) -> bool {
 
 /// Whether all of `value` is what `pattern` says. The parts between stars are taken where they are first found, which is
 /// never worse than later: nothing is tried twice.
-fn matches(pattern: &str, value: &str) -> bool {
+pub fn matches(pattern: &str, value: &str) -> bool {
     let Some((head, tail)) = pattern.split_once('*') else { return pattern == value };
     let Some(mut rest) = value.strip_prefix(head) else { return false };
     let mut parts = tail.split('*');

@@ -49,8 +49,7 @@ fn attach<'a>(
 ) -> AttachedRoute<'a> {
     let Entry { loaded, spec } = route;
     if index.is_unguarded(&["HTTPRoute", "AIGatewayRoute"], &loaded.name) {
-        let what =
-            "no SecurityPolicy for it: its checks are not done yet, and the route is not served without them";
+        let what = "a SecurityPolicy that can be kept: the one for it has problems, and the route is not served without it";
         problems.push(loaded.problem("", "", what));
         let created_at_s = created(loaded);
         return AttachedRoute { loaded, spec, attachments: [].into(), gateways: Vec::new(), created_at_s };

@@ -104,7 +104,8 @@ fn prepare_one<'a>(
     })
 }
 
-fn served(name: SchemaName) -> Option<Schema> {
+/// The schema, if it is served.
+pub(super) fn served(name: SchemaName) -> Option<Schema> {
     match name {
         SchemaName::OpenAI => Some(Schema::OpenAi),
         SchemaName::AzureOpenAI => Some(Schema::AzureOpenAi),

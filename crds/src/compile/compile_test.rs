@@ -16,7 +16,7 @@ static IDENTITY: LazyLock<CertifiedIssuer<'static, KeyPair>> = LazyLock::new(|| 
     CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap()
 });
 
-fn variables(name: &str) -> Option<String> {
+pub(super) fn variables(name: &str) -> Option<String> {
     match name {
         "OPENAI_API_KEY" => Some("sk-openai".to_owned()),
         "ANTHROPIC_API_KEY" => Some("sk-anthropic".to_owned()),
@@ -37,12 +37,12 @@ fn compiled(file: &str, text: &str) -> (String, String) {
     (snapshot.to_string(), lines.concat())
 }
 
-fn folder(of: &str) -> PathBuf {
+pub(super) fn folder(of: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(of)
 }
 
 #[expect(clippy::disallowed_methods, reason = "tests read their cases")]
-fn read(path: &Path) -> String {
+pub(super) fn read(path: &Path) -> String {
     std::fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
@@ -70,7 +70,7 @@ fn every_case_compiles_to_what_it_says() {
 
 #[test]
 fn the_examples_compile_without_problems() {
-    for name in ["basic.yaml", "failover.yaml"] {
+    for name in ["basic.yaml", "failover.yaml", "budgets.yaml", "token-limits.yaml"] {
         let text = read(&folder("../deploy/examples").join(name));
         let (snapshot, problems) = compiled(name, &text);
         assert_eq!(problems, "", "{name}");

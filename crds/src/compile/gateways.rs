@@ -139,7 +139,7 @@ fn compile_gateway(
         return None;
     }
     if index.is_unguarded(&["Gateway"], &loaded.name) {
-        let what = "no SecurityPolicy for it: its checks are not done yet, and the Gateway is not opened without them";
+        let what = "a SecurityPolicy that can be kept: the one for it has problems, and the Gateway is not opened without it";
         problems.push(loaded.problem("", "", what));
         return None;
     }

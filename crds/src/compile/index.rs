@@ -8,8 +8,9 @@ use crate::load::Loaded;
 use crate::problem::Problem;
 use crate::resources::{
     AiGatewayRouteSpec, AiServiceBackendSpec, BackendSecurityPolicySpec, BackendSpec, BackendTlsPolicySpec,
-    ConfigMapContent, GatewayClassSpec, GatewayConfigSpec, GatewaySpec, Protection, RejectedPolicy, Resource,
-    SecretContent,
+    BackendTrafficPolicySpec, BudgetSpec, ConfigMapContent, ConsumerSpec, GatewayClassSpec,
+    GatewayConfigSpec, GatewaySpec, PriceListSpec, Protection, QuotaPolicySpec, RejectedPolicy, Resource,
+    SecretContent, SecurityPolicySpec,
 };
 use crate::snapshot::ResourceName;
 
@@ -48,6 +49,12 @@ pub(super) struct Index<'a> {
     pub(super) tls_policies: Entries<'a, BackendTlsPolicySpec>,
     pub(super) secrets: Entries<'a, SecretContent>,
     pub(super) config_maps: Entries<'a, ConfigMapContent>,
+    pub(super) traffic_policies: Entries<'a, BackendTrafficPolicySpec>,
+    pub(super) access_policies: Entries<'a, SecurityPolicySpec>,
+    pub(super) quota_policies: Entries<'a, QuotaPolicySpec>,
+    pub(super) consumers: Entries<'a, ConsumerSpec>,
+    pub(super) budgets: Entries<'a, BudgetSpec>,
+    pub(super) price_lists: Entries<'a, PriceListSpec>,
     pub(super) grants: Grants<'a>,
     /// Of the kinds above, by kind: written, and not of use.
     rejected: BTreeSet<(&'a str, &'a ResourceName)>,
@@ -76,6 +83,12 @@ impl<'a> Index<'a> {
                 Resource::BackendTlsPolicy(spec) => index.tls_policies.add(loaded, spec),
                 Resource::Secret(content) => index.secrets.add(loaded, content),
                 Resource::ConfigMap(content) => index.config_maps.add(loaded, content),
+                Resource::BackendTrafficPolicy(spec) => index.traffic_policies.add(loaded, spec),
+                Resource::SecurityPolicy(spec) => index.access_policies.add(loaded, spec),
+                Resource::QuotaPolicy(spec) => index.quota_policies.add(loaded, spec),
+                Resource::Consumer(spec) => index.consumers.add(loaded, spec),
+                Resource::Budget(spec) => index.budgets.add(loaded, spec),
+                Resource::PriceList(spec) => index.price_lists.add(loaded, spec),
                 Resource::ReferenceGrant(spec) => index.grants.add(loaded, spec),
                 Resource::Rejected => {
                     index.rejected.insert((loaded.kind, &loaded.name));
@@ -119,7 +132,8 @@ impl<'a> Index<'a> {
         self.without_access.contains(&everything) || kinds.iter().any(named)
     }
 
-    fn protect(&mut self, namespace: &str, policy: &RejectedPolicy) {
+    /// Leaves out what a policy that can't be kept was to protect.
+    pub(super) fn protect(&mut self, namespace: &str, policy: &RejectedPolicy) {
         if policy.kind == Protection::Access && policy.targets.is_empty() {
             // By selector, or not readable: it may mean any of them.
             self.without_access.insert((String::new(), ResourceName::new(namespace, "")));

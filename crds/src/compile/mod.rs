@@ -1,8 +1,8 @@
 //! From resources to one snapshot: references resolved, permissions checked, defaults applied, everything indexed.
 //!
 //! ```text
-//! index ─▶ gateways ─▶ attach (routes to listeners) ─┐
-//!      └─▶ credentials, tls ─▶ backends ─────────────┴─▶ rules ─▶ Snapshot
+//! index ─▶ security ─▶ gateways ─▶ attach (routes to listeners) ─┐
+//!      └─▶ credentials, tls ─▶ backends ─────────────┴─▶ rules ─▶ quota ─▶ Snapshot
 //! ```
 //!
 //! Each step takes what the one before made and adds to one list of problems. What can't be made safe is left out: a
@@ -18,7 +18,9 @@ mod endpoints;
 mod gateways;
 mod grants;
 mod index;
+mod quota;
 mod rules;
+mod security;
 mod tls;
 
 use std::borrow::Borrow;
@@ -38,7 +40,8 @@ use index::Index;
 /// leaves those out before.
 pub fn compile<L: Borrow<Loaded>>(resources: &[L]) -> (Snapshot, Vec<Problem>) {
     let mut problems = Vec::new();
-    let index = Index::new(resources, &mut problems);
+    let mut index = Index::new(resources, &mut problems);
+    let guards = security::compile(&mut index, &mut problems);
     let gateways = gateways::compile(&index, &mut problems);
     let routes = attach::routes(&index, &gateways, &mut problems);
     let prepared = backends::prepare(&index, &mut problems);
@@ -51,18 +54,30 @@ pub fn compile<L: Borrow<Loaded>>(resources: &[L]) -> (Snapshot, Vec<Problem>) {
         })
         .collect();
     let mut table = TableBuilder::default();
-    let context = rules::Context { index: &index, backends: &usable };
+    let context = rules::Context { index: &index, backends: &usable, guards: &guards };
     for route in &routes {
         rules::compile(&context, route, &mut table, &mut problems);
     }
+    let table = table.build();
+    let backends: Vec<_> = usable.values().map(|usable| Arc::clone(&usable.backend)).collect();
+    let gateways_of = routes.iter().map(|route| {
+        let names = route.gateways.iter().map(|gateway| gateway.name.clone()).collect();
+        (route.loaded.name.clone(), names)
+    });
+    let gateways_of = gateways_of.collect();
+    let known = quota::Routed { rules: table.rules(), backends: &backends, gateways: &gateways_of };
+    let quota = quota::compile(&index, known, guards.issuers, &mut problems);
     let snapshot = Snapshot {
         listeners: gateways.into_iter().flat_map(gateways::CompiledGateway::into_listeners).collect(),
-        backends: usable.into_values().map(|usable| Arc::clone(&usable.backend)).collect(),
-        routes: table.build(),
+        backends,
+        routes: table,
+        quota,
     };
     (snapshot, problems)
 }
 
+#[cfg(test)]
+mod quota_test;
 #[cfg(test)]
 #[path = "compile_test.rs"]
 mod tests;

@@ -12,6 +12,8 @@ use super::costs;
 use super::edits;
 use super::grants::{Grants, Reference};
 use super::index::Index;
+use super::quota::{exact_models, matches_any_model};
+use super::security::Guards;
 use crate::problem::{Problem, shown};
 use crate::resources::{
     AI_GROUP, AiGatewayRouteSpec, BackendRef, GatewayDuration, HeaderMatchType, HttpHeaderMatch, RouteMatch,
@@ -33,6 +35,7 @@ const FALLBACK_PRIORITY: u32 = 1;
 pub(super) struct Context<'a, 'i> {
     pub(super) index: &'i Index<'a>,
     pub(super) backends: &'i BTreeMap<ResourceName, Usable>,
+    pub(super) guards: &'i Guards,
 }
 
 /// Compiles a route's rules into the table. A route that hangs nowhere is compiled for its problems alone.
@@ -58,7 +61,18 @@ pub(super) fn compile(
             exclude_from_models_endpoint,
         } = rule;
         let (request_timeout, attempt_timeout) = read_timeouts(route, &path, timeouts.as_ref(), problems);
+        let conditions = read_matches(route, (&path, matches), problems);
+        let gateways = route.gateways.iter().map(|gateway| &gateway.name);
+        let Ok(access) = context.guards.of(&route.loaded.name, name.as_deref(), gateways) else {
+            let what =
+                "a SecurityPolicy of its own: those of its Gateways differ, and it is not served without";
+            problems.push(route.loaded.problem(&path, "", what));
+            continue;
+        };
         let compiled = Arc::new(Rule {
+            access,
+            models: exact_models(&conditions),
+            any_model: matches_any_model(&conditions),
             route: route.loaded.name.clone(),
             name: name.as_ref().map(|name| name.to_string()),
             candidates: candidates(context, route, (&path, backend_refs), problems),
@@ -72,7 +86,6 @@ pub(super) fn compile(
             owned_by: models_owned_by.clone().unwrap_or_else(|| OWNER.to_owned()),
             created_at_s: models_created_at.as_deref().and_then(seconds).unwrap_or(route.created_at_s),
         });
-        let conditions = read_matches(route, (&path, matches), problems);
         if route.attachments.is_empty() {
             continue;
         }

@@ -14,11 +14,7 @@ const INFRASTRUCTURE_GROUPS: [&str; 8] = [
 
 /// What is said of a kind that is not ours.
 pub(crate) fn ignored(group: &str, kind: &str) -> String {
-    if kind == "SecurityPolicy" {
-        format!(
-            "a kind that is served: kind {kind} of group {group} is not served yet; what it guards is not opened"
-        )
-    } else if INFRASTRUCTURE_GROUPS.contains(&group) {
+    if INFRASTRUCTURE_GROUPS.contains(&group) {
         format!("a kind that a gateway serves: {kind} is infrastructure of a cluster; ignored")
     } else {
         format!("a kind that is served: kind {kind} of group {group} is not served yet; ignored")

@@ -8,7 +8,9 @@ use crate::load::parse;
 fn problems(kind: &str, spec: &Value) -> Vec<String> {
     let api_version = match kind {
         "Gateway" | "GatewayClass" | "BackendTLSPolicy" | "ReferenceGrant" => "gateway.networking.k8s.io/v1",
-        "Backend" => "gateway.envoyproxy.io/v1alpha1",
+        "Backend" | "BackendTrafficPolicy" | "SecurityPolicy" => "gateway.envoyproxy.io/v1alpha1",
+        "QuotaPolicy" => "aigateway.envoyproxy.io/v1alpha1",
+        "Consumer" | "Budget" | "PriceList" => "tollgate.dev/v1alpha1",
         _ => "aigateway.envoyproxy.io/v1beta1",
     };
     let object = json!({"apiVersion": api_version, "kind": kind, "metadata": {"name": "a"}, "spec": spec});
@@ -16,7 +18,7 @@ fn problems(kind: &str, spec: &Value) -> Vec<String> {
     problems.iter().map(|problem| format!("{}: {}", problem.field, problem.expected)).collect()
 }
 
-fn check(kind: &str, rows: Vec<(Value, &str, &str)>) {
+pub(super) fn check(kind: &str, rows: Vec<(Value, &str, &str)>) {
     for (spec, want, why) in rows {
         let got = problems(kind, &spec);
         let fits = if want.is_empty() { got.is_empty() } else { got.iter().any(|line| line.contains(want)) };
@@ -24,7 +26,7 @@ fn check(kind: &str, rows: Vec<(Value, &str, &str)>) {
     }
 }
 
-fn times(count: usize, make: impl Fn(usize) -> Value) -> Value {
+pub(super) fn times(count: usize, make: impl Fn(usize) -> Value) -> Value {
     (0..count).map(make).collect()
 }
 

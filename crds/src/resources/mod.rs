@@ -9,7 +9,11 @@ mod ai_service_backend;
 mod backend;
 mod backend_security_policy;
 mod backend_tls_policy;
+mod backend_traffic_policy;
+mod budget;
+mod client_selector;
 mod config_map;
+mod consumer;
 mod foreign;
 mod gateway;
 mod gateway_class;
@@ -17,10 +21,13 @@ mod gateway_config;
 mod llm_request_cost;
 mod metadata;
 mod mutation;
+mod price_list;
+mod quota_policy;
 mod reference;
 mod reference_grant;
 mod rejected_policy;
 mod secret;
+mod security_policy;
 mod text;
 
 pub use ai_gateway_route::AiGatewayRouteSpec;
@@ -28,14 +35,19 @@ pub use ai_service_backend::AiServiceBackendSpec;
 pub use backend::BackendSpec;
 pub use backend_security_policy::BackendSecurityPolicySpec;
 pub use backend_tls_policy::BackendTlsPolicySpec;
+pub use backend_traffic_policy::BackendTrafficPolicySpec;
+pub use budget::BudgetSpec;
 pub use config_map::ConfigMapContent;
+pub use consumer::ConsumerSpec;
 pub use gateway::GatewaySpec;
 pub use gateway_class::GatewayClassSpec;
 pub use gateway_config::GatewayConfigSpec;
-
+pub use price_list::PriceListSpec;
+pub use quota_policy::QuotaPolicySpec;
 pub use reference_grant::ReferenceGrantSpec;
 pub use rejected_policy::RejectedPolicy;
 pub use secret::SecretContent;
+pub use security_policy::SecurityPolicySpec;
 
 pub(crate) use ai_gateway_route::{
     BackendRef, HeaderMatchType, HttpHeaderMatch, RouteMatch, RouteRule, Timeouts,
@@ -46,15 +58,35 @@ pub(crate) use backend_security_policy::{
     CredentialSource, DynamicMetadata, PolicyType, RequestHeaders, SecretKey,
 };
 pub(crate) use backend_tls_policy::{AltName, Validation, WellKnownAuthorities};
+pub(crate) use backend_traffic_policy::{
+    CostFrom, CostMetadata, CostSpecifier, GlobalRateLimit, READ_FIELDS as TRAFFIC_FIELDS, RateLimit,
+    RateLimitCost, RateLimitRule, RateLimitType, RateLimitUnit, RateLimitValue,
+};
+pub(crate) use budget::{
+    BudgetMatch, BudgetWindow, DivisionText, HeaderPattern, OnExhaustedText, PeriodText,
+};
+pub(crate) use client_selector::{
+    ClientSelector, HeaderSelector, HeaderSelectorType, MethodSelector, PathSelector, PathSelectorType,
+    SourceSelector, SourceSelectorType,
+};
+pub(crate) use consumer::{ApiKey, JwtSubject, KeyReference};
 pub(crate) use foreign::ignored;
 pub(crate) use gateway::{FromNamespaces, GatewayListener, ListenerTls, TlsMode};
 pub(crate) use gateway_config::{ExtProc, ForwardProxy};
 pub(crate) use llm_request_cost::{CostType, LlmRequestCost};
 pub(crate) use metadata::Metadata;
 pub(crate) use mutation::{BodyMutation, HeaderMutation};
-pub(crate) use reference::{LocalReference, ParentReference, SecretReference};
+pub(crate) use price_list::{BuiltIn, Currency, PriceEntry, PriceTier, TokenPrices};
+pub(crate) use quota_policy::{
+    BucketRule, ModelQuota, PerModelQuota, QuotaDuration, QuotaMode, QuotaValue, ServiceQuota,
+};
+pub(crate) use reference::{LocalReference, ParentReference, PolicyTarget, SecretReference};
 pub(crate) use rejected_policy::Protection;
-pub(crate) use text::GatewayDuration;
+pub(crate) use security_policy::{
+    ApiKeyAuth, ClaimToHeader, ExtractFrom, HARMLESS_FIELDS, Jwt, JwtExtractor, JwtHeader, JwtProvider,
+    LocalJwks, READ_FIELDS as SECURITY_FIELDS, RemoteJwks, ValueReference,
+};
+pub(crate) use text::{DateText, GatewayDuration, HeaderName, NameText, Pattern, PriceText, Untyped};
 
 use crate::schema::Definition;
 
@@ -92,6 +124,18 @@ pub enum Resource {
     ConfigMap(Box<ConfigMapContent>),
     /// Gateway API: who may refer into a namespace.
     ReferenceGrant(Box<ReferenceGrantSpec>),
+    /// Envoy Gateway: limits of routes.
+    BackendTrafficPolicy(Box<BackendTrafficPolicySpec>),
+    /// Envoy Gateway: what callers have to prove.
+    SecurityPolicy(Box<SecurityPolicySpec>),
+    /// Limits of backends.
+    QuotaPolicy(Box<QuotaPolicySpec>),
+    /// Ours: who calls.
+    Consumer(Box<ConsumerSpec>),
+    /// Ours: what may be spent.
+    Budget(Box<BudgetSpec>),
+    /// Ours: what models cost.
+    PriceList(Box<PriceListSpec>),
     /// A policy that protects its targets and did not pass its checks: they are not used without it.
     RejectedPolicy(Box<RejectedPolicy>),
     /// Any other resource that did not pass its checks: who refers to it is told so.
@@ -99,7 +143,7 @@ pub enum Resource {
 }
 
 /// Every Kind that is served.
-pub(crate) fn definitions() -> [Definition; 11] {
+pub(crate) fn definitions() -> [Definition; 17] {
     [
         gateway_class::definition(),
         gateway::definition(),
@@ -112,9 +156,18 @@ pub(crate) fn definitions() -> [Definition; 11] {
         secret::definition(),
         config_map::definition(),
         reference_grant::definition(),
+        backend_traffic_policy::definition(),
+        quota_policy::definition(),
+        security_policy::definition(),
+        consumer::definition(),
+        budget::definition(),
+        price_list::definition(),
     ]
 }
 
 #[cfg(test)]
 #[path = "limits_test.rs"]
 mod limits;
+#[cfg(test)]
+#[path = "quota_limits_test.rs"]
+mod quota_limits;

@@ -38,6 +38,20 @@ pub(crate) struct TargetReference {
     pub(crate) name: ObjectName,
 }
 
+/// What a policy of Envoy Gateway is for, in its own namespace.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct PolicyTarget {
+    /// Group of the target.
+    pub(crate) group: Group,
+    /// Kind of the target.
+    pub(crate) kind: KindName,
+    /// Name of the target.
+    pub(crate) name: ObjectName,
+    /// A part of the target: a rule of a route.
+    pub(crate) section_name: Option<SectionName>,
+}
+
 /// An object in the same namespace.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]

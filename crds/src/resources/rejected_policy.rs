@@ -2,7 +2,7 @@
 //!
 //! A BackendSecurityPolicy or BackendTLSPolicy with a mistake must not become a backend that is called without a
 //! credential or in the clear. So its targets are remembered, as far as they can be read, and left out. The same goes for
-//! Envoy Gateway's SecurityPolicy, none of which is served yet: what it was to guard is not opened unguarded.
+//! Envoy Gateway's SecurityPolicy: what it was to guard is not opened unguarded.
 
 use serde_json::Value;
 

@@ -54,6 +54,11 @@ impl SecretContent {
         self.string_data.contains_key(key) || self.data.contains_key(key)
     }
 
+    /// Every key, once, in order.
+    pub(crate) fn keys(&self) -> std::collections::BTreeSet<&str> {
+        self.data.keys().chain(self.string_data.keys()).map(String::as_str).collect()
+    }
+
     /// Where a key stands, or should.
     pub(crate) fn field(&self, key: &str) -> String {
         let of = if self.string_data.contains_key(key) { "stringData" } else { "data" };

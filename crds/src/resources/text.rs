@@ -84,6 +84,27 @@ text! {
     GatewayDuration: {"type": "string", "pattern": DURATION}
 }
 
+text! {
+    /// A name that budgets are divided by: short enough for the key of a bucket.
+    NameText: {"type": "string", "minLength": 1, "maxLength": 128}
+}
+text! {
+    /// A text in which `*` stands for any run of characters.
+    Pattern: {"type": "string", "minLength": 1, "maxLength": 256}
+}
+text! {
+    /// A day, such as `2026-01-31`.
+    DateText: {"type": "string", "pattern": r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$"}
+}
+text! {
+    /// A price without its currency, such as `1.25`: a text, since numbers with a point lose digits.
+    PriceText: {"type": "string", "minLength": 1, "maxLength": 32, "pattern": r"^[0-9]+(\.[0-9]+)?$"}
+}
+text! {
+    /// An amount, such as `100000`, `10M` or `250.00 USD`; a number is read as its text.
+    AmountText: {"x-kubernetes-int-or-string": true}
+}
+
 impl GatewayDuration {
     /// The length; the pattern was checked, so that this can't fail on a loaded resource.
     pub(crate) fn length(&self) -> Duration {

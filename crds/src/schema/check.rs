@@ -54,6 +54,10 @@ impl Checker<'_> {
                     self.fault(number.to_string(), integers(*least, *most));
                 }
             }
+            (ShapeKind::IntegerOrText, Value::String(text)) if !text.is_empty() => {}
+            (ShapeKind::IntegerOrText, Value::Number(number)) if number.is_u64() => {
+                *value = Value::String(number.to_string());
+            }
             (kind, value) => {
                 let brief = brief(value);
                 self.fault(brief, kind.wanted());
@@ -65,7 +69,7 @@ impl Checker<'_> {
     }
 
     fn restore(&self, value: &mut Value, shape: &Shape) {
-        if let (ShapeKind::Text(_), false) = (&shape.kind, value.is_string())
+        if let (ShapeKind::Text(_) | ShapeKind::IntegerOrText, false) = (&shape.kind, value.is_string())
             && let Some(text) = (self.texts)(&self.path)
         {
             *value = Value::String(text.to_owned());
@@ -190,6 +194,7 @@ impl ShapeKind {
             Self::Text(_) => "a text".to_owned(),
             Self::Integer { least, most } => integers(*least, *most),
             Self::Boolean => "true or false".to_owned(),
+            Self::IntegerOrText => "a whole number that is not negative, or a text".to_owned(),
         }
     }
 }

@@ -33,6 +33,12 @@ pub(crate) fn seconds(text: &str) -> Option<u64> {
     u64::try_from(total).ok()
 }
 
+/// Days since 1970-01-01 of a date such as `2026-01-31`; None when there is no such day, or it is before.
+pub(crate) fn day(text: &str) -> Option<u32> {
+    let midnight_s = (text.len() == 10).then(|| seconds(&format!("{text}T00:00:00Z")))??;
+    u32::try_from(midnight_s / 86_400).ok()
+}
+
 fn offset(zone: &str) -> Option<i64> {
     if zone.eq_ignore_ascii_case("z") {
         return Some(0);

@@ -21,7 +21,7 @@ use crate::resources::{Metadata, Resource};
 pub use crd::crd_yaml;
 
 pub(crate) use check::{Fault, brief, check, push_index, push_key};
-pub(crate) use date_time::seconds;
+pub(crate) use date_time::{day, seconds};
 pub(crate) use shape::Shape;
 
 /// A Kind that is served: its names, its schema, and how it is read.

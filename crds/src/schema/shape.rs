@@ -28,6 +28,8 @@ pub(crate) enum ShapeKind {
         most: i64,
     },
     Boolean,
+    /// A whole number or a text, both read as a text.
+    IntegerOrText,
 }
 
 /// A mapping with named fields, or with free keys.
@@ -88,6 +90,7 @@ impl Shape {
                 most: schema["maximum"].as_i64().unwrap_or(i64::MAX),
             },
             Some("boolean") => ShapeKind::Boolean,
+            None if schema["x-kubernetes-int-or-string"] == true => ShapeKind::IntegerOrText,
             None if schema["x-kubernetes-preserve-unknown-fields"] == true => ShapeKind::Any,
             Some(_) | None => return Err(format!("a schema of no known type: {schema}")),
         };

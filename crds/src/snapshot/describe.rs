@@ -22,7 +22,7 @@ impl Display for Snapshot {
                 writeln!(f, "{host}: {line}")?;
             }
         }
-        Ok(())
+        self.quota.fmt(f)
     }
 }
 
@@ -105,6 +105,9 @@ fn write_rule(f: &mut fmt::Formatter<'_>, rule: &Rule) -> fmt::Result {
         write!(f, ", {name} {}", shown(bound))?;
     }
     writeln!(f)?;
+    if let Some(access) = &rule.access {
+        writeln!(f, "  callers prove {access}")?;
+    }
     for candidate in &rule.candidates {
         write_candidate(f, candidate)?;
     }

@@ -36,6 +36,11 @@ impl HeaderMatch {
 impl ValueMatch {
     /// A pattern that must fit the whole value.
     pub(crate) fn pattern(text: &str) -> Result<Self, String> {
+        Self::anchored(text).map(Self::Pattern)
+    }
+
+    /// The pattern itself.
+    pub(crate) fn anchored(text: &str) -> Result<Regex, String> {
         // Checked alone first: `a)(b` would be valid only inside the group.
         let build = |text: &str| {
             regex::RegexBuilder::new(text)
@@ -45,7 +50,15 @@ impl ValueMatch {
                 .map_err(|error| error.to_string().lines().last().unwrap_or_default().to_owned())
         };
         build(text)?;
-        build(&format!("^(?:{text})$")).map(Self::Pattern)
+        build(&format!("^(?:{text})$"))
+    }
+
+    /// The one value that fits, if there is only one.
+    pub(crate) fn exact(&self) -> Option<&str> {
+        match self {
+            Self::Exact(exact) => Some(exact),
+            Self::Pattern(_) => None,
+        }
     }
 
     fn fits(&self, value: &[u8]) -> bool {

@@ -7,6 +7,7 @@ mod cost;
 mod describe;
 mod host;
 mod matching;
+mod quota;
 mod table;
 
 use std::fmt;
@@ -22,10 +23,17 @@ pub use backend::{
 };
 pub use cost::{Cost, CostFacts};
 pub use host::HostPattern;
+pub use quota::{
+    Access, ApiKeyAccess, BudgetTable, ClaimHeader, Consumer, ConsumerTable, Holder, Issuer, IssuerTable,
+    Jwks, JwtAccess, KeptBudget, KeyRefused, KeySource, Price, PriceTable, Quota, RequestFacts,
+};
 pub use table::RouteTable;
 
 pub(crate) use cost::{EXPRESSION_BYTES, Expression, Measure};
 pub(crate) use matching::{HeaderMatch, ValueMatch};
+pub(crate) use quota::{
+    BudgetBuilder, Condition, ConsumerBuilder, Digest, Lacking, Network, PathMatch, PriceFor, PriceRow, Taken,
+};
 pub(crate) use table::{Attachment, Listing, NewEntry, Place, TableBuilder};
 
 /// The header that carries the request's model to the matches; set by the gateway, never by a client.
@@ -40,6 +48,8 @@ pub struct Snapshot {
     pub backends: Vec<Arc<Backend>>,
     /// Who answers which request.
     pub routes: RouteTable,
+    /// Who may spend what.
+    pub quota: Quota,
 }
 
 /// A namespace and a name, shown as `namespace/name`.
@@ -86,6 +96,12 @@ pub struct Rule {
     pub route: ResourceName,
     /// Its own name, if it has one.
     pub name: Option<String>,
+    /// The models that its matches ask for by name.
+    pub models: Vec<String>,
+    /// Some match takes models that it does not name.
+    pub any_model: bool,
+    /// What callers have to prove; nothing more than the Consumers ask for when absent.
+    pub access: Option<Arc<Access>>,
     /// What may be called, the lowest priority number first. Empty: every reference failed or none was given.
     pub candidates: Vec<Candidate>,
     /// Bound on the whole exchange, the stream included; none when the route says `0s`.

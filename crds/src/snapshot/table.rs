@@ -96,8 +96,21 @@ impl RouteTable {
     /// The rule that answers. `host`: lower case, without port. `port`: the listener's by which the request came,
     /// None for the one door that serves all. `model` is what the body asks for.
     ///
+    /// None also where callers have something to prove: who calls this does not ask for it. See [`Self::find_guarded`].
+    ///
     /// More specific hosts go first; then Gateway API's precedence: most header matches, older route, name, order.
     pub fn find(
+        &self,
+        host: &str,
+        port: Option<u16>,
+        model: &str,
+        headers: &HeaderMap,
+    ) -> Option<&Arc<Rule>> {
+        self.find_guarded(host, port, model, headers).filter(|rule| rule.access.is_none())
+    }
+
+    /// As [`Self::find`], for callers of it that see to the rule's `access` before they serve it.
+    pub fn find_guarded(
         &self,
         host: &str,
         port: Option<u16>,

@@ -10,6 +10,9 @@ use crate::snapshot::ResourceName;
 /// A rule for the hosts (`-` is any), on a port, with conditions `name=value` or `name~pattern`.
 fn add(table: &mut TableBuilder, name: &str, (host, port): (&str, u16), conditions: &[&str]) {
     let rule = Arc::new(Rule {
+        models: Vec::new(),
+        any_model: true,
+        access: None,
         route: ResourceName::new("default", name),
         name: None,
         candidates: Vec::new(),

@@ -62,6 +62,8 @@ pub(super) fn dimensions() -> Vec<Dimension> {
         Dimension::Backend,
         Dimension::Label(name("tier")),
         Dimension::Header(name("x-app")),
+        Dimension::Consumer,
+        Dimension::Source,
     ]
 }
 
