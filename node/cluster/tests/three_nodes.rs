@@ -5,7 +5,7 @@
 mod nodes;
 
 use std::collections::BTreeSet;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use nodes::{Node, SOON, found, join_at};
 use openraft::async_runtime::WatchReceiver;
@@ -72,15 +72,35 @@ async fn a_leader_is_lost_and_another_one_serves() {
     nodes[at].kill().await;
     let began = Instant::now();
     let left: Vec<_> = nodes.iter().filter(|node| node.id != lost).collect();
-    // Whoever is asked finds the new leader, or becomes it.
+    // Whoever is asked finds the new leader, or becomes it. A connection that breaks does not say whether it was written;
+    // a registration may be said again.
     for (request, node) in (120..).zip(&left) {
-        let written = node.forward.write(registration(request), SOON).await.unwrap();
+        let written = node.forward.write_again(registration(request), SOON).await.unwrap();
         assert!(matches!(written.applied, Applied::Registered { .. }), "{written:?}");
     }
     println!("served again after {:?}", began.elapsed());
     for node in left {
         node.forward.catch_up(SOON).await.unwrap();
         assert_eq!(node.names(), 5);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_a_majority_everybody_is_told_in_time() {
+    let mut nodes = three().await;
+    let leader = leader_among(&nodes, |_| true).await;
+    let (mut leading, mut others): (Vec<_>, Vec<_>) = nodes.iter_mut().partition(|node| node.id == leader);
+    // The leader is left, with nobody to lead.
+    for node in &mut others {
+        node.kill().await;
+    }
+    let (left, within) = (leading.pop().unwrap(), Duration::from_secs(1));
+    for attempt in 0..3 {
+        let began = Instant::now();
+        let written = left.forward.write(registration(attempt), within).await;
+        let read = left.forward.catch_up(within).await;
+        assert!(written.is_err() && read.is_err(), "{written:?} {read:?}");
+        assert!(began.elapsed() < 5 * within, "told after {:?}: {written:?} {read:?}", began.elapsed());
     }
 }
 

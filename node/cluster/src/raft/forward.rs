@@ -8,7 +8,7 @@ use openraft::error::{ClientWriteError, ForwardToLeader, LinearizableReadError, 
 use openraft::raft::linearizable_read::{Linearizer, ReadLogId};
 use openraft::{Raft, ReadPolicy};
 use serde::{Deserialize, Serialize};
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 
 use super::state_machine::StateMachine;
 use super::types::{Member, Types};
@@ -19,6 +19,8 @@ use crate::transport::{CallError, Handlers, Lane, Method, Peers, Refusal, Target
 
 /// Between two questions who the leader is. An election takes longer.
 const PAUSE: Duration = Duration::from_millis(20);
+/// A leader that does not answer by then is asked again, or another one is: a cluster that works is quicker by far.
+const TURN: Duration = Duration::from_secs(2);
 
 /// Does what only the leader can do, wherever it is.
 #[derive(Clone)]
@@ -60,15 +62,29 @@ impl Forward {
     }
 
     /// Proposes, and waits until it is applied on the leader. While it is certain that nothing was done, it goes on looking
-    /// for a leader until the time is over; where that is not certain, the caller decides ([`CallError::is_certain`]):
-    /// proposals that may be applied twice must be able to bear it.
+    /// for a leader until the time is over; where that is not certain, the caller decides ([`CallError::is_certain`]).
     pub async fn write(&self, proposal: Proposal, within: Duration) -> Result<Written, CallError> {
+        self.write_as(proposal, Repeat::IfNotDone, within).await
+    }
+
+    /// The same for a proposal that does no more when it is applied twice: it is also proposed again where it is not certain
+    /// that nothing was done, so that the loss of a leader is not noticed.
+    pub async fn write_again(&self, proposal: Proposal, within: Duration) -> Result<Written, CallError> {
+        self.write_as(proposal, Repeat::Always, within).await
+    }
+
+    async fn write_as(
+        &self,
+        proposal: Proposal,
+        repeat: Repeat,
+        within: Duration,
+    ) -> Result<Written, CallError> {
         let message = pack(&proposal);
-        let mut search = self.search(within).await;
+        let mut search = self.search(repeat, within).await;
         loop {
             let answer = match &search.leader {
-                Place::Here => write(&self.raft, proposal.clone()).await.map_err(CallError::from),
-                Place::There(leader) => self.ask(leader, Method::Write, message.clone(), search.left()).await,
+                Place::Here => in_time(search.turn(), write(&self.raft, proposal.clone())).await,
+                Place::There(leader) => self.ask(leader, Method::Write, message.clone(), search.turn()).await,
                 Place::Unknown => Err(Refusal::NotLeader { leader: None }.into()),
             };
             match answer {
@@ -80,11 +96,11 @@ impl Forward {
 
     /// Returns once this node's state has everything that was written anywhere before the call.
     pub async fn catch_up(&self, within: Duration) -> Result<(), CallError> {
-        let mut search = self.search(within).await;
+        let mut search = self.search(Repeat::Always, within).await;
         let position: ReadLogId<Types> = loop {
             let answer = match &search.leader {
-                Place::Here => read_index(&self.raft).await.map_err(CallError::from),
-                Place::There(leader) => self.ask(leader, Method::ReadIndex, pack(&()), search.left()).await,
+                Place::Here => in_time(search.turn(), read_index(&self.raft)).await,
+                Place::There(leader) => self.ask(leader, Method::ReadIndex, pack(&()), search.turn()).await,
                 Place::Unknown => Err(Refusal::NotLeader { leader: None }.into()),
             };
             match answer {
@@ -111,13 +127,17 @@ impl Forward {
         unpack(&answer).map_err(|why| CallError::Broken { why: why.to_string() })
     }
 
-    async fn search(&self, within: Duration) -> Search {
-        Search { leader: self.leader().await, deadline: Instant::now() + within }
+    async fn search(&self, repeat: Repeat, within: Duration) -> Search {
+        Search { leader: self.leader().await, repeat, deadline: Instant::now() + within }
     }
 
     /// Looks for the leader again after a failure that may pass.
     async fn go_on(&self, search: &mut Search, error: CallError) -> Result<(), CallError> {
-        if !may_pass(&error) || search.left() <= PAUSE {
+        let again = match search.repeat {
+            Repeat::IfNotDone => may_pass(&error),
+            Repeat::Always => may_pass(&error) || !error.is_certain(),
+        };
+        if !again || search.left() <= PAUSE {
             return Err(error);
         }
         sleep(PAUSE).await;
@@ -157,14 +177,30 @@ enum Place {
     Unknown,
 }
 
+/// What is done again.
+#[derive(Clone, Copy)]
+enum Repeat {
+    IfNotDone,
+    Always,
+}
+
 struct Search {
     leader: Place,
+    repeat: Repeat,
     deadline: Instant,
 }
 
 impl Search {
     fn left(&self) -> Duration {
         self.deadline.saturating_duration_since(Instant::now())
+    }
+
+    /// How long one leader is waited for.
+    fn turn(&self) -> Duration {
+        match self.repeat {
+            Repeat::IfNotDone => self.left(),
+            Repeat::Always => self.left().min(TURN),
+        }
     }
 }
 
@@ -177,6 +213,15 @@ fn may_pass(error: &CallError) -> bool {
         }
         CallError::TooLarge { .. } | CallError::TimedOut { .. } | CallError::Broken { .. } => false,
     }
+}
+
+/// Raft here waits for a majority as long as it takes.
+async fn in_time<T>(
+    within: Duration,
+    answer: impl Future<Output = Result<T, Refusal>>,
+) -> Result<T, CallError> {
+    let answer = timeout(within, answer).await;
+    answer.map_err(|_elapsed| CallError::TimedOut { within })?.map_err(CallError::from)
 }
 
 async fn write(raft: &Raft<Types, StateMachine>, proposal: Proposal) -> Result<Written, Refusal> {

@@ -152,7 +152,7 @@ fn reception(replica: Replica, forward: Forward, home: Arc<Mutex<Home>>) -> Rece
         let proposal = Proposal::Register(Box::new(Registration { request, member }));
         Box::pin(async move {
             let failed = |why: &dyn std::fmt::Display| Refusal::Failed { why: why.to_string() };
-            let written = forward.write(proposal, SOON).await.map_err(|error| failed(&error))?;
+            let written = forward.write_again(proposal, SOON).await.map_err(|error| failed(&error))?;
             let Applied::Registered { node } = written.applied else {
                 return Err(failed(&format!("{:?}", written.applied)));
             };
