@@ -6,6 +6,7 @@
 //!                          └─▶ snapshots    so that the log may end somewhere
 //!  gossip ──▶ members ──▶ raft            who is there proposes who should be a voter
 //!  identity                               who may speak at all: cluster id, node id, certificates, join token
+//!  run                                    all of it put together: one node
 //! ```
 //!
 //! A crate of its own so that openraft's generics are built once, and so that nothing here can depend on requests.
@@ -15,6 +16,7 @@ pub mod gossip;
 pub mod identity;
 pub mod members;
 pub mod raft;
+pub mod run;
 pub mod snapshots;
 pub mod state;
 pub mod transport;

@@ -52,6 +52,8 @@ pub enum Duty {
     Serving,
     /// It finishes what it has, and is about to stop.
     Draining,
+    /// The same, and it never comes back: it wants to be no voter and no member any more.
+    Leaving,
 }
 
 /// What changes while a node runs, and others should know at once.
@@ -185,11 +187,12 @@ impl Duty {
         match self {
             Self::Serving => "serving",
             Self::Draining => "draining",
+            Self::Leaving => "leaving",
         }
     }
 
     fn from_name(name: &str) -> Option<Self> {
-        [Self::Serving, Self::Draining].into_iter().find(|duty| duty.name() == name)
+        [Self::Serving, Self::Draining, Self::Leaving].into_iter().find(|duty| duty.name() == name)
     }
 }
 

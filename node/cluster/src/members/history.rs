@@ -44,7 +44,7 @@ pub struct Sight<'a> {
     pub membership: &'a Membership,
     /// Who follows.
     pub replication: &'a Replication,
-    /// Who was told to leave, or was forgotten.
+    /// Who was forgotten. Who leaves by itself says so by gossip.
     pub leaving: &'a BTreeSet<NodeId>,
 }
 
@@ -85,7 +85,8 @@ impl History {
         let close =
             leads || answers && peer.is_some() && sight.replication.last.saturating_sub(matched) < lag;
         let gone = !answers && peer.is_none();
-        let draining = peer.is_some_and(|peer| peer.news.duty == Duty::Draining);
+        let duty = peer.map_or(Duty::Serving, |peer| peer.news.duty);
+        let draining = duty == Duty::Draining;
 
         let since = self.nodes.entry(node).or_default();
         since.close = close.then(|| since.close.unwrap_or(now));
@@ -102,7 +103,7 @@ impl History {
         } else {
             Health::Silent
         };
-        let course = if sight.leaving.contains(&node) {
+        let course = if sight.leaving.contains(&node) || duty == Duty::Leaving {
             Course::Leaves
         } else if held(since.draining, drain) {
             Course::Drains

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -35,7 +35,11 @@ pub struct Peers {
     channels: Arc<Mutex<Channels>>,
 }
 
-type Channels = BTreeMap<(u64, Lane), (String, Channel)>;
+#[derive(Default)]
+struct Channels {
+    open: BTreeMap<(u64, Lane), (String, Channel)>,
+    seen_at: BTreeMap<u64, String>,
+}
 
 impl Peers {
     /// With the credentials in force at each connect.
@@ -50,7 +54,19 @@ impl Peers {
 
     /// Closes the connections to a node that is no more.
     pub fn forget(&self, node: u64) {
-        self.channels.lock().unwrap_or_else(PoisonError::into_inner).retain(|(of, _), _| *of != node);
+        let mut channels = self.lock();
+        channels.open.retain(|(of, _), _| *of != node);
+        channels.seen_at.remove(&node);
+    }
+
+    /// Where nodes were seen just now. It goes before the address that the membership knows, which is older: who moved while
+    /// there was no leader would not be found by it. Only a hint, since whoever answers there has to be the node.
+    pub fn seen_at(&self, addresses: BTreeMap<u64, String>) {
+        self.lock().seen_at = addresses;
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Channels> {
+        self.channels.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// One message, one answer.
@@ -114,25 +130,21 @@ impl Peers {
     }
 
     fn channel(&self, target: &Target) -> Channel {
-        let mut channels = self.channels.lock().unwrap_or_else(PoisonError::into_inner);
-        match channels.get(&(target.node, target.lane)) {
-            Some((address, channel)) if *address == target.address => channel.clone(),
+        let mut channels = self.lock();
+        let address = channels.seen_at.get(&target.node).unwrap_or(&target.address).clone();
+        match channels.open.get(&(target.node, target.lane)) {
+            Some((known, channel)) if *known == address => channel.clone(),
             _ => {
-                let channel = self.open(target);
-                channels.insert((target.node, target.lane), (target.address.clone(), channel.clone()));
+                let channel = self.open(target.node, address.clone());
+                channels.open.insert((target.node, target.lane), (address, channel.clone()));
                 channel
             }
         }
     }
 
     /// Nothing is dialled before the first call.
-    fn open(&self, target: &Target) -> Channel {
-        let dial = Dial {
-            keys: self.keys.clone(),
-            node: target.node,
-            address: target.address.clone(),
-            complaint: Arc::default(),
-        };
+    fn open(&self, node: u64, address: String) -> Channel {
+        let dial = Dial { keys: self.keys.clone(), node, address, complaint: Arc::default() };
         // The name is the certificate's; where it leads to is the dial's business. "http" because tonic adds no TLS.
         Endpoint::from_static("http://node")
             .connect_timeout(CONNECT)

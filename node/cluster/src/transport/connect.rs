@@ -32,6 +32,7 @@ pub(super) struct Dial {
 /// Why there is no connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct DialError {
+    pub(super) who: Answerer,
     whom: String,
     why: String,
 }
@@ -55,6 +56,15 @@ impl Service<Uri> for Dial {
             connected.map(TokioIo::new)
         })
     }
+}
+
+/// Who answered where a node was expected.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Answerer {
+    /// Nobody, or the connection broke.
+    Nobody,
+    /// Somebody who is not that node, or takes this one for somebody else.
+    Another,
 }
 
 impl Dial {
@@ -82,12 +92,16 @@ pub(super) async fn connect(
     config: Arc<ClientConfig>,
 ) -> Result<TlsStream<TcpStream>, DialError> {
     let asked = name.to_str().into_owned();
-    let failed = |why: String| DialError { whom: format!("{asked} at {address}"), why };
-    let unreachable = |error: io::Error| failed(format!("can't connect: {error}"));
+    let failed = |who, why| DialError { whom: format!("{asked} at {address}"), who, why };
+    let unreachable = |error: io::Error| failed(Answerer::Nobody, format!("can't connect: {error}"));
     let stream = reach(address).await.map_err(unreachable)?;
     stream.set_nodelay(true).map_err(unreachable)?;
     let secured = TlsConnector::from(config).connect(name, stream).await;
-    secured.map_err(|error| failed(explained(&error)))
+    secured.map_err(|error| {
+        let disproved = error.get_ref().is_some_and(|inner| inner.is::<rustls::Error>());
+        let who = if disproved { Answerer::Another } else { Answerer::Nobody };
+        failed(who, explained(&error))
+    })
 }
 
 async fn reach(address: &str) -> io::Result<TcpStream> {

@@ -23,7 +23,7 @@ use tonic::{Request, Status};
 
 use super::call::CallError;
 use super::codec::Raw;
-use super::connect::{DialError, connect};
+use super::connect::{Answerer, DialError, connect};
 use super::envelope::{pack, unpack};
 use super::method::JOIN;
 use super::reception::JoinRequest;
@@ -50,34 +50,63 @@ pub async fn join(
         public_key: newcomer.public_key().to_vec(),
         member,
     };
-    let mut tried = Vec::new();
+    let (mut tried, mut another) = (Vec::new(), None);
     for address in addresses {
         let asked = timeout(ATTEMPT, ask(address, token, &message)).await;
-        let error = match asked.unwrap_or(Err(CallError::TimedOut { within: ATTEMPT })) {
+        let error = match asked.unwrap_or(Err(Unasked::Again(CallError::TimedOut { within: ATTEMPT }))) {
             Ok(admission) => {
                 return newcomer.admitted(token, admission).map_err(|why| JoinError::Misled { why });
             }
-            Err(CallError::Refused(Refusal::Barred(why))) => {
+            Err(Unasked::Again(CallError::Refused(Refusal::Barred(why)))) => {
                 return Err(JoinError::Barred { address: address.clone(), why: why.to_string() });
             }
-            Err(error) => error,
+            Err(Unasked::Another(why)) => {
+                tracing::warn!(address, "was not let in: {why}");
+                another = Some((address.clone(), why));
+                continue;
+            }
+            Err(Unasked::Again(error)) => error,
         };
         tracing::warn!(address, "was not let in: {error}");
         tried.push((address.clone(), error));
     }
-    Err(JoinError::Nobody { tried })
+    match another.filter(|_| tried.is_empty()) {
+        Some((address, why)) => Err(JoinError::Another { address, why }),
+        None => Err(JoinError::Nobody { tried }),
+    }
 }
 
-async fn ask(address: &str, token: &JoinToken, message: &JoinRequest) -> Result<Admission, CallError> {
-    let stream = connect(address, reception(token.cluster), Arc::new(config(token)))
-        .await
-        .map_err(|error: DialError| CallError::Unreachable { why: error.to_string() })?;
+/// Why there was no admission.
+enum Unasked {
+    /// Later, or elsewhere, there may be one.
+    Again(CallError),
+    /// Who answers there is not of the token's cluster.
+    Another(String),
+}
+
+impl From<CallError> for Unasked {
+    fn from(error: CallError) -> Self {
+        Self::Again(error)
+    }
+}
+
+impl From<DialError> for Unasked {
+    fn from(error: DialError) -> Self {
+        match error.who {
+            Answerer::Nobody => Self::Again(CallError::Unreachable { why: error.to_string() }),
+            Answerer::Another => Self::Another(error.to_string()),
+        }
+    }
+}
+
+async fn ask(address: &str, token: &JoinToken, message: &JoinRequest) -> Result<Admission, Unasked> {
+    let stream = connect(address, reception(token.cluster), Arc::new(config(token))).await?;
     let channel = Endpoint::from_static("http://join").connect_with_connector_lazy(Made(Some(stream)));
     let mut grpc = Grpc::new(channel);
     grpc.ready().await.map_err(|error| CallError::of(&Status::from_error(error.into())))?;
     let answer = grpc.unary(Request::new(pack(message)), PathAndQuery::from_static(JOIN), Raw).await;
     let answer = answer.map_err(|status| CallError::of(&status))?.into_inner();
-    unpack(&answer).map_err(|why| CallError::Broken { why: why.to_string() })
+    Ok(unpack(&answer).map_err(|why| CallError::Broken { why: why.to_string() })?)
 }
 
 /// A connection that is made already: there is one for the first dial, and none for another.
@@ -121,6 +150,13 @@ pub enum JoinError {
         /// Why not.
         why: String,
     },
+    /// Whoever answers is not of the token's cluster.
+    Another {
+        /// Which one.
+        address: String,
+        /// How that is known.
+        why: String,
+    },
     /// The cluster gave something else than what was asked for.
     Misled {
         /// What.
@@ -137,6 +173,9 @@ impl fmt::Display for JoinError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Barred { address, why } => write!(f, "{address} does not let this node join: {why}"),
+            Self::Another { address, why } => {
+                write!(f, "expected a node of the join token's cluster at {address}: {why}")
+            }
             Self::Misled { why } => write!(f, "the answer to joining can't be taken: {why}"),
             Self::Nobody { tried } => {
                 f.write_str("no node could be asked to join:")?;
