@@ -50,7 +50,7 @@ pub async fn join(
         public_key: newcomer.public_key().to_vec(),
         member,
     };
-    let (mut tried, mut another) = (Vec::new(), None);
+    let (mut tried, mut others) = (Vec::new(), 0);
     for address in addresses {
         let asked = timeout(ATTEMPT, ask(address, token, &message)).await;
         let error = match asked.unwrap_or(Err(Unasked::Again(CallError::TimedOut { within: ATTEMPT }))) {
@@ -61,19 +61,20 @@ pub async fn join(
                 return Err(JoinError::Barred { address: address.clone(), why: why.to_string() });
             }
             Err(Unasked::Another(why)) => {
-                tracing::warn!(address, "was not let in: {why}");
-                another = Some((address.clone(), why));
-                continue;
+                others += 1;
+                CallError::Unreachable { why }
             }
             Err(Unasked::Again(error)) => error,
         };
         tracing::warn!(address, "was not let in: {error}");
         tried.push((address.clone(), error));
     }
-    match another.filter(|_| tried.is_empty()) {
-        Some((address, why)) => Err(JoinError::Another { address, why }),
-        None => Err(JoinError::Nobody { tried }),
-    }
+    Err(match tried.pop() {
+        Some((address, why)) if others == tried.len() + 1 => {
+            JoinError::Another { address, why: why.to_string() }
+        }
+        last => JoinError::Nobody { tried: tried.into_iter().chain(last).collect() },
+    })
 }
 
 /// Why there was no admission.
