@@ -304,6 +304,31 @@ fn what_is_spent_is_told_once_a_period_however_much_is_spent() {
 }
 
 #[test]
+fn what_is_spent_is_told_once_a_period_also_while_a_request_of_the_window_before_runs() {
+    let mut pair = Pair::new(&budget(1_000_000, minute(), Enforcement::Strict), 1);
+    let long = pair.hold(0, 10).expect("there is enough");
+    while pair.now < 60_500 {
+        pair.pass(500);
+    }
+    pair.hold(0, 100_000).expect("a new window").settle(&[10], row());
+    let mut items = 0;
+    for _ in 0..200 {
+        pair.now += 10;
+        pair.wallets[0].tick(pair.now());
+        let batch = pair.wallets[0].poll(pair.now());
+        // Spent while the batch is on its way.
+        pair.reserve(0, 10).expect("what was held is there").settle(&[10], row());
+        if let Some(batch) = batch {
+            items += batch.items.len();
+            let answer = pair.answer(batch);
+            pair.wallets[0].handle(&answer, pair.now());
+        }
+    }
+    long.settle(&[10], row());
+    assert!((1..=5).contains(&items), "two seconds, and a report in each: {items} items");
+}
+
+#[test]
 fn an_allowance_is_lent_once_a_window_however_often_its_node_comes_back_to_it() {
     let mut pair = Pair::new(&budget(10, minute(), Enforcement::Bounded { per_node: 10 }), 1);
     let name = pair.purses[0].name().clone();

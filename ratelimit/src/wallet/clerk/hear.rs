@@ -242,11 +242,12 @@ impl Entry {
     }
 
     /// Whether there is more to tell than what will be noted as spent: what was lent before the lease came, or a lease that
-    /// ended while the batch was away.
+    /// ended while the batch was away. One that requests still hold is heard of when they end.
     fn has_more_to_tell(&self, about: About) -> bool {
         let current = self.current();
+        let is_left = |book: &Book| book.leased.cell.lease.avail() > 0 || book.leased.cell.is_over();
         about.target == Asked::Current && current.totals() != current.told
-            || self.books.iter().any(|book| book.role == Role::Ended)
+            || self.books.iter().any(|book| book.role == Role::Ended && is_left(book))
     }
 
     fn install(&mut self, about: About, state: &LeaseState, clocks: Clocks) {
