@@ -329,6 +329,55 @@ fn what_is_spent_is_told_once_a_period_also_while_a_request_of_the_window_before
 }
 
 #[test]
+fn scraps_that_serve_nobody_where_they_are_serve_somebody_together() {
+    let mut pair = Pair::new(&budget(100, Window::Lifetime, Enforcement::Strict), 2);
+    for node in [0, 1] {
+        pair.hold(node, 50).expect("half each").settle(&[20], row());
+    }
+    for node in [0, 1] {
+        let parts = [Part { purse: &pair.purses[node], amount: 50 }];
+        let asked = pair.wallets[node].ask(&parts, pair.now().plus(200), pair.now());
+        assert!(matches!(asked, Asked::Wait(_)), "30 are there: {asked:?}");
+    }
+    let mut woken = Vec::new();
+    for _ in 0..30 {
+        woken.extend(pair.pass(10));
+    }
+    let served = woken.iter().filter(|woken| woken.result.is_ok()).count();
+    assert_eq!((woken.len(), served), (2, 1), "60 are enough for one: {woken:?}");
+}
+
+#[test]
+fn what_comes_back_after_a_recall_goes_on_to_who_was_refused() {
+    let mut pair = Pair::new(&budget(100, Window::Lifetime, Enforcement::Strict), 2);
+    let holds = [0, 1].map(|_| pair.hold(0, 50).expect("all of it"));
+    assert!(matches!(pair.hold(1, 50), Err(Why::Held { .. })), "requests hold it");
+    for hold in holds {
+        hold.settle(&[10], row());
+    }
+    for _ in 0..10 {
+        pair.pass(10);
+    }
+    pair.hold(1, 50).expect("80 came back, and nobody needs them elsewhere").release();
+}
+
+#[test]
+fn a_recall_ends_with_its_window() {
+    let second = Fixed { every: Period::Second, zone: "UTC".to_owned(), boundaries: Vec::new() };
+    let mut pair = Pair::new(&budget(1_000, Window::Fixed(second), Enforcement::Strict), 2);
+    pair.now = 1_600;
+    pair.hold(0, 10).expect("there is enough").settle(&[10], row());
+    pair.hold(1, 960).expect("the other one has 40 to give back").settle(&[960], row());
+    pair.now = 2_010;
+    pair.hold(0, 10).expect("a new window").settle(&[10], row());
+    for _ in 0..10 {
+        pair.pass(10);
+    }
+    let left = pair.purses[0].avail(pair.now());
+    assert!(left > 0, "nobody is short of anything in this window, and all was given back");
+}
+
+#[test]
 fn an_allowance_is_lent_once_a_window_however_often_its_node_comes_back_to_it() {
     let mut pair = Pair::new(&budget(10, minute(), Enforcement::Bounded { per_node: 10 }), 1);
     let name = pair.purses[0].name().clone();

@@ -29,7 +29,7 @@ impl Clerk {
         entry.look(now);
         let is_used = entry.is_used(now, round_trip_ms);
         let is_owed = entry.owes_without_lease() && entry.owed_at.is_some_and(|at| at <= now);
-        let mut has_news = rolled;
+        let mut has_news = rolled || entry.has_scraps(now);
         if is_owed {
             entry.owed_at = None; // Until it is told again.
             has_news = true;

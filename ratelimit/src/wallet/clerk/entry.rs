@@ -14,8 +14,10 @@ use crate::wallet::purse::{Leased, Purse};
 
 /// What a recalled holder keeps: what it will spend while the answer travels.
 const KEPT_AFTER_RECALL_MS: u64 = 50;
-/// For so long after a recall nothing is asked for stock.
+/// For so long after a recall nothing is asked for stock, and what comes back from requests that end goes on to the ledger.
 const CALM_MS: u64 = 500;
+/// It is looked for so often.
+const SCRAPS_MS: u64 = 50;
 /// The last part of a window in which the next one's lease is asked for.
 const PREFETCH_SHARE: u64 = 10;
 /// Where the next one's lease was not to be had, it is asked for again after this part of what the window still lasts, so
@@ -151,6 +153,8 @@ pub(super) struct Entry {
     pub(super) owed_at: Option<NodeTime>,
     /// When the ledger last answered what was needed.
     pub(super) answered_at: NodeTime,
+    /// Others are short of what this purse has.
+    recalled_until: NodeTime,
     used_at: NodeTime,
     taken_before: Amount,
     pub(super) next: NextLease,
@@ -176,6 +180,7 @@ impl Entry {
             ask_again_at: NodeTime(0),
             owed_at: None,
             answered_at: NodeTime(0),
+            recalled_until: NodeTime(0),
             used_at: NodeTime(0),
             taken_before: 0,
             next: NextLease::NotBefore(NodeTime(0)),
@@ -210,6 +215,8 @@ impl Entry {
         self.books.push(book);
         self.books.retain(|book| book.role != Role::Ended || book.id().is_some());
         self.next = NextLease::NotBefore(NodeTime(0));
+        // Scarcity was the other lease's.
+        (self.quiet_until, self.recalled_until) = (NodeTime(0), NodeTime(0));
         self.adjust_allowances();
     }
 
@@ -316,6 +323,7 @@ impl Entry {
         if more > 0 {
             self.last_grant = more;
             self.current().leased.cell.watch(more / 2);
+            self.recalled_until = NodeTime(0); // It was granted after the recall, for somebody who waits.
         }
     }
 
@@ -369,18 +377,28 @@ impl Entry {
 
     /// Takes out what recalled leases do not need now, and stocks nothing up for a while.
     pub(super) fn give_back_recalled(&mut self, now: NodeTime) {
-        let keeps = self.demand.in_ms(KEPT_AFTER_RECALL_MS).max(self.backlog);
-        for book in self.books.iter_mut().filter(|book| book.recalled) {
-            match book.role {
-                Role::Current => {
-                    let lease = &book.leased.cell.lease;
-                    lease.withdraw(lease.avail().saturating_sub(keeps));
-                    self.quiet_until = now.plus(CALM_MS);
-                }
-                Role::Next => book.role = Role::Ended,
-                Role::Ended => {}
-            }
+        if self.current().recalled {
+            (self.quiet_until, self.recalled_until) = (now.plus(CALM_MS), now.plus(CALM_MS));
         }
+        if self.has_scraps(now) {
+            let lease = &self.current().leased.cell.lease;
+            lease.withdraw(lease.avail().saturating_sub(self.keeps()));
+        }
+        let of_next = |book: &&mut Book| book.recalled && book.role == Role::Next;
+        self.books.iter_mut().filter(of_next).for_each(|book| book.role = Role::Ended);
+    }
+
+    /// Whether something is there that others are short of.
+    pub(super) fn has_scraps(&self, now: NodeTime) -> bool {
+        now < self.recalled_until && self.current().leased.cell.lease.avail() > self.keeps()
+    }
+
+    /// What serves somebody here soon. A scrap that is too small for the next request serves nobody before more comes to it,
+    /// and may do so elsewhere.
+    fn keeps(&self) -> Amount {
+        let cell = &self.current().leased.cell;
+        let next = self.waiting.first_key_value().map_or(cell.typical(), |(_, amount)| *amount);
+        if cell.lease.avail() < next { 0 } else { self.demand.in_ms(KEPT_AFTER_RECALL_MS).max(self.backlog) }
     }
 
     fn idle_ms(&self, round_trip_ms: u64) -> u64 {
@@ -440,7 +458,8 @@ impl Entry {
         let prefetch = self.prefetch_at();
         let owed = self.owed_at.filter(|_| self.owes_without_lease());
         let ends = book.window.map(|_| book.leased.cell.until()).filter(|until| *until > now);
-        [over, idle, again, prefetch, owed, ends].into_iter().flatten().min()
+        let scraps = (now < self.recalled_until).then(|| now.plus(SCRAPS_MS));
+        [over, idle, again, prefetch, owed, ends, scraps].into_iter().flatten().min()
     }
 }
 
