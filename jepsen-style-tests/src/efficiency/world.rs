@@ -276,8 +276,9 @@ impl World {
             Err(Refused { part, why }) => {
                 let refusal = if let Why::Exhausted { .. } = why { Refusal::Final } else { Refusal::ForNow };
                 // Who waited in vain is told the first part that it lacked, and may have lacked the other one.
+                let in_vain = self.now_ms - since_ms >= PATIENCE_MS;
                 let scarcest = *names.iter().min_by_key(|name| self.free(**name)).expect("two budgets");
-                let name = if why.is_dry() { scarcest } else { names[part] };
+                let name = if in_vain { scarcest } else { names[part] };
                 self.pot(name).refuse(request.bound, refusal);
             }
         }

@@ -118,6 +118,11 @@ impl Replayed {
     pub const fn opened(&self) -> Opened {
         self.books.opened
     }
+
+    /// Requests of which no end is known: they count as spent in full.
+    pub fn open_holds(&self) -> usize {
+        self.books.open.len()
+    }
 }
 
 fn header(input: &[u8]) -> Result<(u64, u32), JournalError> {
