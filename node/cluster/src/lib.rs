@@ -7,6 +7,7 @@
 //!  gossip ──▶ members ──▶ raft            who is there proposes who should be a voter
 //!  identity                               who may speak at all: cluster id, node id, certificates, join token
 //!  run                                    all of it put together: one node
+//!  wallet ──▶ transport ──▶ raft          what this node's requests spend, told to the leader
 //! ```
 //!
 //! A crate of its own so that openraft's generics are built once, and so that nothing here can depend on requests.
@@ -20,3 +21,4 @@ pub mod run;
 pub mod snapshots;
 pub mod state;
 pub mod transport;
+pub mod wallet;

@@ -134,6 +134,19 @@ impl Home {
         NodeName { node: self.written.node, cluster: self.written.cluster }
     }
 
+    /// Begins another incarnation while the process goes on: its session was lost. It is on the disk before it is used.
+    pub fn begin_again(&mut self) -> Result<u64, FolderError> {
+        self.written.incarnation += 1;
+        FILE.replace(&self.folder, &self.written)?;
+        Ok(self.written.incarnation)
+    }
+
+    /// Which start of the machine this is; one that was never used before where the machine does not say.
+    pub fn boot(&self) -> [u8; 16] {
+        let hex: String = self.written.boot.chars().filter(char::is_ascii_hexdigit).collect();
+        u128::from_str_radix(&hex, 16).map_or_else(|_| rand::random(), u128::to_be_bytes)
+    }
+
     /// Which run of the node this is: larger than all before.
     pub fn incarnation(&self) -> u64 {
         self.written.incarnation

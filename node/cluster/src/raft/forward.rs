@@ -16,6 +16,7 @@ use crate::state::{Applied, Proposal};
 use crate::transport::envelope::{pack, unpack};
 use crate::transport::refusal::Leader;
 use crate::transport::{CallError, Handlers, Lane, Method, Peers, Refusal, Target};
+use crate::wallet::clock::stamp;
 
 /// Between two questions who the leader is. An election takes longer.
 const PAUSE: Duration = Duration::from_millis(20);
@@ -225,7 +226,7 @@ async fn in_time<T>(
 }
 
 async fn write(raft: &Raft<Types, StateMachine>, proposal: Proposal) -> Result<Written, Refusal> {
-    match raft.client_write(proposal).await {
+    match raft.client_write(stamped(proposal)).await {
         Ok(written) => Ok(Written { index: written.log_id.index, applied: written.data }),
         Err(RaftError::APIError(ClientWriteError::ForwardToLeader(to))) => Err(not_leader(to)),
         Err(RaftError::APIError(error @ ClientWriteError::LogEntryDiscarded(_))) => {
@@ -237,6 +238,20 @@ async fn write(raft: &Raft<Types, StateMachine>, proposal: Proposal) -> Result<W
         // It may have been written before Raft stopped.
         Err(RaftError::Fatal(error)) => Err(Refusal::OutcomeUnknown { why: error.to_string() }),
     }
+}
+
+/// The leader's clock counts, not that of who asks.
+fn stamped(mut proposal: Proposal) -> Proposal {
+    match &mut proposal {
+        Proposal::Quota { at, .. } => *at = stamp(),
+        Proposal::Forget(farewell) => farewell.at = stamp(),
+        Proposal::Found(_)
+        | Proposal::Change(_)
+        | Proposal::Register(_)
+        | Proposal::Arrive(_)
+        | Proposal::Edit(_) => {}
+    }
+    proposal
 }
 
 async fn read_index(raft: &Raft<Types, StateMachine>) -> Result<ReadLogId<Types>, Refusal> {

@@ -45,6 +45,7 @@ use crate::state::Proposal;
 use crate::state::cluster::{Change, Setting};
 use crate::state::nodes::Arrival;
 use crate::transport::{Peers, Server};
+use crate::wallet::Desk;
 
 /// One try to tell the cluster that this node has started.
 const ARRIVAL: Duration = Duration::from_secs(10);
@@ -64,6 +65,7 @@ pub struct Node {
     forward: Forward,
     replica: Replica,
     events: Events,
+    desk: Desk,
     gossip: Arc<Gossip>,
     log: Log,
     server: Server,
@@ -79,8 +81,20 @@ impl Node {
         let listener = listener.map_err(|error| StartError::Failed(error.to_string()))?;
         let started = start::start(&mut settings, listener).await?;
         let gossip = Arc::new(gossip(&settings, &started).await?);
-        let Started { home, member, keys, peers, raft, forward, replica, events, log, log_thread, server } =
-            started;
+        let Started {
+            home,
+            member,
+            keys,
+            peers,
+            raft,
+            forward,
+            replica,
+            events,
+            desk,
+            log,
+            log_thread,
+            server,
+        } = started;
         let controller = Controller { raft: raft.clone(), replica: replica.clone(), view: gossip.peers() };
         let mut tasks = vec![
             tokio::spawn(controller.run()),
@@ -103,6 +117,7 @@ impl Node {
             forward,
             replica,
             events,
+            desk,
             gossip,
             log,
             server,
@@ -159,6 +174,11 @@ impl Node {
     /// What changes in the store.
     pub const fn events(&self) -> &Events {
         &self.events
+    }
+
+    /// What wallets speak to while this node leads.
+    pub const fn desk(&self) -> &Desk {
+        &self.desk
     }
 
     /// Hints of the others and to them.

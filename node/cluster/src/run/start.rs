@@ -35,6 +35,7 @@ use crate::state::sealed::Sealed;
 use crate::state::{Applied, Proposal};
 use crate::transport::join::{JoinError, join};
 use crate::transport::{Credentials, Handlers, Keys, Peers, Server, Setup};
+use crate::wallet::Desk;
 
 /// The founder's first entries: a disk's syncs, and no network.
 const FOUND: Duration = Duration::from_secs(30);
@@ -56,6 +57,7 @@ pub(super) struct Started {
     pub(super) forward: Forward,
     pub(super) replica: Replica,
     pub(super) events: Events,
+    pub(super) desk: Desk,
     pub(super) log: crate::engine::log::Log,
     pub(super) log_thread: WriterThread,
     pub(super) server: Server,
@@ -173,13 +175,16 @@ async fn run(home: Home, member: Member, data: &Path, listener: TcpListener) -> 
     let mut handlers = Handlers::default();
     network::serve(&mut handlers, &raft, &shelf);
     forward::serve(&mut handlers, &raft);
+    let here = name.node;
+    let desk = Desk::start(raft.clone(), replica.clone(), forward.clone(), here, events.nudges());
+    desk.serve(&mut handlers);
     let known = replica.clone();
     // Not "known": a newcomer knows nobody before the leader has spoken to it.
     let belongs = Arc::new(move |node| known.look(|state| !is_forgotten(state, node)));
     let reception = Some(reception(replica.clone(), forward.clone(), Arc::clone(&home)));
     let server = Server::start(listener, Setup { keys: keys.clone(), handlers, belongs, reception })
         .map_err(|error| failed(&error))?;
-    Ok(Started { home, member, keys, peers, raft, forward, replica, events, log, log_thread, server })
+    Ok(Started { home, member, keys, peers, raft, forward, replica, events, desk, log, log_thread, server })
 }
 
 fn is_forgotten(state: &State, node: u64) -> bool {

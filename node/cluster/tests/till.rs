@@ -1,0 +1,159 @@
+//! What requests spend over three nodes: a strict budget is never exceeded, the ledger has every request once, and the loss of
+//! a leader is not noticed by those who hold leases.
+
+mod support;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use support::{Member, SOON, budget, cluster, intent, row, until};
+use tollgate_cluster::wallet::Till;
+use tollgate_ratelimit::budget::{BucketName, Key};
+use tollgate_ratelimit::ledger::rows::Query;
+use tollgate_ratelimit::unit::Unit;
+use tollgate_ratelimit::wallet::{Part, Purse, Terms, Why};
+
+const PATIENCE: Duration = Duration::from_millis(250);
+
+fn purse(till: &Till, member: &Member, name: &str) -> Arc<Purse> {
+    let (id, budget) = member
+        .node
+        .replica()
+        .look(|state| state.quota().budget(name).map(|(id, budget)| (id, budget.clone())))
+        .expect("it was set, and the node has caught up");
+    let terms = Terms { unit: Unit::TotalTokens, enforcement: budget.enforcement, limit: budget.limit };
+    till.purse(&BucketName { budget: id, key: Key::default() }, &terms).unwrap()
+}
+
+/// Spends `each` until the budget is spent. How much that was, and how often the cluster was not in reach.
+async fn spend(till: Till, purse: Arc<Purse>, each: u64) -> (u64, u64) {
+    let (mut spent, mut unreachable) = (0, 0);
+    loop {
+        let parts = [Part { purse: &purse, amount: each }];
+        match till.reserve(&parts, &intent("someone"), PATIENCE).await {
+            Ok(reservation) => {
+                let actual = each / 2 + 1;
+                let (key, row) = row("someone", actual);
+                reservation.settle(&[actual], key, row);
+                spent += actual;
+                tokio::task::yield_now().await;
+            }
+            Err(refused) => match refused.why {
+                Why::Exhausted { .. } | Why::TooLarge { .. } => return (spent, unreachable),
+                Why::Held { .. } | Why::Dry => {}
+                Why::Unreachable | Why::NotKept { .. } | Why::Draining | Why::Crowded { .. } => {
+                    unreachable += 1;
+                    assert!(unreachable < 2_000, "never again: {}", refused.why);
+                    tokio::time::sleep(Duration::from_millis(10)).await;
+                }
+            },
+        }
+    }
+}
+
+fn told(member: &Member) -> u64 {
+    member.node.replica().look(|state| {
+        let lines = state.quota().rows().query(&Query::default());
+        lines.iter().map(|line| line.row.usage.total).sum()
+    })
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn three_nodes_spend_a_strict_budget_to_its_end_and_never_more() {
+    let members = cluster(3).await;
+    budget(&members[0], "all", 20_000).await;
+    let mut tasks = Vec::new();
+    for member in &members {
+        member.caught_up().await;
+        for _ in 0..4 {
+            let purse = purse(&member.till, member, "all");
+            tasks.push(tokio::spawn(spend(member.till.clone(), purse, 10)));
+        }
+    }
+    let mut spent = 0;
+    for task in tasks {
+        spent += task.await.unwrap().0;
+    }
+    assert!((19_900..=20_000).contains(&spent), "{spent}");
+    until("the ledger has all of it", || (told(&members[0]) == spent).then_some(())).await;
+    for member in members {
+        assert!(member.till.drain(SOON).await, "all was told");
+        member.node.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_leader_that_goes_is_not_noticed_by_who_holds_a_lease() {
+    let mut members = cluster(3).await;
+    budget(&members[0], "all", 50_000).await;
+    let mut tasks = Vec::new();
+    let leader = members.iter().position(|member| member.node.leads()).unwrap();
+    for member in &members {
+        member.caught_up().await;
+        let purse = purse(&member.till, member, "all");
+        tasks.push(tokio::spawn(spend(member.till.clone(), purse, 10)));
+    }
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    let gone = members.remove(leader);
+    let stopped = tokio::spawn(async move {
+        let drained = gone.till.drain(SOON).await;
+        gone.node.stop().await;
+        drained
+    });
+    let mut spent = BTreeMap::new();
+    for (at, task) in tasks.into_iter().enumerate() {
+        if at == leader {
+            task.abort();
+            let _its_till_is_closed = task.await;
+        } else {
+            spent.insert(at, task.await.unwrap());
+        }
+    }
+    assert!(stopped.await.unwrap(), "its wallet told everything before it went");
+    let here: u64 = spent.values().map(|(spent, _)| spent).sum();
+    assert!(here <= 50_000);
+    until("the ledger says the same on both", || {
+        (told(&members[0]) == told(&members[1]) && told(&members[0]) >= here).then_some(())
+    })
+    .await;
+    assert!((49_900..=50_000).contains(&told(&members[0])), "{}", told(&members[0]));
+    for member in members {
+        assert!(member.till.drain(SOON).await);
+        member.node.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_run_that_ended_suddenly_is_told_by_the_next() {
+    let mut members = cluster(1).await;
+    budget(&members[0], "all", 1_000).await;
+    members[0].caught_up().await;
+    let member = members.remove(0);
+    {
+        let purse = purse(&member.till, &member, "all");
+        let parts = [Part { purse: &purse, amount: 100 }];
+        let ended = member.till.reserve(&parts, &intent("ended"), PATIENCE).await.unwrap();
+        let (key, row) = row("ended", 40);
+        ended.settle(&[40], key, row);
+        let open = member.till.reserve(&parts, &intent("open"), PATIENCE).await.unwrap();
+        std::mem::forget(open); // As if the process had died.
+    }
+    let folder = member.crash().await;
+    let member = Member::start(folder, None).await;
+    member.caught_up().await;
+    let told_of = |consumer: &str| {
+        member.node.replica().look(|state| {
+            let rows = state.quota().rows();
+            rows.rows().find(|(key, _)| key.consumer == consumer).map(|(_, row)| row.usage.total)
+        })
+    };
+    until("what ended", || (told_of("ended") == Some(40)).then_some(())).await;
+    until("what was open, in full", || (told_of("open") == Some(100)).then_some(())).await;
+    let purse = purse(&member.till, &member, "all");
+    let parts = [Part { purse: &purse, amount: 860 }];
+    let rest = member.till.reserve(&parts, &intent("rest"), Duration::from_secs(5)).await;
+    rest.expect("1,000 less 40 and 100 are there").release();
+    assert!(member.till.drain(SOON).await);
+    member.node.stop().await;
+}
