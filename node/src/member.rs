@@ -5,7 +5,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use tokio::runtime::{Builder, Runtime};
+use tokio::runtime::{Builder, Handle, Runtime};
 use tollgate_cluster::identity::token::JoinToken;
 use tollgate_cluster::run::{Door, Node, Settings};
 use tollgate_cluster::wallet::Till;
@@ -50,6 +50,11 @@ impl Member {
         })?;
         tracing::info!("data in {}", data.display());
         Ok(Self { node, till, runtime })
+    }
+
+    /// Where its tasks run.
+    pub(crate) fn runtime(&self) -> &Handle {
+        self.runtime.handle()
     }
 
     /// Tells what is left to tell, hands over what it leads, and ends. Others may still hold it; they are not served any more.

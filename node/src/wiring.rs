@@ -15,7 +15,7 @@ use tokio::sync::watch;
 use tollgate_ratelimit::Slots;
 
 use crate::admin::{self, Admin};
-use crate::config::{Config, Keeper, Source, Watcher, environment};
+use crate::config::{self, Config, Keeper, Source, Watcher, environment};
 use crate::gateway::{Gateway, Limits};
 use crate::listen::{self, Lobby};
 use crate::member::Member;
@@ -105,6 +105,7 @@ impl Node {
         refuse_nothing(settings, &config)?;
         let watcher = Watcher::start(keeper);
 
+        member.runtime().spawn(config::budgets::keep(config.clone(), Arc::clone(&member)));
         let gateway = Arc::new(Gateway {
             config,
             member,
