@@ -72,12 +72,10 @@ pub(crate) fn revise(good: &Good, texts: &[Text], variable: &dyn Fn(&str) -> Opt
     Revision { snapshot, problems, good, kept_back }
 }
 
-/// A budget that silently did nothing would be worse than none: the gateway does not spend from budgets yet, nor ask anybody
-/// who they are.
+/// A budget that silently did nothing would be worse than none: the gateway does not spend from budgets yet.
 fn not_spent_from(snapshot: &Snapshot) -> Vec<Problem> {
-    let budgets = snapshot.quota.budgets.all().iter().map(|kept| kept.resource.clone());
-    let consumers = snapshot.quota.consumers.all().iter().map(|one| format!("Consumer {}", one.name));
-    let named: BTreeSet<String> = budgets.chain(consumers).collect();
+    let named: BTreeSet<String> =
+        snapshot.quota.budgets.all().iter().map(|kept| kept.resource.clone()).collect();
     let problem = |resource| Problem {
         resource,
         field: String::new(),

@@ -26,6 +26,7 @@ use http::Response;
 
 use crate::gateway::Gateway;
 use accept::{Asked, Incoming};
+pub(crate) use identify::Consumer;
 use refusal::Refusal;
 use stream::ReplyBody;
 use trail::Trail;
@@ -56,9 +57,9 @@ async fn serve(
     trail: &mut Trail,
 ) -> Result<Response<ReplyBody>, Refusal> {
     let config = gateway.config.latest(); // One snapshot for the whole request.
-    let accepted = accept::read(incoming, endpoint, &gateway.limits, trail).await?;
-    let consumer = identify::consumer(&accepted, trail);
-    let plan = route::plan(&config, consumer, &accepted, trail)?;
+    let mut accepted = accept::read(incoming, endpoint, &gateway.limits, trail).await?;
+    let caller = identify::caller(&config, &mut accepted, trail)?;
+    let plan = route::plan(&config, caller, &accepted, trail)?;
     let reservation = admit::reserve(&gateway.slots, &plan, &accepted)?;
     let reply = forward::first_byte(gateway, &plan, &accepted, &reservation, trail).await?;
 

@@ -50,6 +50,12 @@ pub(crate) enum Refusal {
     MissingCredential {
         header: HeaderName,
     },
+    /// Nobody proved to be anybody.
+    NoKey,
+    UnknownKey,
+    ExpiredKey {
+        key: String,
+    },
     Busy {
         limit: u64,
     },
@@ -122,6 +128,9 @@ impl Refusal {
             Self::NoBackend { .. } => "no_backend",
             Self::Untranslatable(_) => "untranslatable",
             Self::MissingCredential { .. } => "missing_credential",
+            Self::NoKey => "no_key",
+            Self::UnknownKey => "unknown_key",
+            Self::ExpiredKey { .. } => "expired_key",
             Self::Busy { .. } => "busy",
             Self::NoRoom { .. } => "no_room",
             Self::Unreachable { .. } => "unreachable",
@@ -145,6 +154,9 @@ impl Refusal {
             | Self::NoBackend { .. }
             | Self::Untranslatable(_)
             | Self::MissingCredential { .. }
+            | Self::NoKey
+            | Self::UnknownKey
+            | Self::ExpiredKey { .. }
             | Self::BadQuery(_) => Retry::Never,
             Self::BodyTimeout { .. }
             | Self::BrokenBody { .. }
@@ -178,6 +190,9 @@ impl Refusal {
             | Self::BrokenBody { .. }
             | Self::NoBackend { .. }
             | Self::MissingCredential { .. }
+            | Self::NoKey
+            | Self::UnknownKey
+            | Self::ExpiredKey { .. }
             | Self::Busy { .. }
             | Self::NoRoom { .. }
             | Self::Unreachable { .. }
@@ -200,7 +215,9 @@ impl Refusal {
             Self::BrokenBody { .. } | Self::Malformed(_) => (Code::BAD_REQUEST, Kind::InvalidRequest),
             Self::NoBackend { .. } => (Code::INTERNAL_SERVER_ERROR, Kind::Internal),
             Self::Untranslatable(_) => (Code::UNPROCESSABLE_ENTITY, Kind::InvalidRequest),
-            Self::MissingCredential { .. } => (Code::UNAUTHORIZED, Kind::Authentication),
+            Self::MissingCredential { .. } | Self::NoKey | Self::UnknownKey | Self::ExpiredKey { .. } => {
+                (Code::UNAUTHORIZED, Kind::Authentication)
+            }
             Self::Busy { .. } | Self::NoRoom { .. } => (Code::SERVICE_UNAVAILABLE, Kind::Overloaded),
             Self::Unreachable { .. } | Self::BrokenAnswer { .. } => (Code::BAD_GATEWAY, Kind::Upstream),
             Self::UpstreamTimeout { .. } => (Code::GATEWAY_TIMEOUT, Kind::Timeout),
@@ -236,6 +253,12 @@ impl Refusal {
             Self::MissingCredential { header } => format!(
                 "this model takes the provider's key from the request header {header}, which is missing"
             ),
+            Self::NoKey => {
+                "an API key is needed: in the header Authorization (Bearer …), x-api-key or api-key"
+                    .to_owned()
+            }
+            Self::UnknownKey => "the API key that was sent is not valid here".to_owned(),
+            Self::ExpiredKey { key } => format!("the API key {key} has expired"),
             Self::Busy { limit } => {
                 format!("this node is at its limit of {limit} running requests; try again")
             }

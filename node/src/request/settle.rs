@@ -74,7 +74,7 @@ impl Settling {
         let candidate = &rule.candidates[self.trail.candidate];
         self.books.settle(Settlement {
             key: RowKey {
-                consumer: metered.plan.consumer.name().to_owned(),
+                consumer: metered.plan.caller.consumer.name().to_owned(),
                 model: self.trail.original_model.clone(),
                 backend: candidate.backend.name.to_string(),
                 day: clock::unix_day(clock::unix_ms()),
