@@ -81,12 +81,11 @@ fn described(problem: &Problem) -> Value {
     })
 }
 
-/// Since this node started: what survives a restart is the cluster's ledger.
+/// As this node's replica has it.
 pub(super) fn ledger(admin: &Admin) -> Answer {
-    let ledger = admin.gateway.books.ledger();
-    let rows: Vec<Value> = ledger
-        .rows()
-        .map(|(key, row)| {
+    let rows: Vec<Value> = admin.gateway.member.node.replica().look(|state| {
+        let rows = state.quota().rows().rows();
+        let shown = rows.map(|(key, row)| {
             json!({
                 "consumer": key.consumer,
                 "model": key.model,
@@ -94,12 +93,16 @@ pub(super) fn ledger(admin: &Admin) -> Answer {
                 "day": date(key.day),
                 "requests": row.requests,
                 "estimated_requests": row.estimated_requests,
+                "unknown_requests": row.unknown_requests,
                 "usage": row.usage,
                 "estimated_usage": row.estimated_usage,
+                "unknown_usage": row.unknown_usage,
+                "cost_nano_usd": row.cost_nano_usd,
             })
-        })
-        .collect();
-    value(StatusCode::OK, &json!({"since": "start of this node", "rows": rows}))
+        });
+        shown.collect()
+    });
+    value(StatusCode::OK, &json!({"since": "start of the cluster", "rows": rows}))
 }
 
 fn date(day: u32) -> String {
@@ -114,7 +117,7 @@ const PATHS: [(&str, &str); 6] = [
     ("/readyz", "The node serves and can admit; 503 with the reason otherwise."),
     ("/metrics", "Prometheus metrics."),
     ("/v1/status", "Version, configuration and its problems, health of backends."),
-    ("/v1/ledger", "Tokens by consumer, model, backend and day, since this node started."),
+    ("/v1/ledger", "Tokens and cost by consumer, model, backend and day."),
     ("/openapi.json", "This API, described."),
 ];
 
