@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use tollgate_ratelimit::Slots;
 
 use crate::config::Config;
+use crate::identity::key_sets::KeySets;
 use crate::member::Member;
 use crate::request::accept::body_memory::BodyMemory;
 use crate::telemetry::Telemetry;
@@ -32,6 +33,7 @@ pub(crate) struct Gateway {
     pub(crate) telemetry: Arc<Telemetry>,
     pub(crate) retries: RetryBudget,
     pub(crate) limits: Limits,
+    pub(crate) key_sets: KeySets,
     pub(crate) started: Instant,
 }
 

@@ -17,6 +17,7 @@ use tollgate_ratelimit::Slots;
 use crate::admin::{self, Admin};
 use crate::config::{self, Config, Keeper, Source, Watcher, environment};
 use crate::gateway::{Gateway, Limits};
+use crate::identity::key_sets::KeySets;
 use crate::listen::{self, Lobby};
 use crate::member::Member;
 use crate::request::accept::body_memory::BodyMemory;
@@ -112,6 +113,7 @@ impl Node {
             telemetry: Arc::clone(&telemetry),
             retries: RetryBudget::default(),
             limits: limits(settings)?,
+            key_sets: KeySets::default(),
             started,
         });
         let (drain, draining) = watch::channel(false);

@@ -8,8 +8,13 @@ mod rust;
 
 use std::fs;
 
-use serde_json::Value;
+use base64::Engine;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD as BASE64;
+use ring::rand::SystemRandom;
+use ring::signature::{Ed25519KeyPair, KeyPair};
+use serde_json::{Value, json};
 
+use rust::canned::{Canned, Then};
 use rust::manifest::{GATEWAY, openai, route, rule};
 use rust::{Answer, Ask, Gateway, Simulator, until};
 
@@ -169,4 +174,88 @@ async fn a_key_that_is_taken_away_is_refused() {
     fs::write(gateway.file(), without).unwrap();
     until("the key to be refused", async || (gateway.send(&ask).await.status == 401).then_some(())).await;
     gateway.send(&Ask::chat("gpt").header("authorization", "Bearer sk-alice-2")).await.expect(200);
+}
+
+fn key_pair() -> Ed25519KeyPair {
+    let document = Ed25519KeyPair::generate_pkcs8(&SystemRandom::new()).unwrap();
+    Ed25519KeyPair::from_pkcs8(document.as_ref()).unwrap()
+}
+
+fn token(pair: &Ed25519KeyPair, kid: &str, claims: &Value) -> String {
+    let part = |json: &Value| BASE64.encode(json.to_string());
+    let text = format!("{}.{}", part(&json!({"alg": "EdDSA", "kid": kid})), part(claims));
+    let signature = BASE64.encode(pair.sign(text.as_bytes()));
+    format!("{text}.{signature}")
+}
+
+#[tokio::test]
+async fn tokens_of_an_issuer_are_verified() {
+    let pair = key_pair();
+    let set = json!({"keys": [{"kty": "OKP", "crv": "Ed25519", "kid": "1", "x": BASE64.encode(pair.public_key())}]});
+    let set = set.to_string();
+    let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\nconnection: close\r\n\r\n", set.len());
+    let issuer = Canned::start((head + &set).leak(), Then::Close).await;
+    let simulator = Simulator::start(&[]).await;
+    let policy = format!(
+        "---
+apiVersion: gateway.envoyproxy.io/v1alpha1
+kind: SecurityPolicy
+metadata: {{name: tokens}}
+spec:
+  targetRefs: [{{group: aigateway.envoyproxy.io, kind: AIGatewayRoute, name: guarded}}]
+  jwt:
+    providers:
+    - name: main
+      issuer: https://id.test
+      audiences: [gateway]
+      remoteJWKS: {{uri: \"http://{}/keys\"}}
+      claimToHeaders: [{{header: X-Team, claim: org.team}}]
+---
+apiVersion: tollgate.dev/v1alpha1
+kind: Consumer
+metadata: {{name: alice}}
+spec: {{user: alice, jwt: {{issuer: \"https://id.test\", subject: a1}}}}
+",
+        issuer.address
+    );
+    let gateway = Gateway::start(&(models(&simulator) + &policy)).await;
+    let claims = |subject: &str| json!({"iss": "https://id.test", "aud": "gateway", "sub": subject, "exp": 4_000_000_000_u64, "org": {"team": "search"}});
+    let mut for_others = claims("a1");
+    for_others["aud"] = json!("others");
+    let mut over = claims("a1");
+    over["exp"] = json!(1);
+    #[rustfmt::skip]
+    let rows = [
+        ("guarded", token(&pair, "1", &claims("a1")),         Ok("default/alice"),           "a Consumer by its subject"),
+        ("guarded", token(&pair, "1", &claims("b1")),         Ok("default/tokens/main/b1"),  "a subject that is none"),
+        ("gpt",     token(&pair, "1", &claims("a1")),         Ok("default/alice"),           "no policy, but Consumers are asked for"),
+        ("gpt",     token(&pair, "1", &claims("b1")),         Err("consumer"),               "and this is none"),
+        ("guarded", token(&key_pair(), "1", &claims("a1")),   Err("signature"),              "forged"),
+        ("guarded", token(&pair, "2", &claims("a1")),         Err("key"),                    "an unknown key"),
+        ("guarded", token(&pair, "3", &claims("a1")),         Err("key"),                    "another one"),
+        ("guarded", token(&pair, "1", &for_others),           Err("for others"),             "for others"),
+        ("guarded", token(&pair, "1", &over),                 Err("expired"),                "over"),
+        ("guarded", "sk-1".to_owned(),                        Err("JSON Web Token"),         "a key is no token"),
+    ];
+    for (model, token, whose, why) in rows {
+        let ask =
+            Ask::chat(model).header("authorization", &format!("Bearer {token}")).header("x-team", "eve");
+        let answer = gateway.send(&ask).await;
+        match whose {
+            Ok(name) => {
+                let answer = answer.expect(200);
+                assert_eq!(gateway.logged(&answer).await["consumer"], name, "{why}");
+                let seen = simulator.last_request().await.to_string();
+                assert!(!seen.contains(&token), "it goes no further: {why}: {seen}");
+                assert_eq!(seen.contains("\"search\""), model == "guarded", "its claim does: {why}: {seen}");
+            }
+            Err(words) => {
+                let answer = answer.expect(401);
+                assert_eq!(code(&answer), "invalid_api_key", "{why}");
+                assert!(answer.text().contains(words), "{why}: {answer:?}");
+            }
+        }
+    }
+    gateway.send(&Ask::chat("guarded")).await.expect(401);
+    assert!(issuer.served() <= 2, "an issuer is not asked at every client's will: {}", issuer.served());
 }

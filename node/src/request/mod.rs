@@ -45,7 +45,7 @@ pub(crate) async fn answer(gateway: &Gateway, incoming: Incoming) -> Response<Re
             trail.operation = endpoint.operation();
             serve(gateway, incoming, endpoint, &mut trail).await
         }
-        Ok(Asked::Models { one, .. }) => models::list(gateway, incoming, dialect, one.as_deref()),
+        Ok(Asked::Models { one, .. }) => models::list(gateway, incoming, dialect, one.as_deref()).await,
         Err(refusal) => Err(refusal),
     };
     let response = answered.unwrap_or_else(|refusal| refusal.into_response(dialect, &mut trail));
@@ -61,7 +61,7 @@ async fn serve(
 ) -> Result<Response<ReplyBody>, Refusal> {
     let config = gateway.config.latest(); // One snapshot for the whole request.
     let mut accepted = accept::read(incoming, endpoint, &gateway.limits, trail).await?;
-    let caller = identify::caller(&config, &mut accepted, trail)?;
+    let caller = identify::caller(&gateway.key_sets, &config, &mut accepted, trail).await?;
     let plan = route::plan(&config, caller, &accepted, trail)?;
     let mut admission = admit::reserve(gateway, &plan, &accepted).await?;
     let reply = forward::first_byte(gateway, &plan, &accepted, &mut admission, trail).await?;

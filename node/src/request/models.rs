@@ -11,7 +11,7 @@ use super::stream::ReplyBody;
 use crate::gateway::Gateway;
 
 /// Lists the models, or describes `one`.
-pub(crate) fn list(
+pub(crate) async fn list(
     gateway: &Gateway,
     incoming: Incoming,
     dialect: Dialect,
@@ -19,7 +19,7 @@ pub(crate) fn list(
 ) -> Result<Response<ReplyBody>, Refusal> {
     let config = gateway.config.latest();
     let (head, _body) = incoming.request.into_parts();
-    identify::reader(&config, &head.headers)?;
+    identify::reader(&gateway.key_sets, &config, &head.headers).await?;
     let mut models = config.snapshot.routes.models(&accept::host(&head), incoming.port);
     // Routes from files have no age of their own.
     for model in models.iter_mut().filter(|model| model.created_at_s == 0) {

@@ -62,6 +62,14 @@ pub(crate) enum Refusal {
     ExpiredKey {
         key: String,
     },
+    NoToken,
+    BadToken {
+        reason: &'static str,
+    },
+    /// Tokens can't be verified now.
+    NoKeySet {
+        issuer: String,
+    },
     /// A budget is spent.
     Exhausted(Box<BudgetState>),
     /// Requests that run hold what is left of a budget.
@@ -163,6 +171,9 @@ impl Refusal {
             Self::NoKey => "no_key",
             Self::UnknownKey => "unknown_key",
             Self::ExpiredKey { .. } => "expired_key",
+            Self::NoToken => "no_token",
+            Self::BadToken { .. } => "bad_token",
+            Self::NoKeySet { .. } => "no_key_set",
             Self::Exhausted(_) => "budget_exhausted",
             Self::HeldByOthers(_) => "budget_held",
             Self::OverBudget(_) => "over_budget",
@@ -192,9 +203,11 @@ impl Refusal {
 
     fn retry(&self) -> Retry {
         match self {
-            Self::Busy { .. } | Self::NoRoom { .. } | Self::HeldByOthers(_) | Self::NoQuorum { .. } => {
-                Retry::After(Duration::from_secs(1))
-            }
+            Self::Busy { .. }
+            | Self::NoRoom { .. }
+            | Self::HeldByOthers(_)
+            | Self::NoKeySet { .. }
+            | Self::NoQuorum { .. } => Retry::After(Duration::from_secs(1)),
             Self::Exhausted(state) => match state.until {
                 Some(until) if until <= LONGEST_WAIT => Retry::After(until),
                 Some(_) | None => Retry::Never,
@@ -211,6 +224,8 @@ impl Refusal {
             | Self::NoKey
             | Self::UnknownKey
             | Self::ExpiredKey { .. }
+            | Self::NoToken
+            | Self::BadToken { .. }
             | Self::OverBudget(_)
             | Self::NoPrice { .. }
             | Self::Uncountable { .. }
@@ -251,6 +266,9 @@ impl Refusal {
             | Self::NoKey
             | Self::UnknownKey
             | Self::ExpiredKey { .. }
+            | Self::NoToken
+            | Self::BadToken { .. }
+            | Self::NoKeySet { .. }
             | Self::Exhausted(_)
             | Self::HeldByOthers(_)
             | Self::OverBudget(_)
@@ -280,9 +298,12 @@ impl Refusal {
             Self::BrokenBody { .. } | Self::Malformed(_) => (Code::BAD_REQUEST, Kind::InvalidRequest),
             Self::NoBackend { .. } => (Code::INTERNAL_SERVER_ERROR, Kind::Internal),
             Self::Untranslatable(_) => (Code::UNPROCESSABLE_ENTITY, Kind::InvalidRequest),
-            Self::MissingCredential { .. } | Self::NoKey | Self::UnknownKey | Self::ExpiredKey { .. } => {
-                (Code::UNAUTHORIZED, Kind::Authentication)
-            }
+            Self::MissingCredential { .. }
+            | Self::NoKey
+            | Self::UnknownKey
+            | Self::ExpiredKey { .. }
+            | Self::NoToken
+            | Self::BadToken { .. } => (Code::UNAUTHORIZED, Kind::Authentication),
             Self::Exhausted(state) if state.until.is_some_and(|until| until <= LONGEST_WAIT) => {
                 (Code::TOO_MANY_REQUESTS, Kind::RateLimited)
             }
@@ -291,7 +312,7 @@ impl Refusal {
             Self::NoPrice { .. } => (Code::FORBIDDEN, Kind::Permission),
             Self::Uncountable { .. } => (Code::INTERNAL_SERVER_ERROR, Kind::Internal),
             Self::KeyTooLong { .. } => (Code::BAD_REQUEST, Kind::InvalidRequest),
-            Self::Busy { .. } | Self::NoRoom { .. } | Self::NoQuorum { .. } => {
+            Self::Busy { .. } | Self::NoRoom { .. } | Self::NoQuorum { .. } | Self::NoKeySet { .. } => {
                 (Code::SERVICE_UNAVAILABLE, Kind::Overloaded)
             }
             Self::Unreachable { .. } | Self::BrokenAnswer { .. } => (Code::BAD_GATEWAY, Kind::Upstream),
@@ -334,6 +355,11 @@ impl Refusal {
             }
             Self::UnknownKey => "the API key that was sent is not valid here".to_owned(),
             Self::ExpiredKey { key } => format!("the API key {key} has expired"),
+            Self::NoToken => "a token is needed: in the header Authorization (Bearer …)".to_owned(),
+            Self::BadToken { reason } => format!("the token that was sent is not valid here: {reason}"),
+            Self::NoKeySet { issuer } => {
+                format!("tokens of {issuer} can't be verified now, since its keys can't be had; try again")
+            }
             Self::Exhausted(state) => match state.until {
                 Some(until) => format!("{state} is used up; more comes in {} s", seconds(until)),
                 None => format!("{state} is used up"),

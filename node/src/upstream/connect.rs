@@ -17,7 +17,7 @@ use rustls::pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpStream, UnixStream};
 use tokio_rustls::TlsConnector;
-use tollgate_crds::{Backend, Endpoint, UpstreamTls};
+use tollgate_crds::{Backend, Endpoint, Roots, UpstreamTls};
 use tower_service::Service;
 
 use super::tls;
@@ -44,6 +44,13 @@ impl Reach {
             Endpoint::Host { .. } => None,
         };
         Self { unix, proxy: backend.forward_proxy.clone(), tls: backend.tls.clone(), h2: backend.h2 }
+    }
+
+    /// What is no backend: reached straight, and trusted by the machine's own authorities.
+    pub(crate) fn direct(tls: bool) -> Self {
+        let (roots, alt_names) = (Roots::System, Vec::new());
+        let tls = tls.then_some(UpstreamTls { server_name: None, roots, alt_names, skip_verify: false });
+        Self { unix: None, proxy: None, tls, h2: false }
     }
 }
 
