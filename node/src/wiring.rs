@@ -45,7 +45,11 @@ pub(crate) fn run(settings: &Run) -> Result<(), String> {
     let outcome = runtime.block_on(async {
         let node = Node::start(settings, doors, Arc::clone(&member), started)?;
         tracing::info!(ready_ms = started.elapsed().as_millis(), "ready");
-        stop.await;
+        tokio::select! {
+            () = stop => {}
+            () = member.told_to_leave() => {}
+        }
+        member.say_draining();
         node.drain(settings.drain_timeout()).await;
         Ok(())
     });
