@@ -148,8 +148,8 @@ async fn run(home: Home, member: Member, data: &Path, listener: TcpListener) -> 
     };
     let (log, log_thread) = writer::start(engine.map_err(StartError::Log)?)
         .map_err(|error| StartError::Disk("the log", error))?;
-    let disk = Disk::open(data.join(SNAPSHOTS)).map_err(|error| StartError::Disk("snapshots", error))?;
-    let shelf = Shelf::open(Arc::new(disk)).map_err(|error| StartError::Disk("snapshots", error))?;
+    let kept = Disk::open(data.join(SNAPSHOTS)).map_err(|error| StartError::Disk("snapshots", error))?;
+    let shelf = Shelf::open(Arc::new(kept)).map_err(|error| StartError::Disk("snapshots", error))?;
 
     let events = Events::new();
     let told = events.clone();

@@ -148,7 +148,10 @@ impl Desk {
             let up = tokio::select! {
                 up = ups.recv() => up,
                 _ = beat.tick() => {
-                    if self.leads() { continue } else { return }
+                    if self.leads() {
+                        continue;
+                    }
+                    return;
                 }
             };
             let Some(Up { group: _, batch }) = up else { return };
