@@ -8,6 +8,7 @@ mod clock;
 mod commands;
 mod config;
 mod gateway;
+mod identity;
 mod listen;
 mod member;
 mod quota;

@@ -131,6 +131,10 @@ pub(crate) struct Run {
     #[arg(long, value_name = "N", default_value_t = 16_384, value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) max_running: u64,
 
+    /// How long a request may wait for what its budgets give, in milliseconds, before it is refused.
+    #[arg(long, value_name = "MS", default_value_t = 250)]
+    admission_wait: u64,
+
     /// After SIGTERM, running answers get this long to finish, in seconds.
     #[arg(long, value_name = "SECONDS", default_value_t = 30)]
     drain_timeout: u64,
@@ -258,6 +262,10 @@ impl Run {
 
     pub(crate) fn client_timeout(&self) -> Duration {
         Duration::from_secs(self.client_timeout)
+    }
+
+    pub(crate) fn admission_wait(&self) -> Duration {
+        Duration::from_millis(self.admission_wait)
     }
 
     pub(crate) fn drain_timeout(&self) -> Duration {

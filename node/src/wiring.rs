@@ -19,7 +19,6 @@ use crate::config::{self, Config, Keeper, Source, Watcher, environment};
 use crate::gateway::{Gateway, Limits};
 use crate::listen::{self, Lobby};
 use crate::member::Member;
-use crate::quota::Books;
 use crate::request::accept::body_memory::BodyMemory;
 use crate::settings::Run;
 use crate::simulate;
@@ -114,7 +113,6 @@ impl Node {
             config,
             member,
             slots: Slots::new(settings.max_running),
-            books: Arc::new(Books::default()),
             telemetry: Arc::clone(&telemetry),
             retries: RetryBudget::default(),
             limits: limits(settings)?,
@@ -210,6 +208,7 @@ fn limits(settings: &Run) -> Result<Limits, String> {
         body_bytes: max_body,
         body_memory: BodyMemory::new(body_memory),
         client_timeout: settings.client_timeout(),
+        admission_wait: settings.admission_wait(),
     })
 }
 

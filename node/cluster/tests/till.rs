@@ -1,6 +1,8 @@
 //! What requests spend over three nodes: a strict budget is never exceeded, the ledger has every request once, and the loss of
 //! a leader is not noticed by those who hold leases.
 
+#![expect(clippy::unwrap_used, reason = "what can't be unwrapped fails the test")]
+
 mod support;
 
 use std::collections::BTreeMap;

@@ -223,6 +223,7 @@ fn described(told: &Told) -> Value {
     shown.insert("usage".to_owned(), json!(line.row.usage));
     shown.insert("estimated_usage".to_owned(), json!(line.row.estimated_usage));
     shown.insert("unknown_usage".to_owned(), json!(line.row.unknown_usage));
+    shown.insert("cost_nano_usd".to_owned(), json!(line.row.cost_nano_usd));
     shown.insert("cost_usd".to_owned(), json!(dollars(line.row.cost_nano_usd)));
     shown.insert("corrections".to_owned(), json!(line.change));
     Value::Object(shown)
@@ -284,15 +285,15 @@ pub(super) async fn forget(member: &Member, id: &str) -> Answer {
     let proposal = Proposal::Forget(Farewell { node, at: clock::stamp() });
     let forward = member.node.forward().clone();
     let written = on(member, async move { forward.write_again(proposal, CATCH_UP).await }).await;
-    match written.map(|written| written.applied) {
-        Ok(Applied::Forgotten) => {
-            member.node.peers().forget(node);
-            value(StatusCode::OK, &json!({"forgotten": node}))
-        }
-        Ok(Applied::Refused(why)) => problem(StatusCode::NOT_FOUND, &why.to_string()),
-        Ok(other) => problem(StatusCode::INTERNAL_SERVER_ERROR, &format!("{other:?}")),
-        Err(why) => problem(StatusCode::SERVICE_UNAVAILABLE, &why),
+    let applied = match written {
+        Ok(written) => written.applied,
+        Err(why) => return problem(StatusCode::SERVICE_UNAVAILABLE, &why),
+    };
+    if let Applied::Refused(why) = applied {
+        return problem(StatusCode::NOT_FOUND, &why.to_string());
     }
+    member.node.peers().forget(node);
+    value(StatusCode::OK, &json!({"forgotten": node}))
 }
 
 /// This node leaves for good.

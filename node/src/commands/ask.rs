@@ -12,7 +12,7 @@ use hyper_util::rt::TokioExecutor;
 use crate::settings::Ask;
 
 /// An answer that takes longer is given up.
-const TIMEOUT: Duration = Duration::from_secs(60);
+const TIMEOUT: Duration = Duration::from_mins(1);
 /// The longest answer.
 const MOST_BYTES: usize = 256 << 20;
 

@@ -67,26 +67,8 @@ pub(crate) fn revise(good: &Good, texts: &[Text], variable: &dyn Fn(&str) -> Opt
         }
     }
 
-    problems.extend(not_spent_from(&snapshot));
     let good = Good { files: remember(good, &written, &bad) };
     Revision { snapshot, problems, good, kept_back }
-}
-
-/// A budget that silently did nothing would be worse than none: the gateway does not spend from budgets yet, nor ask anybody
-/// who they are.
-fn not_spent_from(snapshot: &Snapshot) -> Vec<Problem> {
-    let budgets = snapshot.quota.budgets.all().iter().map(|kept| kept.resource.clone());
-    let consumers = snapshot.quota.consumers.all().iter().map(|one| format!("Consumer {}", one.name));
-    let named: BTreeSet<String> = budgets.chain(consumers).collect();
-    let problem = |resource| Problem {
-        resource,
-        field: String::new(),
-        value: String::new(),
-        expected: "none: it is checked, and this version does not enforce it yet".to_owned(),
-        severity: Severity::NotHonoured,
-        at: None,
-    };
-    named.into_iter().map(problem).collect()
 }
 
 /// The files that a folder held while it could be read: what can't be seen is not taken away.

@@ -9,7 +9,7 @@ use std::task::{Context, Poll};
 use tokio::sync::oneshot;
 use tollgate_ratelimit::journal::{Intent, Part as Noted, Place, Record, Spent as Notes};
 use tollgate_ratelimit::unit::Amount;
-use tollgate_ratelimit::wallet::{Asked, HeldPart, Hold, Part, Purse, Refused, Spending, Ticket, Why};
+use tollgate_ratelimit::wallet::{HeldPart, Hold, Part, Purse, Refused, Spending, Ticket, Why};
 use tollgate_ratelimit::{Row, RowKey, Usage};
 
 use super::{Shared, clock};
@@ -93,8 +93,7 @@ impl Reservation {
                 self.purses.iter().zip(more).map(|(purse, amount)| Part { purse, amount: *amount }).collect();
             match self.shared.ask(&parts, PATIENCE_MS) {
                 Ok((ticket, answer)) => self.more = Some(More { ticket, answer }),
-                Err(Asked::Known(result)) => return Poll::Ready(self.absorb(result, usage, cost_nano_usd)),
-                Err(Asked::Wait(_)) => return Poll::Ready(Err(Refused { part: 0, why: Why::Dry })),
+                Err(known) => return Poll::Ready(self.absorb(*known, usage, cost_nano_usd)),
             }
         }
         let Some(asked) = &mut self.more else { return Poll::Pending };
