@@ -173,3 +173,7 @@ fn members(json: &str) -> Option<Vec<(Text<'_>, &RawValue)>> {
 fn length(bytes: &[u8]) -> u64 {
     bytes.len() as u64
 }
+
+#[cfg(test)]
+#[path = "bound_test.rs"]
+mod tests;

@@ -118,8 +118,11 @@ async fn callers_prove_who_they_are() {
     }
     let listed = gateway.send(&Ask::get("/v1/models").header("authorization", "Bearer sk-alice-1")).await;
     listed.expect(200);
-    let rows = gateway.shown("/v1/ledger").await.to_string();
-    assert!(rows.contains("default/alice") && rows.contains("default/service"), "{rows}");
+    until("both in the ledger", async || {
+        let rows = gateway.shown("/v1/ledger").await.to_string();
+        (rows.contains("default/alice") && rows.contains("default/service")).then_some(())
+    })
+    .await;
     let secrets = ["sk-alice", "sk-mallory", "sk-old", "\"abc\""];
     let log =
         fs::read_to_string(gateway.folder.path().join("access.log")).unwrap() + &gateway.process.output();

@@ -2,4 +2,4 @@
 
 mod purses;
 
-pub(crate) use purses::{NoPurse, Share, covering, forget};
+pub(crate) use purses::{Left, NoPurse, Share, covering, forget, left, left_now};

@@ -5,13 +5,18 @@ use std::cell::RefCell;
 use std::sync::Arc;
 
 use hashbrown::HashMap;
+use tollgate_cluster::wallet::clock::stamp;
 use tollgate_crds::{BudgetTable, KeptBudget, RequestFacts};
 use tollgate_ratelimit::budget::{BucketName, BudgetId, Key};
+use tollgate_ratelimit::time::{NodeTime, Timestamp};
+use tollgate_ratelimit::unit::Amount;
 use tollgate_ratelimit::wallet::{Full, Purse, Terms};
 
 use crate::config::Active;
 use crate::member::Member;
 
+/// What is left is looked up again after this long: requests are told it, and nothing rests on it.
+const LOOKED_MS: u64 = 100;
 /// Buckets that one worker remembers; past it, it begins anew.
 const MOST_REMEMBERED: usize = 100_000;
 
@@ -20,6 +25,14 @@ const MOST_REMEMBERED: usize = 100_000;
 pub(crate) struct Share {
     pub(crate) budget: Arc<KeptBudget>,
     pub(crate) purse: Arc<Purse>,
+}
+
+/// What is left of a bucket, as far as this node knows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Left {
+    pub(crate) amount: Amount,
+    /// Until its window ends, in milliseconds; none where it does not.
+    pub(crate) until_ms: Option<u64>,
 }
 
 /// Why a budget that covers a request can't be asked.
@@ -45,10 +58,16 @@ struct Known {
     buffer: String,
 }
 
+/// A purse, and what was left of its bucket when somebody looked.
+struct Remembered {
+    purse: Arc<Purse>,
+    looked: Option<(NodeTime, Left)>,
+}
+
 struct OfBudget {
     kept: Arc<KeptBudget>,
     id: BudgetId,
-    purses: HashMap<Key, Arc<Purse>>,
+    purses: HashMap<Key, Remembered>,
 }
 
 /// The shares of a request in all budgets that cover it.
@@ -62,6 +81,48 @@ pub(crate) fn covering(
         return Ok(Vec::new());
     }
     KNOWN.with_borrow_mut(|known| known.covering(member, (config.revision, table), facts))
+}
+
+/// What is left of a share's bucket: what this node has, and what the ledger has as of a moment ago.
+pub(crate) fn left(member: &Member, share: &Share) -> Left {
+    let now = member.till.now();
+    let key = &share.purse.name().key;
+    let free = KNOWN.with_borrow_mut(|known| {
+        let of_budget = known.budgets.get_mut(&share.budget.budget.name);
+        let Some(known) = of_budget.and_then(|of_budget| of_budget.purses.get_mut(key)) else {
+            return free(member, share);
+        };
+        match known.looked {
+            Some((at, left)) if now.since(at) < LOOKED_MS => left,
+            Some(_) | None => {
+                let left = free(member, share);
+                known.looked = Some((now, left));
+                left
+            }
+        }
+    });
+    Left { amount: free.amount.saturating_add(share.purse.avail(now)), ..free }
+}
+
+/// The same without what was seen before: for answers that are final.
+pub(crate) fn left_now(member: &Member, share: &Share) -> Left {
+    let left = free(member, share);
+    Left { amount: left.amount.saturating_add(share.purse.avail(member.till.now())), ..left }
+}
+
+/// What nobody has.
+fn free(member: &Member, share: &Share) -> Left {
+    member.node.replica().look(|state| {
+        let (ledger, name) = (state.quota(), share.purse.name());
+        let now = stamp().max(ledger.now());
+        let budget = ledger.budget(&share.budget.budget.name).map(|(_, budget)| budget);
+        let span = budget.and_then(|budget| budget.window.span_at(now));
+        let bucket = span.and_then(|span| ledger.bucket(name, span.start));
+        let untouched = || budget.map_or(0, |budget| budget.limit);
+        let amount = bucket.map_or_else(untouched, |bucket| Amount::try_from(bucket.free).unwrap_or(0));
+        let until_ms = span.map(|span| span.end).filter(|end| *end != Timestamp::NEVER);
+        Left { amount, until_ms: until_ms.map(|end| end.since(now)) }
+    })
 }
 
 /// Looks a budget up anew the next time: the ledger says that it is not the one that was known.
@@ -117,8 +178,8 @@ fn share(
         budgets.insert(name.to_owned(), of_budget);
     }
     let of_budget = budgets.get_mut(name).expect("it is there, or was just put there");
-    if let Some(purse) = of_budget.purses.get(key) {
-        return Ok(Share { budget: Arc::clone(&of_budget.kept), purse: Arc::clone(purse) });
+    if let Some(known) = of_budget.purses.get(key) {
+        return Ok(Share { budget: Arc::clone(&of_budget.kept), purse: Arc::clone(&known.purse) });
     }
     let key = Key(key.into());
     let terms = Terms {
@@ -128,7 +189,7 @@ fn share(
     };
     let bucket = BucketName { budget: of_budget.id, key: key.clone() };
     let purse = member.till.purse(&bucket, &terms).map_err(|Full { most }| NoPurse::Full { most })?;
-    of_budget.purses.insert(key, Arc::clone(&purse));
+    of_budget.purses.insert(key, Remembered { purse: Arc::clone(&purse), looked: None });
     *count += 1;
     Ok(Share { budget: Arc::clone(&of_budget.kept), purse })
 }

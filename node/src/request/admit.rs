@@ -8,10 +8,11 @@
 
 use std::time::{Duration, Instant};
 
+use http::HeaderMap;
 use tollgate_api::bound::Bound;
-use tollgate_api::endpoint::Endpoint;
+use tollgate_api::endpoint::{Dialect, Endpoint};
 use tollgate_cluster::wallet::Reservation;
-use tollgate_crds::{Candidate, KeptBudget, Price, RequestFacts};
+use tollgate_crds::{KeptBudget, RequestFacts};
 use tollgate_ratelimit::budget::OnExhausted;
 use tollgate_ratelimit::journal::Intent;
 use tollgate_ratelimit::unit::Amount;
@@ -26,11 +27,14 @@ use super::refusal::{BudgetState, Refusal};
 use super::route::Plan;
 use crate::clock;
 use crate::gateway::Gateway;
-use crate::quota::{self, NoPurse, Share};
+use crate::quota::{self, Left, NoPurse, Share};
 
 /// Between two looks whether others have given back what they held; drawn between half of this and all of it.
 const FIRST_PAUSE: Duration = Duration::from_millis(10);
 const LONGEST_PAUSE: Duration = Duration::from_millis(50);
+
+/// An upstream that does not keep to its cap is paid this many tokens ahead of what has passed.
+const AHEAD: u64 = 64;
 
 /// What an admitted request holds. It ends settled or released, whatever becomes of the request.
 pub(crate) struct Admission {
@@ -50,6 +54,8 @@ struct Held {
     /// The cap on output tokens of each answer; none where no budget asks for one.
     cap: Option<u64>,
     key: RowKey,
+    /// What is left of the budgets, as clients are told; the scarcest last.
+    left: Vec<BudgetState>,
 }
 
 /// Reserves for the first candidate that its budgets pay for.
@@ -104,20 +110,58 @@ impl Admission {
         Ok(())
     }
 
-    /// The request has ended and did cost this. What the budgets do not need to know is in the row alone.
+    /// Whether `passed` output tokens are paid for. More than the cap: as much more as can be had at once.
+    pub(crate) fn pays_for(&mut self, plan: &Plan, original_model: &str, passed: u64) -> bool {
+        let Some(Held { reservation, shares, bound, cap: Some(cap), key, .. }) = &mut self.held else {
+            return true;
+        };
+        if passed <= cap.saturating_mul(bound.answers) {
+            return true;
+        }
+        let longer = passed.div_ceil(bound.answers).saturating_add(AHEAD);
+        let bill = Bill::new(plan, original_model, (self.candidate, key.day));
+        let Some((more, usage)) = more(&bill, shares, *bound, (*cap, longer)) else { return false };
+        let extended = reservation.extend(&more, usage, 0).is_ok();
+        if extended {
+            *cap = longer;
+        }
+        extended
+    }
+
+    /// Tells the client what is left of its budgets: of each kind the one that is the nearest to its end.
+    pub(crate) fn tell(&self, dialect: Dialect, headers: &mut HeaderMap) {
+        let Some(Held { left, .. }) = &self.held else { return };
+        let now_ms = clock::unix_ms();
+        left.iter().for_each(|state| state.write(dialect, now_ms, headers));
+    }
+
+    /// The request has ended and did cost this.
     pub(crate) fn settle(&mut self, plan: &Plan, original_model: &str, usage: Usage, certainty: Certainty) {
-        let Some(Held { reservation, shares, bound, cap, mut key }) = self.held.take() else { return };
-        let candidate = &plan.rule.candidates[self.candidate];
-        key.backend = candidate.backend.name.to_string();
-        let model = candidate.model_override.as_deref().unwrap_or(original_model);
-        let price = plan.config.snapshot.quota.prices.find(&candidate.backend, model, key.day);
-        let bill = Bill { model: original_model, rule: &plan.rule, candidate, price };
+        let Some(Held { reservation, shares, bound, cap, key, .. }) = self.held.take() else { return };
+        let bill = Bill::new(plan, original_model, (self.candidate, key.day));
         let actual: Vec<Amount> = (shares.iter().enumerate())
             .map(|(at, share)| bill.actual(&share.budget, &usage).unwrap_or_else(|| reservation.amount(at)))
             .collect();
         reservation.settle(&actual, key, bill.row(usage, certainty));
         length::learn(original_model, usage.output / bound.answers, cap);
     }
+}
+
+/// What a longer answer takes more of each budget. None: that can't be told.
+fn more(
+    bill: &Bill<'_>,
+    shares: &[Share],
+    bound: Bound,
+    (cap, longer): (u64, u64),
+) -> Option<(Vec<Amount>, Usage)> {
+    let most = |length: u64| bill::at_most(bound, length.saturating_mul(bound.answers));
+    let (now, then) = (most(cap), most(longer));
+    let amounts = shares.iter().map(|Share { budget, .. }| {
+        let (before, after) = (bill.bound(budget, &now).ok()?, bill.bound(budget, &then).ok()?);
+        Some(after.saturating_sub(before))
+    });
+    let output = then.output.saturating_sub(now.output);
+    Some((amounts.collect::<Option<_>>()?, Usage { output, total: output, ..Usage::default() }))
 }
 
 /// A refusal, and what becomes of the request.
@@ -167,8 +211,7 @@ struct Asking<'a> {
     gateway: &'a Gateway,
     plan: &'a Plan,
     accepted: &'a Accepted,
-    candidate: &'a Candidate,
-    price: Option<&'a Price>,
+    bill: Bill<'a>,
     bound: Bound,
     shares: Vec<Share>,
     day: u32,
@@ -182,12 +225,10 @@ impl<'a> Asking<'a> {
         candidate: usize,
     ) -> Result<Self, Refusal> {
         let day = clock::unix_day(clock::unix_ms());
-        let candidate = &plan.rule.candidates[candidate];
-        let model = candidate.model_override.as_deref().unwrap_or(&accepted.peek.model);
-        let price = plan.config.snapshot.quota.prices.find(&candidate.backend, model, day);
+        let bill = Bill::new(plan, &accepted.peek.model, (candidate, day));
         let bytes = u64::try_from(accepted.body.len()).unwrap_or(u64::MAX);
         let bound = Bound { input: bytes, answers: 1 };
-        let mut asking = Self { gateway, plan, accepted, candidate, price, bound, shares: Vec::new(), day };
+        let mut asking = Self { gateway, plan, accepted, bill, bound, shares: Vec::new(), day };
         asking.shares = asking.covering()?;
         if !asking.shares.is_empty() {
             asking.bound = tollgate_api::bound::bound(accepted.endpoint, &accepted.body);
@@ -196,13 +237,13 @@ impl<'a> Asking<'a> {
     }
 
     fn covering(&self) -> Result<Vec<Share>, Refusal> {
-        let Self { gateway, plan, accepted, candidate, .. } = self;
+        let Self { gateway, plan, accepted, bill, .. } = self;
         let facts = RequestFacts {
             consumer: plan.caller.consumer.known(),
             api_key: plan.caller.api_key.as_deref(),
             model: &accepted.peek.model,
             rule: &plan.rule,
-            candidate,
+            candidate: bill.candidate,
             headers: &accepted.headers,
             method: &http::Method::POST,
             path: accepted.uri.path(),
@@ -252,17 +293,12 @@ impl<'a> Asking<'a> {
         Ok(length::steps(own, fair, lately))
     }
 
-    fn bill(&self) -> Bill<'a> {
-        let Self { plan, candidate, price, accepted, .. } = *self;
-        Bill { model: &accepted.peek.model, rule: &plan.rule, candidate, price }
-    }
-
     fn most(&self, length: u64) -> Usage {
         bill::at_most(self.bound, length.saturating_mul(self.bound.answers))
     }
 
     fn amounts(&self, length: u64) -> Result<Vec<Amount>, Refusal> {
-        let (bill, most) = (self.bill(), self.most(length));
+        let (bill, most) = (self.bill, self.most(length));
         let amount = |share: &Share| {
             bill.bound(&share.budget, &most).map_err(|why| self.uncounted(&share.budget, why))
         };
@@ -273,8 +309,8 @@ impl<'a> Asking<'a> {
         let budget = budget.resource.clone();
         match why {
             NoAmount::NoPrice => {
-                let model = self.candidate.model_override.as_ref().unwrap_or(&self.accepted.peek.model);
-                let backend = self.candidate.backend.name.to_string();
+                let model = self.bill.candidate.model_override.as_ref().unwrap_or(&self.accepted.peek.model);
+                let backend = self.bill.candidate.backend.name.to_string();
                 Refusal::NoPrice { budget, model: model.clone(), backend }
             }
             NoAmount::Fails(reason) => {
@@ -288,7 +324,7 @@ impl<'a> Asking<'a> {
         RowKey {
             consumer: self.plan.caller.consumer.name().to_owned(),
             model: self.accepted.peek.model.clone(),
-            backend: self.candidate.backend.name.to_string(),
+            backend: self.bill.candidate.backend.name.to_string(),
             day: self.day,
         }
     }
@@ -302,11 +338,11 @@ impl<'a> Asking<'a> {
             let parts = self.shares.iter().zip(&amounts);
             let parts: Vec<Part<'_>> =
                 parts.map(|(share, amount)| Part { purse: &share.purse, amount: *amount }).collect();
-            let (bill, most) = (self.bill(), self.most(length));
+            let (bill, most) = (self.bill, self.most(length));
             let intent = Intent {
                 key: self.key(),
                 usage: most,
-                cost_nano_usd: self.price.map_or(0, |price| price.prices.bound(most.input, most.output)),
+                cost_nano_usd: bill.price.map_or(0, |price| price.prices.bound(most.input, most.output)),
                 prices: bill.prices(),
             };
             let left = deadline.saturating_duration_since(Instant::now());
@@ -315,7 +351,8 @@ impl<'a> Asking<'a> {
                 Ok(reservation) => {
                     let shares = std::mem::take(&mut self.shares);
                     let cap = self.cap_of(&shares, length);
-                    let held = Held { reservation, shares, bound: self.bound, cap, key: intent.key };
+                    let left = self.left(&shares, &amounts);
+                    let held = Held { reservation, shares, bound: self.bound, cap, key: intent.key, left };
                     return Ok(Ok(held));
                 }
                 Err(refused) => refused,
@@ -334,6 +371,17 @@ impl<'a> Asking<'a> {
         }
     }
 
+    /// What is left of each budget that says no, the scarcest last.
+    fn left(&self, shares: &[Share], amounts: &[Amount]) -> Vec<BudgetState> {
+        let member = &self.gateway.member;
+        let enforced = shares.iter().zip(amounts).filter(|(share, _)| bill::is_enforced(&share.budget));
+        let mut states: Vec<BudgetState> = enforced
+            .map(|(share, amount)| BudgetState::new(&share.budget, *amount, quota::left(member, share)))
+            .collect();
+        states.sort_by_key(|state| std::cmp::Reverse(state.thousandths_left()));
+        states
+    }
+
     fn cap_of(&self, shares: &[Share], length: u64) -> Option<u64> {
         let capped =
             shares.iter().any(|share| bill::is_enforced(&share.budget) && bill::counts_output(&share.budget));
@@ -348,14 +396,17 @@ impl<'a> Asking<'a> {
     }
 
     fn refusal(&self, Refused { part, why }: Refused, amount: Amount) -> Result<Result<Held, No>, No> {
-        let Some(Share { budget, purse }) = self.shares.get(part) else {
+        let Some(share @ Share { budget, .. }) = self.shares.get(part) else {
             return Err(
                 Refusal::NoQuorum { budget: None, reason: "this node can't note what it spends" }.into()
             );
         };
         let then = budget.budget.on_exhausted;
-        let left = purse.avail(self.gateway.member.till.now());
-        let state = |until_ms| Box::new(BudgetState::new(budget, amount, left, until_ms));
+        let left = quota::left_now(&self.gateway.member, share);
+        let state = |until_ms: Option<u64>| {
+            let until_ms = until_ms.or(left.until_ms);
+            Box::new(BudgetState::new(budget, amount, Left { until_ms, ..left }))
+        };
         let named = || Some(budget.resource.clone());
         let unsure = |reason| No::from(Refusal::NoQuorum { budget: named(), reason });
         match why {
@@ -374,16 +425,11 @@ impl<'a> Asking<'a> {
     /// Something was had: as much more of what was refused before as lies here unused.
     fn longer(&self, mut held: Held, refused: &[u64]) -> Held {
         let (Some(cap), Some(most)) = (held.cap, refused.last().copied()) else { return held };
-        let bill = self.bill();
-        let amount =
-            |length: u64, share: &Share| bill.bound(&share.budget, &self.most(length)).unwrap_or(Amount::MAX);
         let mut length = most;
         while length > cap {
-            let more: Vec<Amount> = (held.shares.iter())
-                .map(|share| amount(length, share).saturating_sub(amount(cap, share)))
-                .collect();
-            let usage =
-                Usage { output: (length - cap).saturating_mul(self.bound.answers), ..Usage::default() };
+            let Some((more, usage)) = more(&self.bill, &held.shares, self.bound, (cap, length)) else {
+                break;
+            };
             if held.reservation.extend(&more, usage, 0).is_ok() {
                 held.cap = Some(length);
                 break;

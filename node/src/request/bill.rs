@@ -6,10 +6,13 @@ use tollgate_ratelimit::budget::Enforcement;
 use tollgate_ratelimit::unit::{Amount, Measured, Unit};
 use tollgate_ratelimit::{Certainty, Row, Usage};
 
+use super::meter;
+use super::route::Plan;
+
 /// What a request is counted by.
 #[derive(Clone, Copy)]
 pub(crate) struct Bill<'a> {
-    /// The model that the upstream is asked for.
+    /// The model that the client asked for.
     pub(crate) model: &'a str,
     pub(crate) rule: &'a Rule,
     pub(crate) candidate: &'a Candidate,
@@ -32,7 +35,15 @@ pub(crate) fn at_most(bound: Bound, output: u64) -> Usage {
     Usage { input, output, total: input.saturating_add(output), ..Usage::default() }
 }
 
-impl Bill<'_> {
+impl<'a> Bill<'a> {
+    /// By the prices that are in force on a day.
+    pub(crate) fn new(plan: &'a Plan, model: &'a str, (candidate, day): (usize, u32)) -> Self {
+        let candidate = &plan.rule.candidates[candidate];
+        let asked = candidate.model_override.as_deref().unwrap_or(model);
+        let price = plan.config.snapshot.quota.prices.find(&candidate.backend, asked, day);
+        Self { model, rule: &plan.rule, candidate, price }
+    }
+
     /// The most that a budget may be charged for a request of at most `most`.
     pub(crate) fn bound(&self, budget: &KeptBudget, most: &Usage) -> Result<Amount, NoAmount> {
         let amount = match &budget.budget.unit {
@@ -104,20 +115,11 @@ impl Bill<'_> {
         let expression: &Cost =
             budget.expression.as_ref().ok_or_else(|| NoAmount::Fails("it is not there".to_owned()))?;
         let backend = &self.candidate.backend.name;
-        let Usage { input, cached_input, cache_creation_input, output, reasoning, total } = *usage;
-        let usage = tollgate_api::canonical::Usage {
-            input,
-            cached_input,
-            cache_creation_input,
-            output,
-            reasoning,
-            total,
-        };
         let facts = CostFacts {
             model: self.model,
             backend: &format!("{}.{}", backend.name, backend.namespace),
             route_name: &self.rule.route.name,
-            usage,
+            usage: meter::reported(*usage),
         };
         expression.evaluate(&facts).map_err(NoAmount::Fails)
     }

@@ -10,6 +10,8 @@ use tollgate_crds::KeptBudget;
 use tollgate_ratelimit::money::format_usd;
 use tollgate_ratelimit::unit::{Amount, Unit};
 
+use crate::quota::Left;
+
 /// Farther away is never: the ledger's word for budgets that are not whole again.
 const NEVER_MS: u64 = 100 * 366 * 24 * 60 * 60 * 1_000;
 
@@ -27,7 +29,8 @@ pub(crate) struct BudgetState {
 }
 
 impl BudgetState {
-    pub(crate) fn new(budget: &KeptBudget, asked: Amount, left: Amount, until_ms: Option<u64>) -> Self {
+    pub(crate) fn new(budget: &KeptBudget, asked: Amount, left: Left) -> Self {
+        let Left { amount: left, until_ms } = left;
         Self {
             budget: budget.resource.clone(),
             unit: budget.budget.unit.clone(),
@@ -36,6 +39,11 @@ impl BudgetState {
             left: left.min(budget.budget.limit),
             until: until_ms.filter(|until_ms| *until_ms < NEVER_MS).map(Duration::from_millis),
         }
+    }
+
+    /// How scarce it is.
+    pub(crate) fn thousandths_left(&self) -> u128 {
+        u128::from(self.left) * 1_000 / u128::from(self.limit.max(1))
     }
 
     /// What the request may take, in words.

@@ -93,6 +93,12 @@ fn converted(reported: tollgate_api::canonical::Usage) -> Usage {
     Usage { input, cached_input, cache_creation_input, output, reasoning, total }
 }
 
+/// The same figures for whoever reads answers.
+pub(crate) fn reported(usage: Usage) -> tollgate_api::canonical::Usage {
+    let Usage { input, cached_input, cache_creation_input, output, reasoning, total } = usage;
+    tollgate_api::canonical::Usage { input, cached_input, cache_creation_input, output, reasoning, total }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -33,7 +33,8 @@ pub(crate) fn when_done(
     let status = metered.reply.status;
     // Not kept for the length of the answer: each value holds on to the buffer that it was read into.
     let upstream = std::mem::take(&mut metered.reply.headers);
-    let headers = answer_headers(&upstream, keeps_length);
+    let mut headers = answer_headers(&upstream, keeps_length);
+    admission.tell(trail.dialect(), &mut headers);
     drop(upstream);
     trail.status = status;
     let mut settling = Settling { admission: Some(admission), trail: trail.take() };
@@ -57,6 +58,15 @@ impl Settling {
     /// The request's trail, for what the rest of the answer adds to it.
     pub(crate) fn trail(&mut self) -> &mut Trail {
         &mut self.trail
+    }
+
+    /// Whether more passed than is paid for, and no more can be had: the upstream does not keep to its cap.
+    pub(crate) fn is_overdrawn(&mut self, metered: &Metered) -> bool {
+        let Some(admission) = &mut self.admission else { return false };
+        let seen = metered.reply.reading.seen();
+        // What is certain: an event that carried output was a token at least.
+        let passed = seen.output_events.max(seen.usage.map_or(0, |usage| usage.output));
+        !admission.pays_for(&metered.plan, &self.trail.original_model, passed)
     }
 
     /// Books what passed and ends the hold. Only the first call counts.

@@ -16,7 +16,7 @@ use hyper::body::{Body, Frame, Incoming as IncomingBody, SizeHint};
 use tollgate_api::error::{ApiError, ErrorKind};
 use tollgate_api::exchange::Mode;
 
-use super::meter::Metered;
+use super::meter::{self, Metered};
 use super::settle::Settling;
 use super::trail::End;
 use gather::Gather;
@@ -161,6 +161,7 @@ impl Flow {
         match fed {
             // A body of known length is over with its last byte: nobody asks for more of it.
             Ok(()) if self.upstream.is_end_stream() => self.end(),
+            Ok(()) if self.settling.is_overdrawn(&self.metered) => self.land(),
             Ok(()) if self.patience.is_over(now) => self.break_off(End::TimedOut, &timed_out()),
             Ok(()) => {}
             Err(malformed) => self.break_off(End::UpstreamBroken, &upstream_cut(&malformed.message)),
@@ -180,6 +181,23 @@ impl Flow {
         self.state = State::Ended;
         self.ready.close();
         self.settling.trail().end = End::Whole;
+        self.settling.finish(&self.metered);
+    }
+
+    /// No budget pays for more: the client is told that the answer is as long as it may be, and the upstream's is cancelled.
+    fn land(&mut self) {
+        self.state = match self.metered.reply.reading.mode() {
+            Mode::Stream => {
+                let (usage, _) =
+                    meter::usage(self.metered.reply.reading.seen(), self.settling.trail().request_bytes);
+                self.metered.reply.reading.land(&meter::reported(usage), &mut self.scratch);
+                self.ready.extend(self.scratch.drain(..));
+                State::Ended
+            }
+            Mode::Pass | Mode::Collect => State::Breaking,
+        };
+        self.ready.close();
+        self.settling.trail().end = End::Landed;
         self.settling.finish(&self.metered);
     }
 

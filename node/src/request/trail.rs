@@ -39,6 +39,8 @@ pub(crate) enum End {
     UpstreamBroken,
     /// A time limit of the rule passed.
     TimedOut,
+    /// What a budget pays for was used up; the client was told that the answer is as long as it may be.
+    Landed,
     /// We, or the upstream, said no.
     Refused(&'static str),
 }
@@ -52,6 +54,7 @@ impl End {
             Self::UpstreamCut => "upstream_cut",
             Self::UpstreamBroken => "upstream_broken",
             Self::TimedOut => "timed_out",
+            Self::Landed => "landed",
             Self::Refused(name) => name,
         }
     }
@@ -111,6 +114,11 @@ impl Trail {
     /// The id under which this request is found in logs.
     pub(crate) fn request_id(&self) -> &str {
         &self.request_id
+    }
+
+    /// What the client speaks.
+    pub(crate) const fn dialect(&self) -> Dialect {
+        self.dialect
     }
 
     /// The model that the upstream was asked for.

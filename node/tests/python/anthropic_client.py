@@ -307,7 +307,7 @@ def strict_bodies(model):
 @case
 def ledger_agrees_with_the_provider():
     """For complete answers the gateway's ledger and the provider's counts are the same to the token."""
-    before = testbed.ledger()
+    before = testbed.ledger_at_rest()
     testbed.reset()
     prompt = [{"type": "text", "text": "word " * 100, "cache_control": {"type": "ephemeral"}}]
     for number in range(4):

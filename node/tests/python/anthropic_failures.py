@@ -260,7 +260,7 @@ def silence_mid_stream(model):
 @on_models(NATIVE, TRANSLATED)
 def client_that_leaves(model):
     """The upstream hears of it at once, and what had passed is booked as an estimate."""
-    before = testbed.ledger()
+    before = testbed.ledger_at_rest()
     stream = ask(model, script="slow=20ms,tokens=400", stream=True, max_tokens=1000)
     text = ""
     for event in stream:

@@ -1,6 +1,7 @@
 """The gateway's ledger, as its admin API shows it."""
 
 import os
+import time
 
 import httpx
 
@@ -17,6 +18,18 @@ def ledger():
         for name, count in flat.items():
             of_model[name] = of_model.get(name, 0) + count
     return sums
+
+
+def ledger_at_rest():
+    """The ledger when it has heard of all that ended before: nodes tell it once a second."""
+    last = None
+    for _ in range(30):
+        now = ledger()
+        if now == last:
+            return now
+        last = now
+        time.sleep(1.3)
+    raise AssertionError("the ledger does not come to rest")
 
 
 def ledger_since(before, model):

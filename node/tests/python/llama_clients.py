@@ -18,7 +18,7 @@ import httpx
 
 import llama_ways as ways
 from expect import equal, eventually
-from ledger import ledger, ledger_since
+from ledger import ledger_at_rest, ledger_since
 
 OPENAI, ANTHROPIC, EMBEDDINGS = "llama-openai", "llama-anthropic", "llama-embeddings"
 SERVERS = {
@@ -55,7 +55,7 @@ def main():
 
 def finished(dice):
     """About a hundred requests of every kind, all answered in full: every token is in the ledger, and no other."""
-    before, counted = ledger(), counts()
+    before, counted = ledger_at_rest(), counts()
     tasks = [(model, way, prompt(dice)) for _ in range(ROUNDS) for model in SERVERS for way in WAYS[model]]
     dice.shuffle(tasks)
     told = at_once(tasks)
@@ -90,7 +90,7 @@ def input_where_some_is_not_told(booked, truth, told):
 
 def left(dice):
     """Clients that leave in the middle of a stream, among others that stay: an estimate of what passed is booked."""
-    before, counted = ledger(), counts()
+    before, counted = ledger_at_rest(), counts()
     leavers = ((OPENAI, ways.leave_chat), (ANTHROPIC, ways.leave_message), (OPENAI, ways.leave_message))
     stayers = ((OPENAI, ways.chat), (ANTHROPIC, ways.message))
     tasks = [(model, way, prompt(dice)) for _ in range(LEAVERS) for model, way in leavers + stayers]
