@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use tollgate_ratelimit::Slots;
 
 use crate::config::Config;
+use crate::member::Member;
 use crate::quota::Books;
 use crate::request::accept::body_memory::BodyMemory;
 use crate::telemetry::Telemetry;
@@ -25,6 +26,7 @@ pub(crate) struct Limits {
 /// One node's gateway.
 pub(crate) struct Gateway {
     pub(crate) config: Config,
+    pub(crate) member: Arc<Member>,
     pub(crate) slots: Arc<Slots>,
     pub(crate) books: Arc<Books>,
     pub(crate) telemetry: Arc<Telemetry>,

@@ -9,6 +9,7 @@ mod commands;
 mod config;
 mod gateway;
 mod listen;
+mod member;
 mod quota;
 mod request;
 mod settings;

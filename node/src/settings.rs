@@ -11,6 +11,8 @@ use crate::simulate;
 /// Port 1975 and 1064 are those of Envoy AI Gateway's stand-alone mode: what points there works here.
 const DEFAULT_LISTEN: &str = "127.0.0.1:1975";
 const DEFAULT_ADMIN: &str = "127.0.0.1:1064";
+/// Beside the clients' port.
+pub(crate) const DEFAULT_CLUSTER: &str = "127.0.0.1:1976";
 
 /// An AI gateway: one endpoint for all models, with failover, metering and true limits.
 #[derive(Debug, Parser)]
@@ -60,6 +62,48 @@ pub(crate) struct Run {
     #[arg(long, value_name = "SINK", default_value = "stdout")]
     pub(crate) access_log: String,
 
+    /// Where this node keeps what it must not lose: its identity, the log, its journal [default: tollgate in the user's
+    /// data folder].
+    #[arg(long, env = "TOLLGATE_DATA", value_name = "DIR")]
+    data: Option<PathBuf>,
+
+    /// Where the other nodes reach this one, TCP and UDP [default: 127.0.0.1:1976, or a free port where that is taken].
+    #[arg(long, value_name = "ADDR")]
+    pub(crate) cluster: Option<SocketAddr>,
+
+    /// The address that other nodes are told, if it is not the one of --cluster.
+    #[arg(long, value_name = "HOST:PORT")]
+    pub(crate) advertise: Option<String>,
+
+    /// Joins the cluster of these nodes; several after one --join, or each with its own. Without meaning for a node that
+    /// belongs to one already, but that it finds the others there.
+    #[arg(long, value_name = "HOST:PORT", num_args = 1..)]
+    pub(crate) join: Vec<String>,
+
+    /// The file with the cluster's join token: the first node wrote it to join-token in its data folder.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) join_token_file: Option<PathBuf>,
+
+    /// The cluster's join token, if it is not in a file.
+    #[arg(long, env = "TOLLGATE_JOIN_TOKEN", hide_env_values = true, value_name = "TOKEN")]
+    pub(crate) join_token: Option<String>,
+
+    /// How many nodes should vote: 1, 3 or 5 [default: 3 for a new cluster, otherwise as it is].
+    #[arg(long, value_name = "N", value_parser = ["1", "3", "5"])]
+    voters: Option<String>,
+
+    /// What people call this node [default: the machine's name].
+    #[arg(long, value_name = "NAME")]
+    node: Option<String>,
+
+    /// The region that it stands in: voters are spread over regions, …
+    #[arg(long, value_name = "REGION", default_value = "")]
+    pub(crate) region: String,
+
+    /// … and over the zones of one.
+    #[arg(long, value_name = "ZONE", default_value = "")]
+    pub(crate) zone: String,
+
     /// The largest request body, in bytes.
     #[arg(long, value_name = "BYTES", default_value_t = 32 * 1024 * 1024)]
     pub(crate) max_body: usize,
@@ -99,6 +143,26 @@ impl Run {
     /// Whether the ports of Gateway listeners are opened beside it.
     pub(crate) fn opens_gateway_ports(&self) -> bool {
         self.listen.is_none()
+    }
+
+    /// Where it is kept.
+    pub(crate) fn data(&self) -> Result<PathBuf, String> {
+        let variable = |name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+        let shared = || variable("XDG_DATA_HOME").or_else(|| Some(variable("HOME")?.join(".local/share")));
+        let folder = self.data.clone().or_else(|| Some(shared()?.join("tollgate")));
+        folder.ok_or_else(|| "there is no HOME to keep data in: say where with --data".to_owned())
+    }
+
+    /// How many nodes should vote, if that is said.
+    pub(crate) fn voters(&self) -> Option<u8> {
+        self.voters.as_deref().map(|voters| voters.parse().expect("one of three numbers"))
+    }
+
+    /// What people call the node.
+    pub(crate) fn node(&self) -> String {
+        let machine = || std::fs::read_to_string("/proc/sys/kernel/hostname").ok();
+        let named = self.node.clone().or_else(machine).map(|name| name.trim().to_owned());
+        named.filter(|name| !name.is_empty()).unwrap_or_else(|| "node".to_owned())
     }
 
     pub(crate) fn client_timeout(&self) -> Duration {

@@ -1,7 +1,7 @@
 //! How a node is put together, started and stopped.
 //!
 //! ```text
-//! settings ─▶ telemetry ─▶ configuration ─▶ gateway ─▶ admin (its own thread) ─▶ doors ─▶ SIGTERM ─▶ drain
+//! settings ─▶ telemetry ─▶ member of a cluster ─▶ configuration ─▶ gateway ─▶ admin (its own thread) ─▶ doors ─▶ SIGTERM ─▶ drain
 //! ```
 
 use std::net::SocketAddr;
@@ -15,9 +15,10 @@ use tokio::sync::watch;
 use tollgate_ratelimit::Slots;
 
 use crate::admin::{self, Admin};
-use crate::config::{Config, Keeper, Source, Watcher, environment};
+use crate::config::{self, Config, Keeper, Source, Watcher, environment};
 use crate::gateway::{Gateway, Limits};
 use crate::listen::{self, Lobby};
+use crate::member::Member;
 use crate::quota::Books;
 use crate::request::accept::body_memory::BodyMemory;
 use crate::settings::Run;
@@ -36,20 +37,43 @@ pub(crate) fn run(settings: &Run) -> Result<(), String> {
         .enable_all()
         .build()
         .map_err(|error| format!("no runtime: {error}"))?;
-    let outcome = runtime.block_on(run_node(settings));
+    let started = Instant::now();
+    // Signals are heard before anything is served, so that a stop is never missed.
+    let stop = runtime.block_on(async { stop_signal() })?;
+    let doors = runtime.block_on(async { Doors::bind(settings) })?;
+    let member = Arc::new(Member::start(settings, doors.admin_address()?)?);
+    let outcome = runtime.block_on(async {
+        let node = Node::start(settings, doors, Arc::clone(&member), started)?;
+        tracing::info!(ready_ms = started.elapsed().as_millis(), "ready");
+        stop.await;
+        node.drain(settings.drain_timeout()).await;
+        Ok(())
+    });
     runtime.shutdown_background();
+    member.stop(STOP);
     outcome
 }
 
-async fn run_node(settings: &Run) -> Result<(), String> {
-    let started = Instant::now();
-    // Signals are heard before anything is served, so that a stop is never missed.
-    let stop = stop_signal()?;
-    let node = Node::start(settings, started)?;
-    tracing::info!(ready_ms = started.elapsed().as_millis(), "ready");
-    stop.await;
-    node.drain(settings.drain_timeout()).await;
-    Ok(())
+/// After requests have ended, the cluster is told of them.
+const STOP: Duration = Duration::from_secs(10);
+
+/// The addresses of this node, taken before anything else is begun: a typing error is told at once.
+struct Doors {
+    clients: TcpListener,
+    admin: std::net::TcpListener,
+}
+
+impl Doors {
+    fn bind(settings: &Run) -> Result<Self, String> {
+        admin::check(settings.admin, settings.admin_token.as_deref())?;
+        let admin = std::net::TcpListener::bind(settings.admin)
+            .map_err(|error| format!("--admin {}: {error}", settings.admin))?;
+        Ok(Self { clients: bind("--listen", settings.listen())?, admin })
+    }
+
+    fn admin_address(&self) -> Result<SocketAddr, String> {
+        self.admin.local_addr().map_err(|error| error.to_string())
+    }
 }
 
 /// A node that serves.
@@ -64,17 +88,13 @@ struct Node {
 }
 
 impl Node {
-    fn start(settings: &Run, started: Instant) -> Result<Self, String> {
-        admin::check(settings.admin, settings.admin_token.as_deref())?;
+    fn start(settings: &Run, doors: Doors, member: Arc<Member>, started: Instant) -> Result<Self, String> {
+        let Doors { clients: door, admin: admin_door } = doors;
         let metrics = Metrics::new()?;
         let (prometheus, gauges) = (metrics.handle(), metrics.gauges());
         let access_log = AccessLog::open(&sink(&settings.access_log), gauges.log_lines_dropped.clone())
             .map_err(|error| format!("--access-log {}: {error}", settings.access_log))?;
         let telemetry = Telemetry::new(metrics, access_log);
-        let door = bind("--listen", settings.listen())?;
-        let admin_door = std::net::TcpListener::bind(settings.admin)
-            .map_err(|error| format!("--admin {}: {error}", settings.admin))?;
-
         let (tasks, background) = (Tasks::new(), Tasks::new());
         let count = std::thread::available_parallelism().map_or(1, usize::from);
         let workers = Workers::start(count).map_err(|error| format!("no workers: {error}"))?;
@@ -85,8 +105,10 @@ impl Node {
         refuse_nothing(settings, &config)?;
         let watcher = Watcher::start(keeper);
 
+        member.runtime().spawn(config::budgets::keep(config.clone(), Arc::clone(&member)));
         let gateway = Arc::new(Gateway {
             config,
+            member,
             slots: Slots::new(settings.max_running),
             books: Arc::new(Books::default()),
             telemetry: Arc::clone(&telemetry),

@@ -35,6 +35,7 @@ pub(crate) fn command(binary: &Path, address: SocketAddr, starter: &Starter) -> 
     command.arg("run").arg("-f").arg(&manifests);
     command.args(["--listen", &address.to_string(), "--admin", &free_address()?.to_string()]);
     command.arg("--access-log").arg(starter.folder.join(ACCESS_LOG));
+    command.env("TOLLGATE_DATA", starter.folder.join("data"));
     Ok(command)
 }
 

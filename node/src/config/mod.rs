@@ -6,6 +6,7 @@
 //!
 //! A request holds the [`Active`] that it began with until it ends; an edit is seen by the next one.
 
+pub(crate) mod budgets;
 pub(crate) mod environment;
 mod files;
 mod keeper;

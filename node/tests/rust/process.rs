@@ -11,6 +11,8 @@ use super::until;
 pub(crate) struct Process {
     child: Child,
     lines: Arc<Mutex<Vec<String>>>,
+    /// Where a node keeps its data, unless it is told another place.
+    _data: tempfile::TempDir,
 }
 
 impl Process {
@@ -25,8 +27,10 @@ impl Process {
                 command.env_remove(&name);
             }
         }
+        let data = tempfile::tempdir().unwrap();
         let mut child = command
             .args(arguments)
+            .env("TOLLGATE_DATA", data.path())
             .envs(variables.iter().copied())
             .env("NO_COLOR", "1") // Escape sequences in the lines would hide what is looked for.
             .stdin(Stdio::null())
@@ -37,7 +41,7 @@ impl Process {
         let lines = Arc::default();
         keep_lines(child.stdout.take().unwrap(), &lines);
         keep_lines(child.stderr.take().unwrap(), &lines);
-        Self { child, lines }
+        Self { child, lines, _data: data }
     }
 
     /// Runs a command to its end: its exit code and what it wrote.

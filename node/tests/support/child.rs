@@ -18,12 +18,16 @@ pub(crate) struct Server {
     child: Child,
     output: Arc<Mutex<Vec<String>>>,
     urls: Vec<String>,
+    /// Where a node keeps its data; goes with it.
+    _data: tempfile::TempDir,
 }
 
 impl Server {
     /// Starts `command` and waits until its output had a line with each of `announcements`, each followed by a URL.
     pub(crate) fn start(command: &mut Command, announcements: &[&str]) -> Self {
+        let data = tempfile::tempdir().expect("a temporary folder");
         let mut child = command
+            .env("TOLLGATE_DATA", data.path())
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -46,7 +50,7 @@ impl Server {
             });
         }
         drop(sender); // So that its end is noticed.
-        let mut server = Self { child, output, urls: Vec::new() };
+        let mut server = Self { child, output, urls: Vec::new(), _data: data };
         server.urls = server.wait_for(announcements, &lines);
         server
     }

@@ -68,8 +68,8 @@ pub struct Node {
     desk: Desk,
     gossip: Arc<Gossip>,
     log: Log,
-    server: Server,
-    tasks: Vec<JoinHandle<()>>,
+    server: Mutex<Option<Server>>,
+    tasks: Mutex<Vec<JoinHandle<()>>>,
     /// Ends last: Raft writes until it has stopped.
     _log_thread: WriterThread,
 }
@@ -120,8 +120,8 @@ impl Node {
             desk,
             gossip,
             log,
-            server,
-            tasks,
+            server: Mutex::new(Some(server)),
+            tasks: Mutex::new(tasks),
             _log_thread: log_thread,
         })
     }
@@ -202,18 +202,17 @@ impl Node {
     }
 
     /// Ends in peace: another one leads first, if there is one that can.
-    pub async fn stop(mut self) {
+    pub async fn stop(&self) {
         self.gossip.say_duty(Duty::Draining);
         self.hand_over().await;
-        for task in self.tasks.drain(..) {
-            task.abort();
-        }
+        let tasks = std::mem::take(&mut *self.tasks.lock().unwrap_or_else(PoisonError::into_inner));
+        tasks.iter().for_each(JoinHandle::abort);
         if let Err(error) = self.raft.shutdown().await {
             tracing::error!("Raft did not stop: {error}");
         }
-        self.server.stop().await;
-        if let Ok(gossip) = Arc::try_unwrap(self.gossip) {
-            gossip.stop().await;
+        let server = self.server.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(server) = server {
+            server.stop().await;
         }
     }
 

@@ -10,8 +10,9 @@ pub fn now() -> NodeTime {
     NodeTime(seconds * 1_000 + nanos / 1_000_000)
 }
 
-/// What the leader stamps entries with. The ledger raises it where it ran backwards.
-pub(crate) fn stamp() -> Timestamp {
+/// Milliseconds since 1970 by this machine's clock. Where it is the leader's, it is what entries are stamped with; the ledger
+/// raises it where it ran backwards.
+pub fn stamp() -> Timestamp {
     let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
     Timestamp(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
 }
