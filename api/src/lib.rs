@@ -11,6 +11,7 @@
 //! Read `endpoint`, `peek` and `exchange` first; `providers` says who speaks what, `dialects` how it is translated,
 //! `passthrough` how an answer is metered that needs no translation.
 
+pub mod bound;
 pub mod canonical;
 pub mod edit;
 pub mod endpoint;

@@ -7,7 +7,6 @@ use tollgate_ratelimit::Slots;
 
 use crate::config::Config;
 use crate::member::Member;
-use crate::quota::Books;
 use crate::request::accept::body_memory::BodyMemory;
 use crate::telemetry::Telemetry;
 use crate::upstream::retry::RetryBudget;
@@ -21,6 +20,8 @@ pub(crate) struct Limits {
     pub(crate) body_memory: Arc<BodyMemory>,
     /// How long a client may leave its connection without a request, or its answer untaken.
     pub(crate) client_timeout: Duration,
+    /// How long a request may wait for what its budgets give.
+    pub(crate) admission_wait: Duration,
 }
 
 /// One node's gateway.
@@ -28,7 +29,6 @@ pub(crate) struct Gateway {
     pub(crate) config: Config,
     pub(crate) member: Arc<Member>,
     pub(crate) slots: Arc<Slots>,
-    pub(crate) books: Arc<Books>,
     pub(crate) telemetry: Arc<Telemetry>,
     pub(crate) retries: RetryBudget,
     pub(crate) limits: Limits,

@@ -19,7 +19,6 @@ use crate::config::{self, Config, Follower, Given, Store, environment};
 use crate::gateway::{Gateway, Limits};
 use crate::listen::{self, Lobby};
 use crate::member::Member;
-use crate::quota::Books;
 use crate::request::accept::body_memory::BodyMemory;
 use crate::settings::Run;
 use crate::simulate;
@@ -45,7 +44,11 @@ pub(crate) fn run(settings: &Run) -> Result<(), String> {
     let outcome = runtime.block_on(async {
         let node = Node::start(settings, doors, Arc::clone(&member), started)?;
         tracing::info!(ready_ms = started.elapsed().as_millis(), "ready");
-        stop.await;
+        tokio::select! {
+            () = stop => {}
+            () = member.told_to_leave() => {}
+        }
+        member.say_draining();
         node.drain(settings.drain_timeout()).await;
         Ok(())
     });
@@ -111,7 +114,6 @@ impl Node {
             config: config.clone(),
             member,
             slots: Slots::new(settings.max_running),
-            books: Arc::new(Books::default()),
             telemetry: Arc::clone(&telemetry),
             retries: RetryBudget::default(),
             limits: limits(settings)?,
@@ -210,6 +212,7 @@ fn limits(settings: &Run) -> Result<Limits, String> {
         body_bytes: max_body,
         body_memory: BodyMemory::new(body_memory),
         client_timeout: settings.client_timeout(),
+        admission_wait: settings.admission_wait(),
     })
 }
 

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use tollgate_cluster::raft::forward::Written;
 use tollgate_cluster::state::{Applied, Proposal};
 use tollgate_cluster::wallet::clock;
 use tollgate_crds::KeptBudget;
@@ -101,13 +102,11 @@ async fn tell(active: &Active, member: &Member) -> bool {
     for some in due.chunks(MOST_COMMANDS) {
         let proposal = Proposal::Quota { at: clock::stamp(), commands: some.to_vec() };
         match member.node.forward().write(proposal, TRY).await {
-            Ok(written) => match written.applied {
-                Applied::Quota(outcomes) => some.iter().zip(&outcomes).for_each(log),
-                other => {
-                    tracing::error!("budgets were not taken: {other:?}");
-                    return false;
-                }
-            },
+            Ok(Written { applied: Applied::Quota(outcomes), .. }) => some.iter().zip(&outcomes).for_each(log),
+            Ok(written) => {
+                tracing::error!("budgets were not taken: {:?}", written.applied);
+                return false;
+            }
             Err(error) => {
                 tracing::info!("budgets are told again: {error}");
                 return false;

@@ -57,25 +57,7 @@ pub(crate) fn revise(holdings: &Holdings) -> Revision {
         }
     }
 
-    problems.extend(not_spent_from(&snapshot));
     Revision { snapshot, problems: once_each(problems), bad, kept_back }
-}
-
-/// A budget that silently did nothing would be worse than none: the gateway does not spend from budgets yet, nor ask anybody
-/// who they are.
-fn not_spent_from(snapshot: &Snapshot) -> Vec<Problem> {
-    let budgets = snapshot.quota.budgets.all().iter().map(|kept| kept.resource.clone());
-    let consumers = snapshot.quota.consumers.all().iter().map(|one| format!("Consumer {}", one.name));
-    let named: BTreeSet<String> = budgets.chain(consumers).collect();
-    let problem = |resource| Problem {
-        resource,
-        field: String::new(),
-        value: String::new(),
-        expected: "none: it is checked, and this version does not enforce it yet".to_owned(),
-        severity: Severity::NotHonoured,
-        at: None,
-    };
-    named.into_iter().map(problem).collect()
 }
 
 /// What others refer to goes back first: what refers to it may be good with it, and is then not held back.

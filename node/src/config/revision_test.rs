@@ -55,25 +55,6 @@ fn served(snapshot: &Snapshot) -> String {
     models.iter().map(|model| model.id.as_str()).collect::<Vec<_>>().join(" ")
 }
 
-#[test]
-fn a_budget_says_that_nobody_enforces_it() {
-    let text = "
-apiVersion: tollgate.dev/v1alpha1
-kind: Budget
-metadata: {name: acme}
-spec: {unit: requests, limit: 10, window: {every: day, timeZone: UTC}, enforcement: strict, onExhausted: Refuse}
-";
-    let mut holdings = Holdings::new();
-    take(&mut holdings, &[("a.yaml", Ok(text.to_owned()))]);
-    let told: Vec<String> = revise(&holdings).problems.iter().map(ToString::to_string).collect();
-    assert_eq!(
-        told,
-        [
-            "Budget default/acme: not honoured: expected none: it is checked, and this version does not enforce it yet"
-        ]
-    );
-}
-
 /// A file's name, and its text or why it can't be read.
 type File = (&'static str, Result<String, String>);
 

@@ -4,11 +4,11 @@
 
 pub(crate) mod body_memory;
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Uri, header};
 use http_body_util::BodyExt;
 use hyper::body::{Body, Incoming as IncomingBody};
 use tollgate_api::endpoint::{Dialect, Endpoint};
@@ -54,8 +54,11 @@ pub(crate) enum Asked {
 /// A whole, well-formed model request.
 pub(crate) struct Accepted {
     pub(crate) endpoint: Endpoint,
+    /// As they came, but for what identify takes out and puts in.
     pub(crate) headers: HeaderMap,
+    pub(crate) uri: Uri,
     pub(crate) host: String,
+    pub(crate) source: IpAddr,
     pub(crate) port: Option<u16>,
     pub(crate) body: Bytes,
     pub(crate) peek: Peek,
@@ -120,7 +123,9 @@ pub(crate) async fn read(
     Ok(Accepted {
         endpoint,
         headers: head.headers,
+        uri: head.uri,
         host,
+        source: incoming.peer.ip(),
         port: incoming.port,
         body,
         peek,

@@ -1,20 +1,395 @@
 //! admit: may this request spend what it may cost? Nothing goes upstream without the hold that this step returns.
+//!
+//! ```text
+//! candidate ─▶ budgets that cover it ─▶ amounts for a length of answer ─▶ hold ─┬▶ forward
+//!     ▲                                       ▲ shorter, while time is left     │ refused
+//!     └────────── next priority, where the budget says so ───────────────────────┘
+//! ```
 
-use std::sync::Arc;
+use std::time::{Duration, Instant};
 
-use tollgate_ratelimit::{Need, Refused, Slot, Slots};
+use tollgate_api::bound::Bound;
+use tollgate_api::endpoint::Endpoint;
+use tollgate_cluster::wallet::Reservation;
+use tollgate_crds::{Candidate, KeptBudget, Price, RequestFacts};
+use tollgate_ratelimit::budget::OnExhausted;
+use tollgate_ratelimit::journal::Intent;
+use tollgate_ratelimit::unit::Amount;
+use tollgate_ratelimit::wallet::{Part, Refused, Why};
+use tollgate_ratelimit::{Certainty, Need, RowKey, Slot, Usage};
 
 use super::accept::Accepted;
-use super::refusal::Refusal;
+use super::bill::{self, Bill, NoAmount};
+use super::forward;
+use super::length;
+use super::refusal::{BudgetState, Refusal};
 use super::route::Plan;
+use crate::clock;
+use crate::gateway::Gateway;
+use crate::quota::{self, NoPurse, Share};
 
-/// Reserves for the plan. The hold ends settled or released, whatever becomes of the request.
-pub(crate) fn reserve(slots: &Arc<Slots>, _plan: &Plan, accepted: &Accepted) -> Result<Slot, Refusal> {
-    let need = Need {
-        input_tokens_bound: u64::try_from(accepted.body.len()).unwrap_or(u64::MAX),
-        output_tokens_bound: accepted.peek.output_cap,
-    };
-    slots.reserve(need).map_err(|refused| match refused {
-        Refused::Busy { limit } => Refusal::Busy { limit },
-    })
+/// Between two looks whether others have given back what they held; drawn between half of this and all of it.
+const FIRST_PAUSE: Duration = Duration::from_millis(10);
+const LONGEST_PAUSE: Duration = Duration::from_millis(50);
+
+/// What an admitted request holds. It ends settled or released, whatever becomes of the request.
+pub(crate) struct Admission {
+    _slot: Slot,
+    held: Option<Held>,
+    /// What it was admitted for.
+    pub(crate) candidate: usize,
+    /// Candidates that budgets did not pay for.
+    pub(crate) passed_over: Vec<bool>,
+}
+
+/// What is held of budgets for one candidate.
+struct Held {
+    reservation: Reservation,
+    shares: Vec<Share>,
+    bound: Bound,
+    /// The cap on output tokens of each answer; none where no budget asks for one.
+    cap: Option<u64>,
+    key: RowKey,
+}
+
+/// Reserves for the first candidate that its budgets pay for.
+pub(crate) async fn reserve(
+    gateway: &Gateway,
+    plan: &Plan,
+    accepted: &Accepted,
+) -> Result<Admission, Refusal> {
+    let slot = gateway.slots.reserve(Need::default());
+    let slot = slot.map_err(|tollgate_ratelimit::Refused::Busy { limit }| Refusal::Busy { limit })?;
+    let mut passed_over = vec![false; plan.rule.candidates.len()];
+    let mut last = None;
+    while let Some(candidate) = forward::choose(gateway, plan, &passed_over) {
+        match hold(gateway, plan, accepted, candidate).await {
+            Ok(held) => {
+                return Ok(Admission { _slot: slot, held: Some(held), candidate, passed_over });
+            }
+            Err(No { refusal, then: OnExhausted::NextPriority }) => {
+                let priority = plan.rule.candidates[candidate].priority;
+                for (one, passed_over) in plan.rule.candidates.iter().zip(&mut passed_over) {
+                    *passed_over |= one.priority <= priority;
+                }
+                last.get_or_insert(refusal);
+            }
+            Err(No { refusal, then: OnExhausted::Refuse }) => return Err(refusal),
+        }
+    }
+    Err(last.unwrap_or_else(|| Refusal::NoBackend { route: plan.rule.route.to_string() }))
+}
+
+impl Admission {
+    /// The cap on output tokens that the upstream must be told.
+    pub(crate) fn output_cap(&self) -> Option<u64> {
+        self.held.as_ref()?.cap
+    }
+
+    /// Another candidate is tried: its budgets and prices may be others.
+    pub(crate) async fn move_to(
+        &mut self,
+        gateway: &Gateway,
+        plan: &Plan,
+        accepted: &Accepted,
+        candidate: usize,
+    ) -> Result<(), Refusal> {
+        let same = candidate == self.candidate || plan.config.snapshot.quota.budgets.all().is_empty();
+        self.candidate = candidate;
+        if same && self.held.is_some() {
+            return Ok(());
+        }
+        self.held = None; // First given back: it may be what the other one needs.
+        self.held = Some(hold(gateway, plan, accepted, candidate).await.map_err(|no| no.refusal)?);
+        Ok(())
+    }
+
+    /// The request has ended and did cost this. What the budgets do not need to know is in the row alone.
+    pub(crate) fn settle(&mut self, plan: &Plan, original_model: &str, usage: Usage, certainty: Certainty) {
+        let Some(Held { reservation, shares, bound, cap, mut key }) = self.held.take() else { return };
+        let candidate = &plan.rule.candidates[self.candidate];
+        key.backend = candidate.backend.name.to_string();
+        let model = candidate.model_override.as_deref().unwrap_or(original_model);
+        let price = plan.config.snapshot.quota.prices.find(&candidate.backend, model, key.day);
+        let bill = Bill { model: original_model, rule: &plan.rule, candidate, price };
+        let actual: Vec<Amount> = (shares.iter().enumerate())
+            .map(|(at, share)| bill.actual(&share.budget, &usage).unwrap_or_else(|| reservation.amount(at)))
+            .collect();
+        reservation.settle(&actual, key, bill.row(usage, certainty));
+        length::learn(original_model, usage.output / bound.answers, cap);
+    }
+}
+
+/// A refusal, and what becomes of the request.
+struct No {
+    refusal: Refusal,
+    then: OnExhausted,
+}
+
+impl From<Refusal> for No {
+    fn from(refusal: Refusal) -> Self {
+        Self { refusal, then: OnExhausted::Refuse }
+    }
+}
+
+async fn hold(gateway: &Gateway, plan: &Plan, accepted: &Accepted, candidate: usize) -> Result<Held, No> {
+    let mut asking = Asking::new(gateway, plan, accepted, candidate)?;
+    let deadline = Instant::now() + gateway.limits.admission_wait;
+    let left = || deadline.saturating_duration_since(Instant::now());
+    let steps = asking.steps()?;
+    let mut pause = FIRST_PAUSE;
+    loop {
+        let mut refused = None;
+        for (at, length) in steps.iter().enumerate() {
+            // Those who can do with less must have time left to ask for it.
+            let patience = if at + 1 == steps.len() { left() } else { left() / 2 };
+            match asking.reserve(*length, patience).await? {
+                Ok(held) => return Ok(asking.longer(held, &steps[..at])),
+                // That nobody answered in what time was left says less than what was said before.
+                Err(No { refusal: Refusal::NoQuorum { .. }, .. }) if refused.is_some() => {}
+                Err(no) => refused = Some(no),
+            }
+        }
+        let no =
+            refused.unwrap_or_else(|| No::from(Refusal::NoBackend { route: plan.rule.route.to_string() }));
+        if left().is_zero() || !matches!(no.refusal, Refusal::HeldByOthers(_)) {
+            return Err(no);
+        }
+        // The ledger said a moment ago that others hold it, and is not asked again by everybody: what they give back is
+        // found here.
+        tokio::time::sleep(pause.mul_f64(0.5 + rand::random::<f64>() / 2.0).min(left())).await;
+        pause = (pause * 2).min(LONGEST_PAUSE);
+    }
+}
+
+/// One candidate's hold on its way.
+struct Asking<'a> {
+    gateway: &'a Gateway,
+    plan: &'a Plan,
+    accepted: &'a Accepted,
+    candidate: &'a Candidate,
+    price: Option<&'a Price>,
+    bound: Bound,
+    shares: Vec<Share>,
+    day: u32,
+}
+
+impl<'a> Asking<'a> {
+    fn new(
+        gateway: &'a Gateway,
+        plan: &'a Plan,
+        accepted: &'a Accepted,
+        candidate: usize,
+    ) -> Result<Self, Refusal> {
+        let day = clock::unix_day(clock::unix_ms());
+        let candidate = &plan.rule.candidates[candidate];
+        let model = candidate.model_override.as_deref().unwrap_or(&accepted.peek.model);
+        let price = plan.config.snapshot.quota.prices.find(&candidate.backend, model, day);
+        let bytes = u64::try_from(accepted.body.len()).unwrap_or(u64::MAX);
+        let bound = Bound { input: bytes, answers: 1 };
+        let mut asking = Self { gateway, plan, accepted, candidate, price, bound, shares: Vec::new(), day };
+        asking.shares = asking.covering()?;
+        if !asking.shares.is_empty() {
+            asking.bound = tollgate_api::bound::bound(accepted.endpoint, &accepted.body);
+        }
+        Ok(asking)
+    }
+
+    fn covering(&self) -> Result<Vec<Share>, Refusal> {
+        let Self { gateway, plan, accepted, candidate, .. } = self;
+        let facts = RequestFacts {
+            consumer: plan.caller.consumer.known(),
+            api_key: plan.caller.api_key.as_deref(),
+            model: &accepted.peek.model,
+            rule: &plan.rule,
+            candidate,
+            headers: &accepted.headers,
+            method: &http::Method::POST,
+            path: accepted.uri.path(),
+            source: Some(accepted.source),
+        };
+        quota::covering(&gateway.member, &plan.config, &facts).map_err(|why| match why {
+            NoPurse::KeyTooLong { budget } => Refusal::KeyTooLong { budget },
+            NoPurse::NotKept { budget } => {
+                Refusal::NoQuorum { budget: Some(budget), reason: "the cluster does not keep it yet" }
+            }
+            NoPurse::Full { .. } => {
+                Refusal::NoQuorum { budget: None, reason: "this node knows as many buckets as it may" }
+            }
+        })
+    }
+
+    /// Whether a budget makes the answer's length matter.
+    fn is_capped(&self) -> bool {
+        self.has_output()
+            && (self.shares.iter())
+                .any(|share| bill::is_enforced(&share.budget) && bill::counts_output(&share.budget))
+    }
+
+    fn has_output(&self) -> bool {
+        match self.accepted.endpoint {
+            Endpoint::Embeddings => false,
+            Endpoint::ChatCompletions | Endpoint::Completions | Endpoint::Responses | Endpoint::Messages => {
+                true
+            }
+        }
+    }
+
+    fn steps(&self) -> Result<Vec<u64>, Refusal> {
+        let model = &self.accepted.peek.model;
+        let (own, lately) = (self.accepted.peek.output_cap, length::lately(model));
+        if !self.is_capped() {
+            return Ok(vec![if self.has_output() { own.unwrap_or(lately) } else { 0 }]);
+        }
+        self.amounts(0)?; // What can't be told for nothing can't be told for more.
+        let fair = |length: u64| {
+            let amounts = self.amounts(length).unwrap_or_default();
+            let mut shares = self.shares.iter().zip(amounts);
+            shares.all(|(Share { budget, .. }, amount)| {
+                !bill::is_enforced(budget) || amount <= budget.budget.limit / length::SHARE
+            })
+        };
+        Ok(length::steps(own, fair, lately))
+    }
+
+    fn bill(&self) -> Bill<'a> {
+        let Self { plan, candidate, price, accepted, .. } = *self;
+        Bill { model: &accepted.peek.model, rule: &plan.rule, candidate, price }
+    }
+
+    fn most(&self, length: u64) -> Usage {
+        bill::at_most(self.bound, length.saturating_mul(self.bound.answers))
+    }
+
+    fn amounts(&self, length: u64) -> Result<Vec<Amount>, Refusal> {
+        let (bill, most) = (self.bill(), self.most(length));
+        let amount = |share: &Share| {
+            bill.bound(&share.budget, &most).map_err(|why| self.uncounted(&share.budget, why))
+        };
+        self.shares.iter().map(amount).collect()
+    }
+
+    fn uncounted(&self, budget: &KeptBudget, why: NoAmount) -> Refusal {
+        let budget = budget.resource.clone();
+        match why {
+            NoAmount::NoPrice => {
+                let model = self.candidate.model_override.as_ref().unwrap_or(&self.accepted.peek.model);
+                let backend = self.candidate.backend.name.to_string();
+                Refusal::NoPrice { budget, model: model.clone(), backend }
+            }
+            NoAmount::Fails(reason) => {
+                tracing::warn!(%budget, %reason, "a budget's expression failed");
+                Refusal::Uncountable { budget }
+            }
+        }
+    }
+
+    fn key(&self) -> RowKey {
+        RowKey {
+            consumer: self.plan.caller.consumer.name().to_owned(),
+            model: self.accepted.peek.model.clone(),
+            backend: self.candidate.backend.name.to_string(),
+            day: self.day,
+        }
+    }
+
+    /// Holds what an answer of this length may cost. The inner error: a shorter one may be had.
+    async fn reserve(&mut self, length: u64, patience: Duration) -> Result<Result<Held, No>, No> {
+        let deadline = Instant::now() + patience;
+        let mut looked_up = false;
+        loop {
+            let amounts = self.amounts(length)?;
+            let parts = self.shares.iter().zip(&amounts);
+            let parts: Vec<Part<'_>> =
+                parts.map(|(share, amount)| Part { purse: &share.purse, amount: *amount }).collect();
+            let (bill, most) = (self.bill(), self.most(length));
+            let intent = Intent {
+                key: self.key(),
+                usage: most,
+                cost_nano_usd: self.price.map_or(0, |price| price.prices.bound(most.input, most.output)),
+                prices: bill.prices(),
+            };
+            let left = deadline.saturating_duration_since(Instant::now());
+            let reserved = self.gateway.member.till.reserve(&parts, &intent, left).await;
+            let refused = match reserved {
+                Ok(reservation) => {
+                    let shares = std::mem::take(&mut self.shares);
+                    let cap = self.cap_of(&shares, length);
+                    let held = Held { reservation, shares, bound: self.bound, cap, key: intent.key };
+                    return Ok(Ok(held));
+                }
+                Err(refused) => refused,
+            };
+            let is_gone = matches!(refused.why, Why::NotKept { .. });
+            if is_gone && !looked_up {
+                // The budget was made anew, under another number.
+                quota::forget(&self.shares[refused.part].budget);
+                self.shares = self.covering()?;
+                looked_up = true;
+            } else if self.has_alternative(refused.part) {
+                self.shares.remove(refused.part);
+            } else {
+                return self.refusal(refused, amounts.get(refused.part).copied().unwrap_or_default());
+            }
+        }
+    }
+
+    fn cap_of(&self, shares: &[Share], length: u64) -> Option<u64> {
+        let capped =
+            shares.iter().any(|share| bill::is_enforced(&share.budget) && bill::counts_output(&share.budget));
+        (capped && self.has_output()).then_some(length)
+    }
+
+    /// Whether another budget of the same group can stand for the one that refused.
+    fn has_alternative(&self, part: usize) -> bool {
+        let group = |share: &Share| share.budget.alternatives;
+        let Some(of) = self.shares.get(part).and_then(group) else { return false };
+        self.shares.iter().filter(|share| group(share) == Some(of)).count() > 1
+    }
+
+    fn refusal(&self, Refused { part, why }: Refused, amount: Amount) -> Result<Result<Held, No>, No> {
+        let Some(Share { budget, purse }) = self.shares.get(part) else {
+            return Err(
+                Refusal::NoQuorum { budget: None, reason: "this node can't note what it spends" }.into()
+            );
+        };
+        let then = budget.budget.on_exhausted;
+        let left = purse.avail(self.gateway.member.till.now());
+        let state = |until_ms| Box::new(BudgetState::new(budget, amount, left, until_ms));
+        let named = || Some(budget.resource.clone());
+        let unsure = |reason| No::from(Refusal::NoQuorum { budget: named(), reason });
+        match why {
+            Why::Exhausted { until_ms, .. } => {
+                Ok(Err(No { refusal: Refusal::Exhausted(state(Some(until_ms))), then }))
+            }
+            Why::Held { .. } | Why::Dry => Ok(Err(No { refusal: Refusal::HeldByOthers(state(None)), then })),
+            Why::TooLarge { .. } => Ok(Err(No { refusal: Refusal::OverBudget(state(None)), then })),
+            Why::Unreachable => Ok(Err(unsure("the cluster did not answer in time"))),
+            Why::NotKept { .. } => Err(unsure("the cluster does not keep it now")),
+            Why::Draining => Err(unsure("this node is leaving")),
+            Why::Crowded { .. } => Err(unsure("too many requests wait for it")),
+        }
+    }
+
+    /// Something was had: as much more of what was refused before as lies here unused.
+    fn longer(&self, mut held: Held, refused: &[u64]) -> Held {
+        let (Some(cap), Some(most)) = (held.cap, refused.last().copied()) else { return held };
+        let bill = self.bill();
+        let amount =
+            |length: u64, share: &Share| bill.bound(&share.budget, &self.most(length)).unwrap_or(Amount::MAX);
+        let mut length = most;
+        while length > cap {
+            let more: Vec<Amount> = (held.shares.iter())
+                .map(|share| amount(length, share).saturating_sub(amount(cap, share)))
+                .collect();
+            let usage =
+                Usage { output: (length - cap).saturating_mul(self.bound.answers), ..Usage::default() };
+            if held.reservation.extend(&more, usage, 0).is_ok() {
+                held.cap = Some(length);
+                break;
+            }
+            length = cap + (length - cap) / 2;
+        }
+        held
+    }
 }

@@ -11,9 +11,9 @@ use hyper::body::Incoming as IncomingBody;
 use tollgate_api::error::{ApiError, ErrorKind};
 use tollgate_api::exchange::{Mode, Replies, Reply as Reading};
 use tollgate_crds::Candidate;
-use tollgate_ratelimit::Slot;
 
 use super::accept::Accepted;
+use super::admit::Admission;
 use super::hop;
 use super::refusal::Refusal;
 use super::route::Plan;
@@ -80,12 +80,12 @@ pub(crate) async fn first_byte(
     gateway: &Gateway,
     plan: &Plan,
     accepted: &Accepted,
-    hold: &Slot,
+    admission: &mut Admission,
     trail: &mut Trail,
 ) -> Result<Reply, Refusal> {
     gateway.retries.earn();
     let deadline = plan.rule.request_timeout.map(|timeout| trail.started + timeout);
-    let mut tried = vec![false; plan.rule.candidates.len()];
+    let mut tried = admission.passed_over.clone();
     let mut last: Option<Failed> = None;
     for attempt in 0..MOST_ATTEMPTS {
         let again = last.as_ref().map(|failed| failed.again);
@@ -94,7 +94,7 @@ pub(crate) async fn first_byte(
         }
         // Nobody else is left: the one that there is gets a second chance.
         let second_try = attempt == 1 && again == Some(Again::Anywhere);
-        let other = choose(gateway, plan, &tried);
+        let other = if attempt == 0 { Some(admission.candidate) } else { choose(gateway, plan, &tried) };
         let Some(index) = other.or(second_try.then_some(trail.candidate)) else {
             break;
         };
@@ -106,9 +106,13 @@ pub(crate) async fn first_byte(
             pause().await;
         }
         tried[index] = true;
+        if let Err(refusal) = admission.move_to(gateway, plan, accepted, index).await {
+            last = Some(Failed { refusal, again: Again::Elsewhere });
+            continue;
+        }
         trail.attempt(&plan.rule, index, accepted);
         let one = Attempt { gateway, plan, accepted, index, deadline };
-        match one.carry_out(hold.output_cap(), trail).await {
+        match one.carry_out(admission.output_cap(), trail).await {
             Ok(reply) => return Ok(reply),
             Err(failed) => last = Some(failed),
         }
@@ -119,7 +123,8 @@ pub(crate) async fn first_byte(
     })
 }
 
-fn choose(gateway: &Gateway, plan: &Plan, tried: &[bool]) -> Option<usize> {
+/// The candidate that is next, if any is left.
+pub(crate) fn choose(gateway: &Gateway, plan: &Plan, tried: &[bool]) -> Option<usize> {
     let now_ms = gateway.elapsed_ms();
     let standing = plan.rule.candidates.iter().zip(tried).map(|(candidate, tried)| Standing {
         priority: candidate.priority,

@@ -10,9 +10,12 @@
 
 pub(crate) mod accept;
 mod admit;
+mod bill;
+mod budget_state;
 pub(crate) mod forward;
 mod hop;
 mod identify;
+mod length;
 mod meter;
 mod models;
 pub(crate) mod refusal;
@@ -26,6 +29,7 @@ use http::Response;
 
 use crate::gateway::Gateway;
 use accept::{Asked, Incoming};
+pub(crate) use identify::Consumer;
 use refusal::Refusal;
 use stream::ReplyBody;
 use trail::Trail;
@@ -56,13 +60,13 @@ async fn serve(
     trail: &mut Trail,
 ) -> Result<Response<ReplyBody>, Refusal> {
     let config = gateway.config.latest(); // One snapshot for the whole request.
-    let accepted = accept::read(incoming, endpoint, &gateway.limits, trail).await?;
-    let consumer = identify::consumer(&accepted, trail);
-    let plan = route::plan(&config, consumer, &accepted, trail)?;
-    let reservation = admit::reserve(&gateway.slots, &plan, &accepted)?;
-    let reply = forward::first_byte(gateway, &plan, &accepted, &reservation, trail).await?;
+    let mut accepted = accept::read(incoming, endpoint, &gateway.limits, trail).await?;
+    let caller = identify::caller(&config, &mut accepted, trail)?;
+    let plan = route::plan(&config, caller, &accepted, trail)?;
+    let mut admission = admit::reserve(gateway, &plan, &accepted).await?;
+    let reply = forward::first_byte(gateway, &plan, &accepted, &mut admission, trail).await?;
 
     // The client is being answered now: nothing below may refuse.
     let metered = meter::observe(reply, plan);
-    Ok(settle::when_done(gateway, metered, reservation, trail))
+    Ok(settle::when_done(metered, admission, trail))
 }

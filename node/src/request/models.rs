@@ -5,6 +5,7 @@ use http::{HeaderValue, Response, header};
 use tollgate_api::endpoint::Dialect;
 
 use super::accept::{self, Incoming};
+use super::identify;
 use super::refusal::Refusal;
 use super::stream::ReplyBody;
 use crate::gateway::Gateway;
@@ -18,6 +19,7 @@ pub(crate) fn list(
 ) -> Result<Response<ReplyBody>, Refusal> {
     let config = gateway.config.latest();
     let (head, _body) = incoming.request.into_parts();
+    identify::reader(&config, &head.headers)?;
     let mut models = config.snapshot.routes.models(&accept::host(&head), incoming.port);
     // Routes from files have no age of their own.
     for model in models.iter_mut().filter(|model| model.created_at_s == 0) {

@@ -10,11 +10,17 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, hea
 use tollgate_api::endpoint::Dialect;
 use tollgate_api::error::{ApiError, ErrorKind, Malformed, Untranslatable};
 
+pub(crate) use super::budget_state::BudgetState;
 use super::stream::ReplyBody;
 use super::trail::Trail;
+use crate::clock;
 
 /// Both SDKs obey it, above their own judgement of a status.
 pub(crate) const SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
+
+/// Clients of some SDKs sleep for whatever they are told: nobody is told to wait for longer than this. They are told not to
+/// try again instead, and when more comes.
+const LONGEST_WAIT: Duration = Duration::from_mins(1);
 
 /// A normal no.
 #[derive(Debug)]
@@ -50,6 +56,35 @@ pub(crate) enum Refusal {
     MissingCredential {
         header: HeaderName,
     },
+    /// Nobody proved to be anybody.
+    NoKey,
+    UnknownKey,
+    ExpiredKey {
+        key: String,
+    },
+    /// A budget is spent.
+    Exhausted(Box<BudgetState>),
+    /// Requests that run hold what is left of a budget.
+    HeldByOthers(Box<BudgetState>),
+    /// The request alone is more than a budget ever has.
+    OverBudget(Box<BudgetState>),
+    /// Nobody can say now what is left.
+    NoQuorum {
+        budget: Option<String>,
+        reason: &'static str,
+    },
+    NoPrice {
+        budget: String,
+        model: String,
+        backend: String,
+    },
+    /// A budget's expression fails for this request.
+    Uncountable {
+        budget: String,
+    },
+    KeyTooLong {
+        budget: String,
+    },
     Busy {
         limit: u64,
     },
@@ -83,7 +118,7 @@ impl Refusal {
     /// The answer, in the client's dialect, with what makes its SDK back off rightly.
     pub(crate) fn into_response(self, dialect: Dialect, trail: &mut Trail) -> Response<ReplyBody> {
         trail.refused(&self);
-        let retry = self.retry();
+        let (retry, state) = (self.retry(), self.state().cloned());
         let (status, headers, body) = if let Self::Upstream { status, headers, body } = self {
             (status, *headers, body)
         } else {
@@ -94,12 +129,15 @@ impl Refusal {
         let mut response = Response::new(ReplyBody::whole(body));
         *response.status_mut() = status;
         *response.headers_mut() = headers;
+        if let Some(state) = state {
+            state.write(dialect, clock::unix_ms(), response.headers_mut());
+        }
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
         match retry {
             Retry::AsTheStatusSays => {}
             Retry::After(after) => {
-                headers.insert(header::RETRY_AFTER, HeaderValue::from(after.as_secs().max(1)));
+                headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds(after)));
             }
             Retry::Never => {
                 headers.insert(SHOULD_RETRY, HeaderValue::from_static("false"));
@@ -122,6 +160,16 @@ impl Refusal {
             Self::NoBackend { .. } => "no_backend",
             Self::Untranslatable(_) => "untranslatable",
             Self::MissingCredential { .. } => "missing_credential",
+            Self::NoKey => "no_key",
+            Self::UnknownKey => "unknown_key",
+            Self::ExpiredKey { .. } => "expired_key",
+            Self::Exhausted(_) => "budget_exhausted",
+            Self::HeldByOthers(_) => "budget_held",
+            Self::OverBudget(_) => "over_budget",
+            Self::NoQuorum { .. } => "no_quorum",
+            Self::NoPrice { .. } => "no_price",
+            Self::Uncountable { .. } => "uncountable",
+            Self::KeyTooLong { .. } => "key_too_long",
             Self::Busy { .. } => "busy",
             Self::NoRoom { .. } => "no_room",
             Self::Unreachable { .. } => "unreachable",
@@ -133,9 +181,24 @@ impl Refusal {
         }
     }
 
-    const fn retry(&self) -> Retry {
+    /// The budget that said no.
+    fn state(&self) -> Option<&BudgetState> {
+        if let Self::Exhausted(state) | Self::HeldByOthers(state) | Self::OverBudget(state) = self {
+            Some(state)
+        } else {
+            None
+        }
+    }
+
+    fn retry(&self) -> Retry {
         match self {
-            Self::Busy { .. } | Self::NoRoom { .. } => Retry::After(Duration::from_secs(1)),
+            Self::Busy { .. } | Self::NoRoom { .. } | Self::HeldByOthers(_) | Self::NoQuorum { .. } => {
+                Retry::After(Duration::from_secs(1))
+            }
+            Self::Exhausted(state) => match state.until {
+                Some(until) if until <= LONGEST_WAIT => Retry::After(until),
+                Some(_) | None => Retry::Never,
+            },
             Self::UnknownPath { .. }
             | Self::WrongMethod { .. }
             | Self::EncodedBody { .. }
@@ -145,6 +208,13 @@ impl Refusal {
             | Self::NoBackend { .. }
             | Self::Untranslatable(_)
             | Self::MissingCredential { .. }
+            | Self::NoKey
+            | Self::UnknownKey
+            | Self::ExpiredKey { .. }
+            | Self::OverBudget(_)
+            | Self::NoPrice { .. }
+            | Self::Uncountable { .. }
+            | Self::KeyTooLong { .. }
             | Self::BadQuery(_) => Retry::Never,
             Self::BodyTimeout { .. }
             | Self::BrokenBody { .. }
@@ -178,6 +248,16 @@ impl Refusal {
             | Self::BrokenBody { .. }
             | Self::NoBackend { .. }
             | Self::MissingCredential { .. }
+            | Self::NoKey
+            | Self::UnknownKey
+            | Self::ExpiredKey { .. }
+            | Self::Exhausted(_)
+            | Self::HeldByOthers(_)
+            | Self::OverBudget(_)
+            | Self::NoQuorum { .. }
+            | Self::NoPrice { .. }
+            | Self::Uncountable { .. }
+            | Self::KeyTooLong { .. }
             | Self::Busy { .. }
             | Self::NoRoom { .. }
             | Self::Unreachable { .. }
@@ -200,8 +280,20 @@ impl Refusal {
             Self::BrokenBody { .. } | Self::Malformed(_) => (Code::BAD_REQUEST, Kind::InvalidRequest),
             Self::NoBackend { .. } => (Code::INTERNAL_SERVER_ERROR, Kind::Internal),
             Self::Untranslatable(_) => (Code::UNPROCESSABLE_ENTITY, Kind::InvalidRequest),
-            Self::MissingCredential { .. } => (Code::UNAUTHORIZED, Kind::Authentication),
-            Self::Busy { .. } | Self::NoRoom { .. } => (Code::SERVICE_UNAVAILABLE, Kind::Overloaded),
+            Self::MissingCredential { .. } | Self::NoKey | Self::UnknownKey | Self::ExpiredKey { .. } => {
+                (Code::UNAUTHORIZED, Kind::Authentication)
+            }
+            Self::Exhausted(state) if state.until.is_some_and(|until| until <= LONGEST_WAIT) => {
+                (Code::TOO_MANY_REQUESTS, Kind::RateLimited)
+            }
+            Self::Exhausted(_) | Self::OverBudget(_) => (Code::TOO_MANY_REQUESTS, Kind::QuotaExhausted),
+            Self::HeldByOthers(_) => (Code::TOO_MANY_REQUESTS, Kind::RateLimited),
+            Self::NoPrice { .. } => (Code::FORBIDDEN, Kind::Permission),
+            Self::Uncountable { .. } => (Code::INTERNAL_SERVER_ERROR, Kind::Internal),
+            Self::KeyTooLong { .. } => (Code::BAD_REQUEST, Kind::InvalidRequest),
+            Self::Busy { .. } | Self::NoRoom { .. } | Self::NoQuorum { .. } => {
+                (Code::SERVICE_UNAVAILABLE, Kind::Overloaded)
+            }
             Self::Unreachable { .. } | Self::BrokenAnswer { .. } => (Code::BAD_GATEWAY, Kind::Upstream),
             Self::UpstreamTimeout { .. } => (Code::GATEWAY_TIMEOUT, Kind::Timeout),
             Self::Upstream { status, .. } => (*status, Kind::Upstream),
@@ -236,6 +328,37 @@ impl Refusal {
             Self::MissingCredential { header } => format!(
                 "this model takes the provider's key from the request header {header}, which is missing"
             ),
+            Self::NoKey => {
+                "an API key is needed: in the header Authorization (Bearer …), x-api-key or api-key"
+                    .to_owned()
+            }
+            Self::UnknownKey => "the API key that was sent is not valid here".to_owned(),
+            Self::ExpiredKey { key } => format!("the API key {key} has expired"),
+            Self::Exhausted(state) => match state.until {
+                Some(until) => format!("{state} is used up; more comes in {} s", seconds(until)),
+                None => format!("{state} is used up"),
+            },
+            Self::HeldByOthers(state) => {
+                format!("requests that run now hold what is left of {state}; try again")
+            }
+            Self::OverBudget(state) => {
+                format!("this request may take {}, which is more than {state} ever has", state.amount())
+            }
+            Self::NoQuorum { budget: Some(budget), reason } => {
+                format!("nobody can say now what is left of {budget}: {reason}; try again")
+            }
+            Self::NoQuorum { budget: None, reason } => {
+                format!("budgets can't be asked now: {reason}; try again")
+            }
+            Self::NoPrice { budget, model, backend } => format!(
+                "{budget} counts money, and no price is known for the model `{model}` at backend {backend}"
+            ),
+            Self::Uncountable { budget } => {
+                format!("{budget} can't be charged for this request; its status says why")
+            }
+            Self::KeyTooLong { budget } => {
+                format!("the values by which {budget} is divided are too long in this request")
+            }
             Self::Busy { limit } => {
                 format!("this node is at its limit of {limit} running requests; try again")
             }
@@ -255,6 +378,11 @@ impl Refusal {
             Self::BadQuery(error) | Self::FailedAtOnce(error) => error.message.clone(),
         }
     }
+}
+
+/// Whole seconds, at least one, after which it is over.
+fn seconds(time: Duration) -> u64 {
+    u64::try_from(time.as_millis().div_ceil(1_000)).unwrap_or(u64::MAX).max(1)
 }
 
 /// What the client should be told about trying again.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tollgate_crds::Rule;
 
 use super::accept::Accepted;
-use super::identify::Consumer;
+use super::identify::Caller;
 use super::refusal::Refusal;
 use super::trail::Trail;
 use crate::config::Active;
@@ -14,22 +14,27 @@ use crate::config::Active;
 pub(crate) struct Plan {
     pub(crate) config: Arc<Active>,
     pub(crate) rule: Arc<Rule>,
-    pub(crate) consumer: Consumer,
+    pub(crate) caller: Caller,
 }
 
-/// Chooses the rule by host, model and headers.
+/// The rule by host, model and headers. Whoever follows it has seen to what its callers have to prove.
+pub(crate) fn rule<'c>(config: &'c Active, accepted: &Accepted) -> Option<&'c Arc<Rule>> {
+    let Accepted { host, port, peek, headers, .. } = accepted;
+    config.snapshot.routes.find_guarded(host, *port, &peek.model, headers)
+}
+
+/// Follows the rule whose guard let the caller in.
 pub(crate) fn plan(
     config: &Arc<Active>,
-    consumer: Consumer,
+    mut caller: Caller,
     accepted: &Accepted,
     trail: &mut Trail,
 ) -> Result<Plan, Refusal> {
-    let found =
-        config.snapshot.routes.find(&accepted.host, accepted.port, &accepted.peek.model, &accepted.headers);
-    let rule = found.ok_or_else(|| Refusal::UnknownModel { model: accepted.peek.model.clone() })?;
-    trail.routed(rule);
+    let rule =
+        caller.rule.take().ok_or_else(|| Refusal::UnknownModel { model: accepted.peek.model.clone() })?;
+    trail.routed(&rule);
     if rule.candidates.is_empty() {
         return Err(Refusal::NoBackend { route: rule.route.to_string() });
     }
-    Ok(Plan { config: Arc::clone(config), rule: Arc::clone(rule), consumer })
+    Ok(Plan { config: Arc::clone(config), rule, caller })
 }

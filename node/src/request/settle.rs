@@ -1,35 +1,29 @@
 //! settle: the answer goes out, and when it is over, however it is over, the hold ends and the ledger knows.
 
-use std::sync::Arc;
-
 use http::{HeaderMap, Response, header};
 use tollgate_api::exchange::Mode;
 use tollgate_crds::{Cost, CostFacts};
-use tollgate_ratelimit::{Certainty, RowKey, Settlement, Slot};
+use tollgate_ratelimit::Certainty;
 
 use super::accept::LONGEST_MODEL;
+use super::admit::Admission;
 use super::forward::Content;
 use super::hop;
 use super::meter::{self, Metered};
 use super::stream::{Flow, ReplyBody};
 use super::trail::{End, Trail};
-use crate::clock;
-use crate::gateway::Gateway;
-use crate::quota::Books;
 
 /// What has to happen when an answer is over. Dropped, it happens too: a client that went away is charged for what
 /// passed.
 pub(crate) struct Settling {
-    books: Arc<Books>,
-    hold: Option<Slot>,
+    admission: Option<Admission>,
     trail: Trail,
 }
 
 /// Hands the answer to the client; the settlement follows it.
 pub(crate) fn when_done(
-    gateway: &Gateway,
     mut metered: Metered,
-    hold: Slot,
+    admission: Admission,
     trail: &mut Trail,
 ) -> Response<ReplyBody> {
     let keeps_length = match metered.reply.reading.mode() {
@@ -42,7 +36,7 @@ pub(crate) fn when_done(
     let headers = answer_headers(&upstream, keeps_length);
     drop(upstream);
     trail.status = status;
-    let mut settling = Settling { books: Arc::clone(&gateway.books), hold: Some(hold), trail: trail.take() };
+    let mut settling = Settling { admission: Some(admission), trail: trail.take() };
 
     let body = match std::mem::replace(&mut metered.reply.content, Content::Whole(Vec::new())) {
         Content::Whole(ready) => {
@@ -67,22 +61,12 @@ impl Settling {
 
     /// Books what passed and ends the hold. Only the first call counts.
     pub(crate) fn finish(&mut self, metered: &Metered) {
-        let Some(hold) = self.hold.take() else { return };
+        let Some(mut admission) = self.admission.take() else { return };
         let seen = metered.reply.reading.seen();
         let (usage, certainty) = meter::usage(seen, self.trail.request_bytes);
         let rule = &metered.plan.rule;
-        let candidate = &rule.candidates[self.trail.candidate];
-        self.books.settle(Settlement {
-            key: RowKey {
-                consumer: metered.plan.consumer.name().to_owned(),
-                model: self.trail.original_model.clone(),
-                backend: candidate.backend.name.to_string(),
-                day: clock::unix_day(clock::unix_ms()),
-            },
-            usage,
-            certainty,
-        });
-        hold.settle();
+        admission.settle(&metered.plan, &self.trail.original_model, usage, certainty);
+        drop(admission);
 
         let named = seen.response_model.as_ref().filter(|model| model.len() <= LONGEST_MODEL);
         self.trail.response_model = named.cloned();

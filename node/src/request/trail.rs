@@ -14,6 +14,7 @@ use tollgate_crds::Rule;
 use tollgate_ratelimit::{Certainty, Usage};
 
 use super::accept::{Accepted, Incoming};
+use super::identify::Consumer;
 use super::meter::Pace;
 use super::refusal::Refusal;
 use super::stream::ReplyBody;
@@ -66,7 +67,7 @@ pub(crate) struct Trail {
     pub(crate) method: http::Method,
     pub(crate) path: String,
     pub(crate) operation: &'static str,
-    pub(crate) consumer: &'static str,
+    pub(crate) consumer: Option<Consumer>,
     pub(crate) original_model: String,
     request_model: Option<String>,
     pub(crate) response_model: Option<String>,
@@ -176,7 +177,7 @@ impl Trail {
             method: http::Method::POST,
             path: String::new(),
             operation: "",
-            consumer: "",
+            consumer: None,
             original_model: String::new(),
             request_model: None,
             response_model: None,

@@ -12,8 +12,8 @@ use std::time::Duration;
 use metrics::Counter;
 
 use super::line;
-use crate::quota::shard_of_this_thread;
 use crate::request::trail::Trail;
+use crate::workers;
 
 const SHARDS: usize = 8;
 /// Written out this often; a line is never older than this.
@@ -92,7 +92,7 @@ impl AccessLog {
     /// Adds the line of one request.
     pub(crate) fn record(&self, trail: &Trail) {
         let Some(Running { shared, .. }) = &self.running else { return };
-        let mine = &shared.shards[shard_of_this_thread() % SHARDS];
+        let mine = &shared.shards[workers::index() % SHARDS];
         let mut buffer = mine.lock().unwrap_or_else(PoisonError::into_inner);
         let added = append(&mut buffer, SHARD_LIMIT, |buffer| line::write(buffer, trail));
         if added.is_err() {

@@ -9,6 +9,7 @@ use serde::Serialize;
 use tollgate_ratelimit::{Certainty, Usage};
 
 use crate::clock;
+use crate::request::Consumer;
 use crate::request::trail::Trail;
 
 /// Adds the line of `trail`. Fields without a value are left out.
@@ -45,9 +46,7 @@ fn routing(line: &mut Line<'_>, trail: &Trail) {
     if !trail.operation.is_empty() {
         line.shown("operation", &trail.operation);
     }
-    if !trail.consumer.is_empty() {
-        line.field("consumer", trail.consumer);
-    }
+    line.optional("consumer", trail.consumer.as_ref().map(Consumer::name));
     if !trail.original_model.is_empty() {
         line.field("original_model", trail.original_model.as_str());
         line.field("request_model", trail.request_model());

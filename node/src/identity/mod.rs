@@ -1,0 +1,3 @@
+//! What callers present, and what it proves: apart from requests, so that it can be tried without one.
+
+pub(crate) mod presented;
