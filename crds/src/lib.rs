@@ -21,7 +21,7 @@ mod schema;
 mod snapshot;
 
 pub use compile::compile;
-pub use load::{Loaded, parse, parse_as_is};
+pub use load::{Loaded, Written, parse, parse_as_is};
 pub use problem::{Place, Problem, Severity};
 pub use resources::{
     AiGatewayRouteSpec, AiServiceBackendSpec, BackendSecurityPolicySpec, BackendSpec, BackendTlsPolicySpec,
@@ -29,7 +29,7 @@ pub use resources::{
     GatewayConfigSpec, GatewaySpec, PriceListSpec, QuotaPolicySpec, ReferenceGrantSpec, RejectedPolicy,
     Resource, SecretContent, SecurityPolicySpec,
 };
-pub use schema::crd_yaml;
+pub use schema::{crd_yaml, yaml_of};
 pub use snapshot::{
     Access, ApiKeyAccess, Backend, BudgetTable, Candidate, ClaimHeader, Consumer, ConsumerTable, Cost,
     CostFacts, Credential, CredentialKind, CredentialOverride, Endpoint, HeaderEdits, Holder, HostPattern,

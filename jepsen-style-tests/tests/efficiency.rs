@@ -35,6 +35,17 @@ fn uses_it_up(setting: Setting) {
 }
 
 #[test]
+fn users_budgets_are_used_up_on_many_nodes() {
+    for seed in 1..=3 {
+        let setting = Setting { nodes: 10, users: 1_000, rate: 1_000, seed };
+        let users = setting.measure().users;
+        let at_first_refusal: u64 = users.iter().filter_map(|user| user.at_first_refusal).sum();
+        let mean = at_first_refusal / users.len() as u64;
+        assert!(users.len() > 6 && mean < LITTLE, "{setting:?}: spendable at the first refusal: {users:?}");
+    }
+}
+
+#[test]
 fn items_about_a_hot_bucket_do_not_grow_with_the_rate() {
     let hot = |rate| {
         let steady = Setting { rate, ..SMALL }.measure().steady;

@@ -31,6 +31,10 @@ fn main() -> ExitCode {
     match Cli::parse().command {
         Command::Run(settings) => commands::run::run(&settings),
         Command::Validate(settings) => commands::validate::run(&settings),
+        Command::Status(look) => commands::look::status(&look),
+        Command::Budget(command) => commands::look::budgets(&command),
+        Command::Ledger(look) => commands::look::ledger(&look),
+        Command::Node(command) => commands::look::nodes(&command),
         Command::Crds => commands::crds::run(),
         Command::SimulateProvider(options) => commands::simulate_provider::run(*options),
     }

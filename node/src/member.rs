@@ -6,9 +6,14 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use tokio::runtime::{Builder, Handle, Runtime};
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep};
+use tollgate_cluster::gossip::view::Duty;
 use tollgate_cluster::identity::token::JoinToken;
 use tollgate_cluster::run::{Door, Node, Settings};
-use tollgate_cluster::wallet::Till;
+use tollgate_cluster::state::Proposal;
+use tollgate_cluster::state::nodes::Farewell;
+use tollgate_cluster::wallet::{Till, clock};
 
 use crate::settings::{DEFAULT_CLUSTER, Run};
 
@@ -20,6 +25,8 @@ pub(crate) struct Member {
     pub(crate) node: Node,
     pub(crate) till: Till,
     runtime: Runtime,
+    /// It was told to leave for good.
+    leaves: watch::Sender<bool>,
 }
 
 impl Member {
@@ -49,12 +56,42 @@ impl Member {
             Ok::<_, String>((node, till))
         })?;
         tracing::info!("data in {}", data.display());
-        Ok(Self { node, till, runtime })
+        Ok(Self { node, till, runtime, leaves: watch::Sender::new(false) })
     }
 
     /// Where its tasks run.
     pub(crate) fn runtime(&self) -> &Handle {
         self.runtime.handle()
+    }
+
+    /// Why this node can't admit, if so.
+    pub(crate) fn failure(&self) -> Option<String> {
+        self.till.failure().or_else(|| self.node.failure().map(|why| format!("the log fails: {why}")))
+    }
+
+    /// Has the node stop and never come back.
+    pub(crate) fn ask_to_leave(&self) -> Result<(), String> {
+        let metrics = self.node.metrics();
+        let voters: Vec<u64> = metrics.membership_config.membership().voter_ids().collect();
+        if voters == [self.node.id()] {
+            return Err(
+                "this node alone holds what the cluster knows: another one has to vote first".to_owned()
+            );
+        }
+        let _nobody_waits_any_more = self.leaves.send(true);
+        Ok(())
+    }
+
+    /// Returns once the node was told to leave.
+    pub(crate) async fn told_to_leave(&self) {
+        let mut leaves = self.leaves.subscribe();
+        let _the_sender_is_ours = leaves.wait_for(|leaves| *leaves).await;
+    }
+
+    /// Says to the others that it takes no more requests.
+    pub(crate) fn say_draining(&self) {
+        let duty = if *self.leaves.borrow() { Duty::Leaving } else { Duty::Draining };
+        self.node.gossip().say_duty(duty);
     }
 
     /// Tells what is left to tell, hands over what it leads, and ends. Others may still hold it; they are not served any more.
@@ -63,10 +100,43 @@ impl Member {
             if !self.till.drain(within).await {
                 tracing::warn!("not everything was told to the cluster; the next start does it");
             }
+            if *self.leaves.borrow() {
+                self.leave().await;
+            }
             self.node.stop().await;
         });
     }
+
+    /// Waits until it does not vote any more, and has itself forgotten.
+    async fn leave(&self) {
+        self.node.gossip().say_duty(Duty::Leaving);
+        self.node.hand_over().await;
+        let deadline = Instant::now() + LEAVE;
+        let votes = || {
+            let metrics = self.node.metrics();
+            metrics.membership_config.membership().voter_ids().any(|voter| voter == self.node.id())
+        };
+        while votes() && Instant::now() < deadline {
+            sleep(LOOK).await;
+        }
+        if votes() {
+            tracing::error!(
+                "this node still votes, and stays a member: forget it once others can replace it"
+            );
+            return;
+        }
+        let farewell = Farewell { node: self.node.id(), at: clock::stamp() };
+        match self.node.forward().write_again(Proposal::Forget(farewell), LEAVE).await {
+            Ok(_) => tracing::info!("left the cluster for good: its data folder is of no more use"),
+            Err(error) => tracing::error!("the cluster was not told that this node left: {error}"),
+        }
+    }
 }
+
+/// A node that leaves is no voter by then.
+const LEAVE: Duration = Duration::from_secs(30);
+/// Between two looks.
+const LOOK: Duration = Duration::from_millis(100);
 
 /// The default port may be another node's: this one takes any other then, and says so. A port that was asked for is
 /// insisted on.

@@ -31,6 +31,16 @@ pub(crate) enum Command {
     Run(Box<Run>),
     /// Checks manifests and prints every problem; exits 1 if there is one.
     Validate(Validate),
+    /// Shows the cluster as one of its nodes sees it.
+    Status(Look),
+    /// Budgets and what is left of them.
+    #[command(subcommand)]
+    Budget(BudgetCommand),
+    /// Who spent what.
+    Ledger(LedgerLook),
+    /// The cluster's nodes.
+    #[command(subcommand)]
+    Node(NodeCommand),
     /// Prints the custom resource definitions as YAML.
     Crds,
     /// Runs a provider to try things against: true token counts, streaming, scripted failures.
@@ -136,6 +146,87 @@ pub(crate) struct Validate {
     /// Manifests: files, or folders of .yaml, .yml and .json files; several after one -f, or each with its own.
     #[arg(short = 'f', long = "file", value_name = "FILE_OR_DIR", num_args = 1.., required = true)]
     pub(crate) files: Vec<PathBuf>,
+}
+
+/// Which node is asked.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct Ask {
+    /// The admin API of a node.
+    #[arg(long, env = "TOLLGATE_ADMIN", value_name = "URL", default_value = "http://127.0.0.1:1064")]
+    pub(crate) admin: String,
+
+    /// The token that it asks for, off loopback.
+    #[arg(long, env = "TOLLGATE_ADMIN_TOKEN", hide_env_values = true, value_name = "TOKEN")]
+    pub(crate) admin_token: Option<String>,
+}
+
+/// Arguments of commands that print data.
+#[derive(Debug, Args)]
+pub(crate) struct Look {
+    #[command(flatten)]
+    pub(crate) ask: Ask,
+    /// Prints what the admin API answers.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum BudgetCommand {
+    /// All budgets.
+    List(Look),
+    /// One budget with its buckets.
+    Show {
+        /// Its name, as the list has it.
+        name: String,
+        #[command(flatten)]
+        look: Look,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum NodeCommand {
+    /// All nodes.
+    List(Look),
+    /// The node that is asked finishes its requests, gives back its leases and its vote, and stops for good.
+    Leave(Ask),
+    /// A node that is gone never comes back: what it held counts as spent.
+    Forget {
+        /// Its id.
+        id: u64,
+        #[command(flatten)]
+        ask: Ask,
+    },
+}
+
+/// Arguments of `tollgate ledger`.
+#[derive(Debug, Args)]
+pub(crate) struct LedgerLook {
+    #[command(flatten)]
+    pub(crate) look: Look,
+    /// Only this consumer, as namespace/name.
+    #[arg(long)]
+    pub(crate) consumer: Option<String>,
+    /// Only this model.
+    #[arg(long)]
+    pub(crate) model: Option<String>,
+    /// Only this backend, as namespace/name.
+    #[arg(long)]
+    pub(crate) backend: Option<String>,
+    /// From this day of UTC on, as 2026-11-23.
+    #[arg(long, value_name = "DAY")]
+    pub(crate) since: Option<String>,
+    /// Up to this day, which is not counted any more.
+    #[arg(long, value_name = "DAY")]
+    pub(crate) until: Option<String>,
+    /// What lines are told apart by: consumer, team, organization, model, backend, day, month; several with commas.
+    #[arg(long, value_name = "BY", default_value = "consumer,model,backend,day")]
+    pub(crate) group_by: String,
+    /// Comma-separated values.
+    #[arg(long, conflicts_with = "json")]
+    pub(crate) csv: bool,
+    /// What the node that is asked has at once, without asking the leader.
+    #[arg(long)]
+    pub(crate) replica: bool,
 }
 
 impl Run {

@@ -15,7 +15,7 @@ use tokio::sync::watch;
 use tollgate_ratelimit::Slots;
 
 use crate::admin::{self, Admin};
-use crate::config::{self, Config, Keeper, Source, Watcher, environment};
+use crate::config::{self, Config, Follower, Given, Store, environment};
 use crate::gateway::{Gateway, Limits};
 use crate::identity::key_sets::KeySets;
 use crate::listen::{self, Lobby};
@@ -45,7 +45,11 @@ pub(crate) fn run(settings: &Run) -> Result<(), String> {
     let outcome = runtime.block_on(async {
         let node = Node::start(settings, doors, Arc::clone(&member), started)?;
         tracing::info!(ready_ms = started.elapsed().as_millis(), "ready");
-        stop.await;
+        tokio::select! {
+            () = stop => {}
+            () = member.told_to_leave() => {}
+        }
+        member.say_draining();
         node.drain(settings.drain_timeout()).await;
         Ok(())
     });
@@ -82,7 +86,7 @@ struct Node {
     workers: Workers,
     telemetry: Arc<Telemetry>,
     drain: watch::Sender<bool>,
-    _watcher: Watcher,
+    _follower: Follower,
     /// Nobody waits for these: they serve until the very end.
     _background: Tasks,
 }
@@ -99,15 +103,16 @@ impl Node {
         let count = std::thread::available_parallelism().map_or(1, usize::from);
         let workers = Workers::start(count).map_err(|error| format!("no workers: {error}"))?;
         let config = Config::default();
-        let source = source(settings, &background.spawner())?;
-        let mut keeper = Keeper::new(source, config.clone(), gauges.clone(), Upstreams::new(count));
-        keeper.load();
-        refuse_nothing(settings, &config)?;
-        let watcher = Watcher::start(keeper);
-
+        let setup = config::Setup {
+            given: given(settings, &background.spawner())?,
+            store: Arc::new(Store::new(Arc::clone(&member))),
+            config: config.clone(),
+            gauges: gauges.clone(),
+            upstreams: Upstreams::new(count),
+        };
         member.runtime().spawn(config::budgets::keep(config.clone(), Arc::clone(&member)));
         let gateway = Arc::new(Gateway {
-            config,
+            config: config.clone(),
             member,
             slots: Slots::new(settings.max_running),
             telemetry: Arc::clone(&telemetry),
@@ -120,9 +125,12 @@ impl Node {
         let token = settings.admin_token.clone().filter(|_| !settings.admin.ip().is_loopback());
         let shown =
             Admin { gateway: Arc::clone(&gateway), prometheus, gauges, draining: draining.clone(), token };
+        // Who asks meanwhile is told that this node is not ready.
         open_admin(admin_door, shown)?;
+        let follower = setup.start()?;
+        refuse_nothing(settings, &config)?;
         open_doors(settings, door, Lobby::new(gateway, workers.clone(), tasks.spawner(), draining))?;
-        Ok(Self { tasks, workers, telemetry, drain, _watcher: watcher, _background: background })
+        Ok(Self { tasks, workers, telemetry, drain, _follower: follower, _background: background })
     }
 
     /// Running answers finish, up to `limit`; nothing new is accepted. What is cut off is settled all the same.
@@ -176,9 +184,9 @@ fn refuse_nothing(settings: &Run, config: &Config) -> Result<(), String> {
     Ok(())
 }
 
-fn source(settings: &Run, background: &Spawner) -> Result<Source, String> {
+fn given(settings: &Run, background: &Spawner) -> Result<Given, String> {
     if !settings.files.is_empty() {
-        return Ok(Source::Files(settings.files.clone()));
+        return Ok(Given::Files(settings.files.clone()));
     }
     let demo = bind("demo model", SocketAddr::from(([127, 0, 0, 1], 0)))?;
     let address = demo.local_addr().map_err(|error| error.to_string())?;
@@ -192,7 +200,7 @@ fn source(settings: &Run, background: &Spawner) -> Result<Source, String> {
     let providers =
         if made.providers.is_empty() { "none (no key is set)".to_owned() } else { made.providers.join(", ") };
     tracing::info!(%providers, demo = environment::DEMO_MODEL, "routes made from the environment");
-    Ok(Source::Made(made.manifest))
+    Ok(Given::Made(made.manifest))
 }
 
 fn limits(settings: &Run) -> Result<Limits, String> {

@@ -38,6 +38,16 @@ impl Lines {
         steps(path).try_fold(self, Self::child)?.text.as_deref().filter(|text| !text.is_empty())
     }
 
+    /// Any value may be secret.
+    pub(super) fn hide(&mut self) {
+        self.from_variable = true;
+        match &mut self.children {
+            Children::None => {}
+            Children::Map(fields) => fields.iter_mut().for_each(|(_, child)| child.hide()),
+            Children::List(items) => items.iter_mut().for_each(Self::hide),
+        }
+    }
+
     fn child(&self, step: &str) -> Option<&Self> {
         match &self.children {
             Children::None => None,

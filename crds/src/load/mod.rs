@@ -10,7 +10,11 @@ mod lines;
 mod object;
 mod scalar;
 mod split;
+mod written;
 mod yaml;
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
 
 use serde_json::Value;
 
@@ -19,6 +23,9 @@ use crate::resources::{Metadata, Resource};
 use crate::snapshot::ResourceName;
 
 use lines::Lines;
+use written::Item;
+
+pub use written::Written;
 
 /// A resource past the checks of its schema, and where it was read.
 #[derive(Debug)]
@@ -34,6 +41,7 @@ pub struct Loaded {
     pub(crate) metadata: Metadata,
     file: String,
     lines: Lines,
+    written: Written,
 }
 
 /// Parses a YAML or JSON text of several documents. `variable` looks `${NAME}` up.
@@ -58,26 +66,62 @@ pub fn parse_as_is(file: &str, text: &str) -> (Vec<Loaded>, Vec<Problem>) {
 pub(crate) type Variables<'a> = Option<&'a dyn Fn(&str) -> Option<String>>;
 
 fn read(file: &str, text: &str, variables: Variables<'_>) -> (Vec<Loaded>, Vec<Problem>) {
-    let mut loaded = Vec::new();
-    let mut problems = Vec::new();
-    for (number, document) in (1..).zip(split::documents(text)) {
+    let mut all = (Vec::new(), Vec::new());
+    for (number, split::Document { text, first_line }) in (1..).zip(split::documents(text)) {
         let label = format!("document {number}");
-        let (tree, faults) = match yaml::read(document.text, document.first_line, variables) {
-            Ok(read) => read,
-            Err(fault) => (None, vec![fault]),
-        };
-        let origin = object::Origin { file, label, sound: faults.is_empty() };
-        problems.extend(faults.into_iter().map(|fault| Problem {
-            resource: origin.label.clone(),
-            field: fault.field,
-            value: fault.value,
-            expected: fault.expected,
-            severity: Severity::Rejected,
-            at: Some(Place { file: file.to_owned(), line: fault.line }),
-        }));
-        if let Some((value, lines)) = tree {
-            object::load(&origin, value, lines, &mut loaded, &mut problems);
+        let (loaded, problems) =
+            read_document(&Document { file, label, text, first_line, item: None }, variables);
+        all.0.extend(loaded);
+        all.1.extend(problems);
+    }
+    all
+}
+
+/// One document of a file.
+struct Document<'a> {
+    file: &'a str,
+    label: String,
+    text: &'a str,
+    first_line: usize,
+    /// Made from an item of a list.
+    item: Option<Item>,
+}
+
+fn read_document(document: &Document<'_>, variables: Variables<'_>) -> (Vec<Loaded>, Vec<Problem>) {
+    let Document { file, label, text, first_line, item } = document;
+    let used = RefCell::new(BTreeMap::new());
+    let noted = |name: &str| {
+        let value = variables?(name)?;
+        used.borrow_mut().insert(name.to_owned(), value.clone());
+        Some(value)
+    };
+    let read = yaml::read(text, *first_line, variables.is_some().then_some(&noted));
+    let (tree, faults) = read.unwrap_or_else(|fault| (None, vec![fault]));
+    let sound = faults.is_empty() && item.is_none_or(|item| item.sound);
+    let problem = |fault: yaml::DocumentFault| Problem {
+        resource: label.clone(),
+        field: fault.field,
+        value: fault.value,
+        expected: fault.expected,
+        severity: Severity::Rejected,
+        at: Some(Place { file: (*file).to_owned(), line: fault.line }),
+    };
+    let mut problems: Vec<Problem> = faults.into_iter().map(problem).collect();
+    let mut loaded = Vec::new();
+    if let Some((value, mut lines)) = tree {
+        if item.is_some_and(|item| item.hidden) {
+            lines.hide();
         }
+        let written = Written {
+            file: (*file).to_owned(),
+            line: *first_line,
+            label: label.clone(),
+            text: (*text).to_owned(),
+            variables: variables.is_some().then(|| used.into_inner()),
+            item: *item,
+        };
+        let origin = object::Origin { file, label: label.clone(), sound, written: &written };
+        object::load(&origin, value, lines, &mut loaded, &mut problems);
     }
     (loaded, problems)
 }
@@ -88,13 +132,19 @@ impl Loaded {
         matches!(self.resource, Resource::Rejected | Resource::RejectedPolicy(_))
     }
 
+    /// As it was written, to be kept and read again.
+    pub fn written(&self) -> &Written {
+        &self.written
+    }
+
+    /// The group of its kind; empty for the core's.
+    pub fn group(&self) -> &str {
+        let version = self.json["apiVersion"].as_str().unwrap_or_default();
+        version.rsplit_once('/').map_or("", |(group, _)| group)
+    }
+
     /// A problem with a field of this resource. The value is hidden where it came from a variable or a Secret.
-    pub(crate) fn problem(
-        &self,
-        field: &str,
-        value: impl Into<String>,
-        expected: impl Into<String>,
-    ) -> Problem {
+    pub fn problem(&self, field: &str, value: impl Into<String>, expected: impl Into<String>) -> Problem {
         let (line, hidden) = self.lines.find(field);
         let hidden = hidden || matches!(self.resource, Resource::Secret(_));
         let value = value.into();

@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 use serde_json::{Map, Value};
 
 use super::lines::Lines;
-use super::{Loaded, ResourceName};
+use super::{Item, Loaded, ResourceName, Written};
 use crate::problem::{Place, Problem, Severity};
 use crate::resources::{Metadata, RejectedPolicy, Resource, definitions, ignored};
 use crate::schema::{Definition, Shape, brief, check, metadata_schema};
@@ -17,6 +17,8 @@ pub(super) struct Origin<'a> {
     pub(super) label: String,
     /// False where a variable was missing: that problem is told already, and nothing but what a policy protects counts.
     pub(super) sound: bool,
+    /// The whole document.
+    pub(super) written: &'a Written,
 }
 
 /// Every served kind, with its schema read.
@@ -61,12 +63,17 @@ pub(super) fn load(
         let items = std::mem::take(items);
         let mut item_lines = lines.take("items");
         for (index, item) in items.into_iter().enumerate() {
-            let origin = Origin {
-                file: origin.file,
-                label: format!("{} items[{index}]", origin.label),
-                sound: origin.sound,
-            };
             let lines = item_lines.take(&index.to_string());
+            let label = format!("{} items[{index}]", origin.label);
+            let written = Written {
+                file: origin.file.to_owned(),
+                line: lines.line,
+                label: label.clone(),
+                text: item.to_string(),
+                variables: None,
+                item: Some(Item { hidden: origin.written.has_variables(), sound: origin.sound }),
+            };
+            let origin = Origin { file: origin.file, label, sound: origin.sound, written: &written };
             load_one(&origin, item, lines, loaded, problems);
         }
         return;
@@ -84,7 +91,7 @@ fn load_one(
     let Identified { origin: named, known, metadata, fields } = match identify(origin, &json, &lines) {
         Ok(identified) => identified,
         Err(faults) => {
-            loaded.extend(unserved_guard(&json, origin.file, lines));
+            loaded.extend(unserved_guard(origin, &json, lines));
             // What variables left behind is not worth more problems.
             return problems.extend(faults.into_iter().filter(|_| origin.sound));
         }
@@ -103,8 +110,8 @@ fn load_one(
         None => DEFAULT_NAMESPACE.to_owned(),
     };
     let name = ResourceName { namespace, name: metadata.name.clone() };
-    let (kind, file) = (known.definition.kind, origin.file.to_owned());
-    loaded.push(Loaded { resource, kind, name, json, metadata, file, lines });
+    let (kind, file, written) = (known.definition.kind, origin.file.to_owned(), origin.written.clone());
+    loaded.push(Loaded { resource, kind, name, json, metadata, file, lines, written });
 }
 
 /// An object of a kind that is served, with a name.
@@ -157,7 +164,7 @@ fn identify<'a>(origin: &Origin<'a>, json: &Value, lines: &Lines) -> Result<Iden
 }
 
 /// A policy of a kind that is not served, but whose absence would let anybody in.
-fn unserved_guard(json: &Value, file: &str, lines: Lines) -> Option<Loaded> {
+fn unserved_guard(origin: &Origin<'_>, json: &Value, lines: Lines) -> Option<Loaded> {
     let kind = "SecurityPolicy";
     let group = json["apiVersion"].as_str()?.split('/').next()?;
     if json["kind"] != kind || group != "gateway.envoyproxy.io" {
@@ -171,7 +178,8 @@ fn unserved_guard(json: &Value, file: &str, lines: Lines) -> Option<Loaded> {
     let namespace = text("namespace").unwrap_or_else(|| DEFAULT_NAMESPACE.to_owned());
     let name = ResourceName { namespace, name: text("name").unwrap_or_default() };
     let resource = Resource::RejectedPolicy(Box::new(RejectedPolicy::read(kind, json)?));
-    Some(Loaded { resource, kind, name, json: json.clone(), metadata, file: file.to_owned(), lines })
+    let (file, written) = (origin.file.to_owned(), origin.written.clone());
+    Some(Loaded { resource, kind, name, json: json.clone(), metadata, file, lines, written })
 }
 
 /// Of most kinds the name is left; a policy leaves its targets protected.
@@ -244,7 +252,8 @@ impl<'a> Origin<'a> {
             (Some(name), None) => format!("{kind} {name}"),
             (None, _) => format!("{kind} in {}", self.label),
         };
-        Origin { file: self.file, label: crate::problem::shown(&label), sound: self.sound }
+        let Origin { file, label: _, sound, written } = *self;
+        Origin { file, label: crate::problem::shown(&label), sound, written }
     }
 
     fn problem(&self, lines: &Lines, field: &str, value: String, expected: &str) -> Problem {

@@ -19,6 +19,7 @@ use serde_json::{Value, json};
 use crate::resources::{Metadata, Resource};
 
 pub use crd::crd_yaml;
+pub use yaml::write as yaml_of;
 
 pub(crate) use check::{Fault, brief, check, push_index, push_key};
 pub(crate) use date_time::{day, seconds};

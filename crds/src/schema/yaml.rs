@@ -4,8 +4,8 @@ use std::fmt::Write as _;
 
 use serde_json::Value;
 
-/// One document, without a marker in front.
-pub(crate) fn write(value: &Value) -> String {
+/// A value as block YAML: one document, without a marker in front.
+pub fn write(value: &Value) -> String {
     let mut out = String::new();
     node(&mut out, value, 0);
     out

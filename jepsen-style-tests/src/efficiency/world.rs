@@ -35,7 +35,7 @@ const TICK_MS: u64 = 500;
 /// Nodes look after their wallets so often, and a millisecond after something became urgent.
 const BEAT_MS: u64 = 10;
 /// Requests wait for a lease for at most so long.
-const PATIENCE_MS: u64 = 50;
+const PATIENCE_MS: u64 = 250;
 
 enum Event {
     Arrive,
@@ -275,10 +275,11 @@ impl World {
             }
             Err(Refused { part, why }) => {
                 let refusal = if let Why::Exhausted { .. } = why { Refusal::Final } else { Refusal::ForNow };
-                // Who waited in vain is told the first part that it lacked, and may have lacked the other one.
-                let in_vain = self.now_ms - since_ms >= PATIENCE_MS;
-                let scarcest = *names.iter().min_by_key(|name| self.free(**name)).expect("two budgets");
-                let name = if in_vain { scarcest } else { names[part] };
+                // Who waited in vain is told the first part that it lacked, and may have lacked the one after it, too.
+                let in_vain = refusal == Refusal::ForNow && self.now_ms - since_ms >= PATIENCE_MS;
+                let lacked = if in_vain { &names[part..] } else { &names[part..=part] };
+                let name =
+                    *lacked.iter().min_by_key(|name| self.free(**name)).expect("at least the first part");
                 self.pot(name).refuse(request.bound, refusal);
             }
         }

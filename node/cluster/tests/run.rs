@@ -1,5 +1,7 @@
 //! Nodes as the program starts them: on disks, found by gossip, kept by the controller.
 
+#![expect(clippy::unwrap_used, reason = "what can't be unwrapped fails the test")]
+
 use std::path::Path;
 use std::time::{Duration, Instant};
 

@@ -28,6 +28,8 @@ pub(super) fn ready(admin: &Admin) -> Answer {
         "no configuration yet"
     } else if slots.held() >= slots.limit() {
         "at the limit of running requests"
+    } else if let Some(failure) = admin.gateway.member.failure() {
+        return problem(StatusCode::SERVICE_UNAVAILABLE, &failure);
     } else {
         return text("ready\n");
     };
@@ -61,6 +63,7 @@ pub(super) fn status(admin: &Admin) -> Answer {
         "most_running_requests": admin.gateway.slots.limit(),
         "config": {"revision": config.revision, "problems": problems},
         "backends": backends,
+        "cluster": super::cluster::summary(&admin.gateway.member),
     });
     value(StatusCode::OK, &body)
 }
@@ -81,43 +84,24 @@ fn described(problem: &Problem) -> Value {
     })
 }
 
-/// As this node's replica has it.
-pub(super) fn ledger(admin: &Admin) -> Answer {
-    let rows: Vec<Value> = admin.gateway.member.node.replica().look(|state| {
-        let rows = state.quota().rows().rows();
-        let shown = rows.map(|(key, row)| {
-            json!({
-                "consumer": key.consumer,
-                "model": key.model,
-                "backend": key.backend,
-                "day": date(key.day),
-                "requests": row.requests,
-                "estimated_requests": row.estimated_requests,
-                "unknown_requests": row.unknown_requests,
-                "usage": row.usage,
-                "estimated_usage": row.estimated_usage,
-                "unknown_usage": row.unknown_usage,
-                "cost_nano_usd": row.cost_nano_usd,
-            })
-        });
-        shown.collect()
-    });
-    value(StatusCode::OK, &json!({"since": "start of the cluster", "rows": rows}))
-}
-
-fn date(day: u32) -> String {
+pub(super) fn date(day: u32) -> String {
     let epoch = jiff::civil::date(1970, 1, 1);
     epoch
         .checked_add(jiff::Span::new().days(i64::from(day)))
         .map_or_else(|_| day.to_string(), |date| date.to_string())
 }
 
-const PATHS: [(&str, &str); 6] = [
+const PATHS: [(&str, &str); 8] = [
     ("/healthz", "The process is up."),
     ("/readyz", "The node serves and can admit; 503 with the reason otherwise."),
     ("/metrics", "Prometheus metrics."),
     ("/v1/status", "Version, configuration and its problems, health of backends."),
-    ("/v1/ledger", "Tokens and cost by consumer, model, backend and day."),
+    (
+        "/v1/ledger",
+        "Who spent what: ?consumer= &model= &backend= &since= &until= &group_by= &format=csv &freshness=replica.",
+    ),
+    ("/v1/budgets", "Budgets and what is left of them."),
+    ("/v1/nodes", "The cluster's nodes; POST /v1/nodes/leave, /v1/nodes/{id}/forget."),
     ("/openapi.json", "This API, described."),
 ];
 
@@ -142,11 +126,11 @@ pub(super) fn index() -> Answer {
     typed(StatusCode::OK, "text/plain; charset=utf-8", Bytes::from(lines.concat()))
 }
 
-fn value(status: StatusCode, value: &Value) -> Answer {
+pub(super) fn value(status: StatusCode, value: &Value) -> Answer {
     typed(status, "application/json", Bytes::from(format!("{value:#}\n")))
 }
 
-fn typed(status: StatusCode, content_type: &'static str, body: Bytes) -> Answer {
+pub(super) fn typed(status: StatusCode, content_type: &'static str, body: Bytes) -> Answer {
     let mut response = Response::new(Full::new(body));
     *response.status_mut() = status;
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));

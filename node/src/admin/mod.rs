@@ -2,6 +2,8 @@
 //! and a runtime of its own, so that it answers when requests overwhelm the rest.
 
 mod answers;
+mod cluster;
+mod question;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -68,8 +70,8 @@ pub(crate) fn serve(listener: std::net::TcpListener, admin: Admin) -> std::io::R
             let admin = Arc::clone(&admin);
             tokio::spawn(async move {
                 let service = service_fn(move |request| {
-                    let answer = answer(&admin, &request);
-                    async move { Ok::<_, std::convert::Infallible>(answer) }
+                    let admin = Arc::clone(&admin);
+                    async move { Ok::<_, std::convert::Infallible>(answer(&admin, &request).await) }
                 });
                 let mut builder = Builder::new(TokioExecutor::new());
                 builder.http1().timer(TokioTimer::new());
@@ -94,11 +96,14 @@ async fn upkeep(prometheus: PrometheusHandle) {
 
 type Answer = Response<Full<bytes::Bytes>>;
 
-fn answer(admin: &Admin, request: &Request<IncomingBody>) -> Answer {
+async fn answer(admin: &Admin, request: &Request<IncomingBody>) -> Answer {
     let path = request.uri().path();
     let open = matches!(path, "/healthz" | "/readyz");
     if !open && !authorized(admin, request.headers()) {
         return answers::problem(StatusCode::UNAUTHORIZED, "expected the admin token as a bearer token");
+    }
+    if *request.method() == Method::POST {
+        return act(admin, path).await;
     }
     if request.method() != Method::GET && request.method() != Method::HEAD {
         return answers::problem(StatusCode::METHOD_NOT_ALLOWED, "expected GET");
@@ -108,10 +113,23 @@ fn answer(admin: &Admin, request: &Request<IncomingBody>) -> Answer {
         "/readyz" => answers::ready(admin),
         "/metrics" => answers::metrics(admin),
         "/v1/status" => answers::status(admin),
-        "/v1/ledger" => answers::ledger(admin),
+        "/v1/ledger" => cluster::ledger(admin, request.uri().query()).await,
+        "/v1/budgets" => cluster::budgets(&admin.gateway.member),
+        "/v1/nodes" => answers::value(StatusCode::OK, &cluster::nodes(&admin.gateway.member)),
         "/openapi.json" => answers::openapi(),
         "/" => answers::index(),
         _ => answers::problem(StatusCode::NOT_FOUND, "no such path; GET / lists them"),
+    }
+}
+
+/// What changes something.
+async fn act(admin: &Admin, path: &str) -> Answer {
+    let member = &admin.gateway.member;
+    let forgets = path.strip_prefix("/v1/nodes/").and_then(|rest| rest.strip_suffix("/forget"));
+    match (path, forgets) {
+        ("/v1/nodes/leave", _) => cluster::leave(member),
+        (_, Some(id)) => cluster::forget(member, id).await,
+        (_, None) => answers::problem(StatusCode::METHOD_NOT_ALLOWED, "expected GET"),
     }
 }
 

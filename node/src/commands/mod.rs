@@ -1,6 +1,8 @@
 //! One command a file.
 
+mod ask;
 pub(crate) mod crds;
+pub(crate) mod look;
 pub(crate) mod run;
 pub(crate) mod simulate_provider;
 pub(crate) mod validate;

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use tollgate_cluster::raft::forward::Written;
 use tollgate_cluster::state::{Applied, Proposal};
 use tollgate_cluster::wallet::clock;
 use tollgate_crds::KeptBudget;
@@ -13,7 +14,7 @@ use tollgate_ratelimit::time::Timestamp;
 use tollgate_ratelimit::window::Window;
 use tollgate_ratelimit::{Command, Ledger};
 
-use super::Config;
+use super::{Active, Config};
 use crate::member::Member;
 
 /// Boundaries of a calendar that are worked out ahead: a year of days.
@@ -80,28 +81,32 @@ pub(crate) async fn keep(config: Config, member: Arc<Member>) {
         if is_known {
             continue;
         }
-        let told = tell(&active.snapshot.quota.budgets, &member).await;
+        let told = tell(&active, &member).await;
         last = told.then(|| (active.revision, Instant::now()));
     }
 }
 
-async fn tell(wanted: &tollgate_crds::BudgetTable, member: &Member) -> bool {
+async fn tell(active: &Active, member: &Member) -> bool {
     // A leader that has just begun may not have applied what the one before it did.
     if let Err(error) = member.node.forward().catch_up(TRY).await {
         tracing::info!("budgets are looked at again: {error}");
         return false;
     }
-    let due = member.node.replica().look(|state| commands(wanted.all(), state.quota(), clock::stamp()));
+    // Nor may its configuration be older than the ledger that it is compared with: what it lacks would be taken away.
+    let Active { snapshot, standing, .. } = active;
+    let due = member.node.replica().look(|state| {
+        let is_newest = state.resources().revision() == standing.revision && standing.unread.is_empty();
+        is_newest.then(|| commands(snapshot.quota.budgets.all(), state.quota(), clock::stamp()))
+    });
+    let Some(due) = due else { return false };
     for some in due.chunks(MOST_COMMANDS) {
         let proposal = Proposal::Quota { at: clock::stamp(), commands: some.to_vec() };
         match member.node.forward().write(proposal, TRY).await {
-            Ok(written) => match written.applied {
-                Applied::Quota(outcomes) => some.iter().zip(&outcomes).for_each(log),
-                other => {
-                    tracing::error!("budgets were not taken: {other:?}");
-                    return false;
-                }
-            },
+            Ok(Written { applied: Applied::Quota(outcomes), .. }) => some.iter().zip(&outcomes).for_each(log),
+            Ok(written) => {
+                tracing::error!("budgets were not taken: {:?}", written.applied);
+                return false;
+            }
             Err(error) => {
                 tracing::info!("budgets are told again: {error}");
                 return false;

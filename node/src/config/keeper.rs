@@ -1,111 +1,108 @@
-//! The keeper of the configuration: reads its source, makes the next revision, publishes it, and says what is wrong.
+//! The keeper of the configuration: makes the next revision of what is in the store, publishes it, and says what is wrong.
 
-use std::path::PathBuf;
+use std::sync::Arc;
 
-use tollgate_crds::Severity;
+use tollgate_cluster::state::resources::ResourceKey;
+use tollgate_crds::{Problem, Severity};
 
-use super::revision::{self, Good, Text};
-use super::{Active, Config, files};
+use super::entry::{Entry, Held, Holdings, Source, key_of};
+use super::revision::{Revision, revise};
+use super::store::{Standing, Store};
+use super::{Active, Config};
 use crate::clock;
 use crate::telemetry::metrics::Gauges;
 use crate::upstream::Upstreams;
 
-/// Where resources come from.
-pub(crate) enum Source {
-    /// Files and folders, read anew at each load.
-    Files(Vec<PathBuf>),
-    /// A manifest made at start.
-    Made(String),
+/// What this node's files say that the store can't tell.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Local {
+    pub(super) problems: Vec<Problem>,
+    pub(super) kept: usize,
+    /// The store has what they say.
+    pub(super) is_stored: bool,
 }
 
-/// Owns what was good; the only one who publishes.
-pub(crate) struct Keeper {
-    source: Source,
-    config: Config,
-    gauges: Gauges,
-    upstreams: Upstreams,
-    good: Good,
-    loaded: Vec<Text>,
+/// The only one who publishes.
+pub(super) struct Keeper {
+    pub(super) store: Arc<Store>,
+    pub(super) config: Config,
+    pub(super) gauges: Gauges,
+    pub(super) upstreams: Upstreams,
+    /// Serves where nobody wrote anything.
+    pub(super) made: Holdings,
+    pub(super) published: Option<(Arc<Standing>, Local)>,
 }
 
 impl Keeper {
-    pub(crate) fn new(source: Source, config: Config, gauges: Gauges, upstreams: Upstreams) -> Self {
-        Self { source, config, gauges, upstreams, good: Good::default(), loaded: Vec::new() }
-    }
-
-    /// What the watcher should look at.
-    pub(crate) fn paths(&self) -> &[PathBuf] {
-        match &self.source {
-            Source::Files(paths) => paths,
-            Source::Made(_) => &[],
+    /// Publishes what serves from now on, if that is anything new. False: it is not yet known what that is.
+    pub(super) fn load(&mut self, local: &Local) -> bool {
+        let standing = self.store.standing();
+        let is_known = self.store.has_caught_up() && local.is_stored;
+        if !is_known && standing.holdings.is_empty() {
+            return false;
         }
-    }
-
-    /// Reads the source and publishes what serves from now on.
-    pub(crate) fn load(&mut self) {
-        let texts = self.read();
-        self.take(texts);
-    }
-
-    /// The source as it is now.
-    pub(super) fn read(&self) -> Vec<Text> {
-        match &self.source {
-            Source::Files(paths) => files::read(paths)
-                .into_iter()
-                .map(|file| Text { name: file.path.display().to_string(), text: file.text })
-                .collect(),
-            Source::Made(manifest) => {
-                vec![Text { name: "environment".to_owned(), text: Ok(manifest.clone()) }]
-            }
+        let known = self.published.as_ref();
+        if known.is_some_and(|(known, said)| Arc::ptr_eq(known, &standing) && said == local) {
+            return is_known;
         }
+        let nobody_wrote = standing.holdings.is_empty() && standing.unread.is_empty();
+        let holdings = if nobody_wrote { &self.made } else { &standing.holdings };
+        let revision = revise(holdings);
+        self.publish(revision, &standing, local);
+        self.published = Some((standing, local.clone()));
+        is_known
     }
 
-    /// What was taken last.
-    pub(super) fn loaded(&self) -> &[Text] {
-        &self.loaded
-    }
-
-    /// Publishes what these texts say.
-    pub(super) fn take(&mut self, texts: Vec<Text>) {
-        let variable = |name: &str| std::env::var(name).ok();
-        let revision = revision::revise(&self.good, &texts, &variable);
-        self.good = revision.good;
-        self.loaded = texts;
-
-        let (upstreams, unusable) = self.upstreams.resolve(&revision.snapshot);
+    fn publish(&self, revision: Revision, standing: &Arc<Standing>, local: &Local) {
+        let Revision { snapshot, problems: found, bad: _, kept_back } = revision;
+        let problems = [local.problems.clone(), standing.unread.clone(), found].concat();
+        let (upstreams, unusable) = self.upstreams.resolve(&snapshot);
         for one in &unusable {
             tracing::error!(backend = %one.backend, "backend can't be called: {}", one.reason);
         }
-        for problem in &revision.problems {
+        for problem in &problems {
             match problem.severity {
                 Severity::Rejected => tracing::error!("{problem}"),
                 Severity::NotHonoured => tracing::warn!("{problem}"),
             }
         }
-        if revision.kept_back > 0 {
-            tracing::error!(
-                resources = revision.kept_back,
-                "the last good version of these resources keeps serving"
-            );
+        let kept_back = kept_back + local.kept;
+        if kept_back > 0 {
+            tracing::error!(resources = kept_back, "the last good version of these resources keeps serving");
         }
         let number = self.config.latest().revision + 1;
         #[expect(clippy::cast_precision_loss, reason = "both stay far below 2^52")]
         {
-            self.gauges.config_problems.set((revision.problems.len() + unusable.len()) as f64);
+            self.gauges.config_problems.set((problems.len() + unusable.len()) as f64);
             self.gauges.config_revision.set(number as f64);
         }
         tracing::info!(
             revision = number,
-            backends = revision.snapshot.backends.len(),
-            problems = revision.problems.len(),
+            stored = standing.revision,
+            backends = snapshot.backends.len(),
+            problems = problems.len(),
             "configuration in force"
         );
+        let written = standing.holdings.values().map(|held| held.entry.written_at_s).max();
         self.config.publish(Active {
-            snapshot: revision.snapshot,
+            snapshot,
             upstreams,
             revision: number,
-            written_at_s: files::written_at_s(self.paths()).unwrap_or_else(|| clock::unix_ms() / 1_000),
-            problems: revision.problems,
+            standing: Arc::clone(standing),
+            written_at_s: written.unwrap_or_else(|| clock::unix_ms() / 1_000),
+            problems,
         });
     }
+}
+
+/// The resources of a manifest that is in no store, and what is wrong with it.
+pub(super) fn made(manifest: &str) -> (Holdings, Vec<Problem>) {
+    let variable = |name: &str| std::env::var(name).ok();
+    let (loaded, problems) = tollgate_crds::parse("environment", manifest, &variable);
+    let held = |one: &tollgate_crds::Loaded| -> (ResourceKey, Arc<Held>) {
+        let source = Source::Environment;
+        let entry = Entry { source, written_at_s: 0, written: one.written().clone(), good: None };
+        (key_of(one), Arc::new(Held::read(0, entry)))
+    };
+    (loaded.iter().map(held).collect(), problems)
 }

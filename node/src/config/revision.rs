@@ -1,202 +1,114 @@
-//! From what is written now and what was good before to what should serve: a resource that became bad keeps serving in
-//! its last good version, and only a resource that was taken away goes. Pure: texts in, resources and problems out.
+//! From what is written to what should serve: a resource that became bad serves in its last good version. Pure: the store's
+//! resources in, a snapshot and problems out; the same on every node.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use tollgate_crds::Loaded;
 use tollgate_crds::Snapshot;
-use tollgate_crds::{Place, Problem, Severity};
+use tollgate_crds::{Problem, Severity};
 
-/// One file as it was read.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Text {
-    pub(crate) name: String,
-    pub(crate) text: Result<String, String>,
-}
-
-/// The last good version of each resource, by file and by the resource's name.
-#[derive(Clone, Default)]
-pub(crate) struct Good {
-    files: BTreeMap<String, BTreeMap<String, Arc<Loaded>>>,
-}
+use super::entry::{Held, Holdings, name_of};
 
 /// What should serve now.
 pub(crate) struct Revision {
     pub(crate) snapshot: Snapshot,
     /// About what is written, also where a last good version serves in its place.
     pub(crate) problems: Vec<Problem>,
-    pub(crate) good: Good,
+    /// What is written and can't serve, by the names that problems use.
+    pub(crate) bad: BTreeSet<String>,
     /// How many resources serve in an older version than the one that is written.
     pub(crate) kept_back: usize,
 }
 
-/// Makes the next revision.
-pub(crate) fn revise(good: &Good, texts: &[Text], variable: &dyn Fn(&str) -> Option<String>) -> Revision {
-    let mut problems = Vec::new();
-    let mut written: BTreeMap<String, Vec<Arc<Loaded>>> = BTreeMap::new();
-    let mut order: Vec<&str> = Vec::new();
-    let mut kept_back = 0;
-    for file in texts {
-        let empty = BTreeMap::new();
-        let before = good.files.get(&file.name).unwrap_or(&empty);
-        let (loaded, found) = read(file, variable);
-        let (serving, kept) = mend(loaded, &found, before);
-        kept_back += kept;
-        problems.extend(found);
-        written.insert(file.name.clone(), serving);
-        order.push(&file.name);
-        for (name, resources) in below(good, file, texts) {
-            kept_back += resources.len();
-            written.insert(name.clone(), resources.values().cloned().collect());
-            order.push(name);
-        }
-    }
+/// A resource and the version of it that serves.
+struct Serving<'h> {
+    held: &'h Held,
+    version: Arc<Loaded>,
+}
 
-    let (mut snapshot, mut found) = compile(&order, &written);
+/// Makes the next revision.
+pub(crate) fn revise(holdings: &Holdings) -> Revision {
+    let (mut problems, mut bad, mut kept_back) = (Vec::new(), BTreeSet::new(), 0);
+    let mut serving = Vec::with_capacity(holdings.len());
+    for (key, held) in holdings {
+        problems.extend(held.problems.iter().cloned());
+        let last_good = held.good.as_ref().filter(|_| !held.is_sound());
+        kept_back += usize::from(last_good.is_some());
+        if !held.is_sound() {
+            bad.insert(name_of(key));
+        }
+        // What is rejected goes along: it may keep others protected.
+        let version = last_good.or(held.written.as_ref());
+        serving.extend(version.map(|version| Serving { held, version: Arc::clone(version) }));
+    }
+    // Problems come as people read: file by file, line by line.
+    serving.sort_by(|a, b| place(a).cmp(&place(b)));
+
+    let (mut snapshot, mut found) = compile(&serving);
     problems.extend(found.iter().cloned());
-    let mut bad = BTreeSet::new();
     for layer in 0..LAYERS {
         let of_layer = rejected(&found).into_iter().filter(|name| layer_of(name) == layer).collect();
-        let swapped = go_back(good, &mut written, &of_layer);
+        let swapped = go_back(&mut serving, &of_layer);
         bad.extend(of_layer);
         if swapped > 0 {
             kept_back += swapped;
-            (snapshot, found) = compile(&order, &written);
+            (snapshot, found) = compile(&serving);
         }
     }
 
-    let good = Good { files: remember(good, &written, &bad) };
-    Revision { snapshot, problems, good, kept_back }
-}
-
-/// The files that a folder held while it could be read: what can't be seen is not taken away.
-fn below<'g>(
-    good: &'g Good,
-    folder: &Text,
-    texts: &[Text],
-) -> impl Iterator<Item = (&'g String, &'g BTreeMap<String, Arc<Loaded>>)> {
-    let unread = folder.text.is_err().then_some(&folder.name);
-    good.files.iter().filter(move |(name, _)| {
-        let named_itself = || texts.iter().any(|text| text.name == **name);
-        unread.is_some_and(|folder| Path::new(name).starts_with(folder)) && !named_itself()
-    })
-}
-
-fn read(file: &Text, variable: &dyn Fn(&str) -> Option<String>) -> (Vec<Loaded>, Vec<Problem>) {
-    match &file.text {
-        Ok(text) => tollgate_crds::parse(&file.name, text, variable),
-        Err(reason) => {
-            let problem = Problem {
-                resource: file.name.clone(),
-                field: String::new(),
-                value: reason.clone(),
-                expected: "a file that can be read".to_owned(),
-                severity: Severity::Rejected,
-                at: Some(Place { file: file.name.clone(), line: 1 }),
-            };
-            (Vec::new(), vec![problem])
-        }
-    }
-}
-
-/// Puts the last good version in the place of each resource that did not load. A problem that names no known resource
-/// may hide any of the file's, so none of them is taken away.
-fn mend(
-    loaded: Vec<Loaded>,
-    problems: &[Problem],
-    before: &BTreeMap<String, Arc<Loaded>>,
-) -> (Vec<Arc<Loaded>>, usize) {
-    let rejected = rejected(problems);
-    let unnamed =
-        rejected.iter().any(|name| !before.contains_key(name) && loaded.iter().all(|one| key(one) != *name));
-    let mut kept = 0;
-    let mut serving: Vec<Arc<Loaded>> = Vec::with_capacity(loaded.len());
-    for one in loaded {
-        let bad = one.is_rejected() || rejected.contains(&key(&one));
-        match before.get(&key(&one)).filter(|last_good| bad && !last_good.is_rejected()) {
-            Some(last_good) => {
-                kept += 1;
-                serving.push(Arc::clone(last_good));
-            }
-            None => serving.push(Arc::new(one)),
-        }
-    }
-    let present: BTreeSet<String> = serving.iter().map(|one| key(one)).collect();
-    for (name, last_good) in before {
-        if !present.contains(name) && (unnamed || rejected.contains(name)) {
-            kept += usize::from(!last_good.is_rejected());
-            serving.push(Arc::clone(last_good));
-        }
-    }
-    (serving, kept)
+    Revision { snapshot, problems: once_each(problems), bad, kept_back }
 }
 
 /// What others refer to goes back first: what refers to it may be good with it, and is then not held back.
-const LAYERS: usize = 4;
+const LAYERS: usize = 5;
 
 fn layer_of(resource: &str) -> usize {
     match resource.split(' ').next().unwrap_or_default() {
         "Secret" | "ConfigMap" | "GatewayClass" | "GatewayConfig" | "ReferenceGrant" => 0,
-        "Gateway" | "Backend" | "BackendTLSPolicy" | "BackendSecurityPolicy" => 1,
-        "AIServiceBackend" => 2,
+        "Gateway" | "Backend" | "BackendTLSPolicy" | "BackendSecurityPolicy" | "SecurityPolicy" => 1,
+        "AIServiceBackend" | "Consumer" | "PriceList" => 2,
+        "AIGatewayRoute" => 3,
         _ => LAYERS - 1,
     }
 }
 
 /// Resources that do not compile go back to their last good version, if that is another one.
-fn go_back(
-    good: &Good,
-    written: &mut BTreeMap<String, Vec<Arc<Loaded>>>,
-    rejected: &BTreeSet<String>,
-) -> usize {
+fn go_back(serving: &mut [Serving<'_>], rejected: &BTreeSet<String>) -> usize {
     let mut swapped = 0;
-    for (file, resources) in written {
-        let Some(before) = good.files.get(file) else {
-            continue;
-        };
-        for one in resources {
-            let last_good = before.get(&key(one)).filter(|_| rejected.contains(&key(one)));
-            if let Some(last_good) =
-                last_good.filter(|last_good| !last_good.is_rejected() && last_good.json != one.json)
-            {
-                *one = Arc::clone(last_good);
-                swapped += 1;
-            }
+    for Serving { held, version } in serving {
+        let last_good = held.good.as_ref().filter(|_| rejected.contains(&key(version)));
+        if let Some(last_good) = last_good.filter(|one| !one.is_rejected() && one.json != version.json) {
+            *version = Arc::clone(last_good);
+            swapped += 1;
         }
     }
     swapped
 }
 
-/// What may be gone back to next time: the written version where it is good, else what was good before.
-fn remember(
-    good: &Good,
-    written: &BTreeMap<String, Vec<Arc<Loaded>>>,
-    rejected: &BTreeSet<String>,
-) -> BTreeMap<String, BTreeMap<String, Arc<Loaded>>> {
-    let mut files = BTreeMap::new();
-    for (file, resources) in written {
-        let before = good.files.get(file);
-        let mut remembered = BTreeMap::new();
-        for one in resources {
-            let name = key(one);
-            let last_good = before.and_then(|before| before.get(&name)).filter(|_| rejected.contains(&name));
-            if last_good.is_some() || !rejected.contains(&name) {
-                remembered.insert(name, Arc::clone(last_good.unwrap_or(one)));
-            }
-        }
-        files.insert(file.clone(), remembered);
-    }
-    files
-}
-
-fn compile(order: &[&str], written: &BTreeMap<String, Vec<Arc<Loaded>>>) -> (Snapshot, Vec<Problem>) {
-    let all: Vec<Arc<Loaded>> = order.iter().flat_map(|file| written[*file].iter().cloned()).collect();
+fn compile(serving: &[Serving<'_>]) -> (Snapshot, Vec<Problem>) {
+    let all: Vec<Arc<Loaded>> = serving.iter().map(|one| Arc::clone(&one.version)).collect();
     tollgate_crds::compile(&all)
 }
 
-fn rejected(problems: &[Problem]) -> BTreeSet<String> {
+fn place<'h>(one: &Serving<'h>) -> (&'h str, usize) {
+    let written = &one.held.entry.written;
+    (&written.file, written.line)
+}
+
+/// Several resources of one document tell what is wrong with all of it.
+fn once_each(problems: Vec<Problem>) -> Vec<Problem> {
+    let mut told: Vec<Problem> = Vec::with_capacity(problems.len());
+    let mut seen = BTreeSet::new();
+    for problem in problems {
+        if seen.insert(problem.to_string()) {
+            told.push(problem);
+        }
+    }
+    told
+}
+
+pub(super) fn rejected(problems: &[Problem]) -> BTreeSet<String> {
     let rejected = problems.iter().filter(|problem| problem.severity == Severity::Rejected);
     rejected.map(|problem| problem.resource.clone()).collect()
 }

@@ -1,6 +1,10 @@
 //! Edits, good and bad, one after the other: who serves, and how many problems are told.
 
+use tollgate_cluster::state::resources::Expected;
+
 use super::*;
+use crate::config::entry::{Entry, Source};
+use crate::config::plan::{Change, Files, Plan, Text, plan};
 
 const GATEWAY: &str = "
 apiVersion: gateway.networking.k8s.io/v1
@@ -54,18 +58,38 @@ fn served(snapshot: &Snapshot) -> String {
 /// A file's name, and its text or why it can't be read.
 type File = (&'static str, Result<String, String>);
 
+/// Puts what the files say where the store would have it. Said again, it asks for nothing.
+fn take(holdings: &mut Holdings, files: &[File]) -> Plan {
+    let texts: Vec<Text> =
+        files.iter().map(|(name, text)| Text { name: (*name).to_owned(), text: text.clone() }).collect();
+    let files = Files { texts: &texts, variable: &|_| None, written_at_s: 0 };
+    let planned = plan(holdings, &files);
+    for Change { key, expects, entry } in planned.changes.clone() {
+        let there = holdings.get(&key).map(|held| held.revision);
+        assert_eq!(expects, there.map_or(Expected::Absent, Expected::Revision), "{key}");
+        match entry {
+            Some(entry) => {
+                let held = Held::read(there.unwrap_or(1) + 1, entry);
+                holdings.insert(key, Arc::new(held));
+            }
+            None => _ = holdings.remove(&key),
+        }
+    }
+    assert_eq!(plan(holdings, &files).changes, [], "said again");
+    planned
+}
+
 /// Plays `steps` (files, models served after them, problems, resources kept back, why) in order.
 fn check(steps: &[(Vec<File>, &str, usize, usize, &str)]) {
-    let mut good = Good::default();
+    let mut holdings = Holdings::new();
     for (files, models, problems, kept_back, why) in steps {
-        let texts: Vec<Text> =
-            files.iter().map(|(name, text)| Text { name: (*name).to_owned(), text: text.clone() }).collect();
-        let revision = revise(&good, &texts, &|_| None);
-        let told: Vec<String> = revision.problems.iter().map(ToString::to_string).collect();
+        let planned = take(&mut holdings, files);
+        let revision = revise(&holdings);
+        let told: Vec<String> =
+            planned.problems.iter().chain(&revision.problems).map(ToString::to_string).collect();
         assert_eq!(served(&revision.snapshot), *models, "{why}: {told:#?}");
         assert_eq!(told.len(), *problems, "{why}: {told:#?}");
-        assert_eq!(revision.kept_back, *kept_back, "{why}");
-        good = revision.good;
+        assert_eq!(planned.kept + revision.kept_back, *kept_back, "{why}");
     }
 }
 
@@ -132,7 +156,13 @@ fn what_was_never_good_does_not_serve_and_harms_nobody() {
             0,
             "a rule without backend stays in the table, and is refused by name",
         ),
-        (vec![base(), ("bad.yaml", Ok("kind: [".to_owned())), a()], "one", 1, 0, "nothing to go back to"),
+        (
+            vec![base(), ("bad.yaml", Ok("kind: [".to_owned())), a()],
+            "one two",
+            2,
+            0,
+            "what can't be read is not taken away: still refused by name",
+        ),
     ]);
 }
 
@@ -199,4 +229,44 @@ spec:
             "what was new then is what a bad route goes back to",
         ),
     ]);
+}
+
+#[test]
+fn what_somebody_else_put_there_stays() {
+    let a = |model: &str| ("a.yaml", Ok(route("a", model, "b", "")));
+    let mut holdings = Holdings::new();
+    take(&mut holdings, &[base(), a("one")]);
+    let (key, held) = holdings.iter().find(|(key, _)| key.kind == "AIGatewayRoute").unwrap();
+    let (key, entry) = (key.clone(), Entry { source: Source::Api, ..held.entry.clone() });
+    holdings.insert(key.clone(), Arc::new(Held::read(9, entry)));
+
+    let planned = take(&mut holdings, &[base(), a("two")]);
+    assert_eq!((planned.taken, planned.problems.len()), (1, 1));
+    let told = planned.problems[0].to_string();
+    assert!(told.contains("AIGatewayRoute default/a") && told.contains("one from api (a.yaml:2)"), "{told}");
+    assert_eq!(served(&revise(&holdings).snapshot), "one");
+    take(&mut holdings, &[]);
+    assert_eq!(holdings.keys().collect::<Vec<_>>(), [&key], "files take away only what came from files");
+}
+
+#[test]
+fn of_two_with_one_name_the_first_counts() {
+    let a = |file, model: &str| (file, Ok(route("a", model, "b", "")));
+    check(&[
+        (vec![base(), a("a.yaml", "one"), a("b.yaml", "two")], "one", 1, 0, "told, and the first one serves"),
+        (vec![base(), a("b.yaml", "two")], "two", 0, 0, "the first one is gone"),
+    ]);
+}
+
+#[test]
+fn a_version_to_go_back_to_is_kept_only_while_it_is_needed() {
+    let mut holdings = Holdings::new();
+    let a = |text: String| ("a.yaml", Ok(text));
+    let goods = |holdings: &Holdings| holdings.values().filter(|held| held.entry.good.is_some()).count();
+    take(&mut holdings, &[base(), a(route("a", "one", "b", ""))]);
+    take(&mut holdings, &[base(), a(route("a", "two", "later", ""))]);
+    assert_eq!(goods(&holdings), 1);
+    assert_eq!(served(&revise(&holdings).snapshot), "one");
+    take(&mut holdings, &[base(), a(route("a", "two", "later", "") + &backend("later"))]);
+    assert_eq!((goods(&holdings), &*served(&revise(&holdings).snapshot)), (0, "two"));
 }

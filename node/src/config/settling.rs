@@ -2,7 +2,7 @@
 //! by file; what stands still from one look to the next is taken as whole. Texts are compared and not events counted:
 //! other files of the same folder, such as logs, may never be quiet.
 
-use super::revision::Text;
+use super::plan::Text;
 
 /// Looks until texts that never stand still are taken all the same.
 pub(super) const MOST_LOOKS: usize = 20;

@@ -11,54 +11,55 @@ use std::time::Duration;
 
 use notify::{RecursiveMode, Watcher as _};
 
-use super::Keeper;
+use super::follow::FileSource;
 use super::settling::{Look, Settling};
 
 /// Between two looks. Those who write a file in pieces are faster than that; [`super::settling::MOST_LOOKS`] bounds all.
 const SETTLE: Duration = Duration::from_millis(100);
 /// Looked at this often all the same: events get lost on network file systems and in overfull queues.
 const EVEN_IF_QUIET: Duration = Duration::from_secs(30);
+/// What could not be put into the store is tried again.
+const AGAIN: Duration = Duration::from_secs(2);
 
 /// The file watcher; stops when dropped.
-pub(crate) struct Watcher {
-    _tell: Option<Arc<SyncSender<()>>>,
+pub(super) struct Watcher {
+    _tell: Arc<SyncSender<()>>,
 }
 
 impl Watcher {
-    /// Starts to watch; the keeper loads again at each change, on a thread of its own since it reads files.
-    pub(crate) fn start(keeper: Keeper) -> Self {
-        if keeper.paths().is_empty() {
-            return Self { _tell: None };
-        }
+    /// Starts to watch; the files are taken again at each change, on a thread of its own since it reads them.
+    pub(super) fn start(source: FileSource) -> Self {
         let (tell, changes) = mpsc::sync_channel::<()>(1);
         let tell = Arc::new(tell);
         let folders = Folders::new(Arc::downgrade(&tell));
         std::thread::Builder::new()
             .name("config-watch".to_owned())
-            .spawn(move || follow(keeper, folders, &changes))
+            .spawn(move || follow(source, folders, &changes))
             .map_err(|error| tracing::error!(%error, "files are not watched"))
             .ok();
-        Self { _tell: Some(tell) }
+        Self { _tell: tell }
     }
 }
 
 /// Until the watcher is dropped.
-fn follow(mut keeper: Keeper, mut folders: Folders, changes: &Receiver<()>) {
+fn follow(mut source: FileSource, mut folders: Folders, changes: &Receiver<()>) {
     let mut settling = Settling::default();
     loop {
         // In this order: a change after the read is told by an event.
-        folders.watch(keeper.paths());
+        folders.watch(source.paths());
         while changes.try_recv().is_ok() {}
-        match settling.look(keeper.loaded(), keeper.read()) {
+        match settling.look(source.loaded(), source.read()) {
             Look::Again => {
                 std::thread::sleep(SETTLE);
                 continue;
             }
-            Look::Settled(texts) => keeper.take(texts),
+            Look::Settled(texts) => source.take(texts),
+            Look::Unchanged if source.is_unfinished() => source.take_again(),
             // Files of others in the same folder may change without end.
             Look::Unchanged => std::thread::sleep(SETTLE),
         }
-        if changes.recv_timeout(EVEN_IF_QUIET) == Err(RecvTimeoutError::Disconnected) {
+        let quiet = if source.is_unfinished() { AGAIN } else { EVEN_IF_QUIET };
+        if changes.recv_timeout(quiet) == Err(RecvTimeoutError::Disconnected) {
             return;
         }
     }

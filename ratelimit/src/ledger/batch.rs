@@ -94,7 +94,10 @@ impl Ledger {
             }
             Target::Current(name) => {
                 check_new(item)?;
-                self.current_bucket(name)?
+                match item.keep {
+                    Keep::Open => self.current_bucket(name)?,
+                    Keep::Close => self.bucket_to_charge(name)?,
+                }
             }
             Target::Next(name) => {
                 check_new(item)?;

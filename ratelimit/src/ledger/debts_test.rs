@@ -1,10 +1,10 @@
 //! What was spent beyond leases: which of it is a debt, who pays it, and that none of it gets lost.
 
-use super::command::{BucketAdjustment, Command, Item, Target};
+use super::command::{BucketAdjustment, Command, Item, Keep, Target};
 use super::edges_test::{change, close, entry, free, set};
 use super::ledger_test::{Bench, ask, budget, minute, name, tell, until};
 use super::limits::MOST_BUCKETS;
-use super::outcome::{Outcome, Rejected};
+use super::outcome::{ItemAnswer, Outcome, Rejected};
 use super::*;
 use crate::budget::{BucketName, Enforcement, Key};
 use crate::dice::Dice;
@@ -13,6 +13,11 @@ use crate::window::{Fixed, Period, Window};
 fn hours(boundaries: &[u64]) -> Window {
     let boundaries = boundaries.iter().map(|hour| Timestamp(hour * 3_600_000)).collect();
     Window::Fixed(Fixed { every: Period::Hour, zone: "UTC".to_owned(), boundaries })
+}
+
+fn extended(hours: &[u64]) -> Command {
+    let boundaries = hours.iter().map(|hour| Timestamp(hour * 3_600_000)).collect();
+    Command::ExtendCalendar { name: "b".to_owned(), boundaries }
 }
 
 fn kept(limit: Amount, enforcement: Enforcement) -> Command {
@@ -78,16 +83,37 @@ fn a_debt_waits_for_a_window_that_can_pay_it() {
     bench.send(1, 1, close(lease, 100, 250, 0));
     bench.apply(3_600, &Command::Tick);
     bench.apply(3_700, &Command::Tick);
-    let more = |hours: &[u64]| Command::ExtendCalendar {
-        name: "b".to_owned(),
-        boundaries: hours.iter().map(|hour| Timestamp(hour * 3_600_000)).collect(),
-    };
-    bench.apply(4_000, &more(&[2]));
+    bench.apply(4_000, &extended(&[2]));
     assert_eq!(free(&bench, 3_600_000), -150, "the window that there is now has the debt at once");
     bench.apply(7_300, &Command::Tick);
-    bench.apply(11_000, &more(&[3, 4]));
+    bench.apply(11_000, &extended(&[3, 4]));
     assert_eq!(free(&bench, 3 * 3_600_000), -50, "100 were paid; there was no calendar for a while");
     assert_eq!(bench.ledger.buckets().count(), 1, "those that are over are closed");
+}
+
+#[test]
+fn what_is_told_once_while_there_is_no_window_waits_for_one() {
+    let told = |overrun| Item { overrun, keep: Keep::Close, ..ask(Target::Current(name()), 0, 0) };
+    let none = ItemAnswer::Rejected(Rejected::NoWindow);
+    let mut bench = Bench::new(budget(100, hours(&[0, 1])), 1);
+    assert_eq!(
+        bench.send(4_000, 1, told(90)),
+        ItemAnswer::Closed,
+        "what a restart tells does not come again"
+    );
+    assert_eq!(bench.send(4_001, 1, told(60)), ItemAnswer::Closed);
+    assert_eq!(bench.send(4_002, 1, ask(Target::Current(name()), 0, 1)), none, "nothing is granted of it");
+    assert_eq!(bench.ledger.spent_ever(BudgetId(1)), 150);
+    bench.apply(5_000, &extended(&[2]));
+    assert_eq!(free(&bench, 3_600_000), -50, "the window that there is now");
+    bench.apply(7_300, &Command::Tick);
+    bench.apply(11_000, &extended(&[3, 4]));
+    assert_eq!(free(&bench, 3 * 3_600_000), 50, "its debt went on");
+    assert_eq!(bench.ledger.buckets().count(), 1, "it is over, and closed");
+
+    let mut early = Bench::new(budget(100, hours(&[2, 3])), 1);
+    assert_eq!(early.send(4_000, 1, told(30)), ItemAnswer::Closed);
+    assert_eq!(free(&early, 2 * 3_600_000), 70, "the first one there is");
 }
 
 #[test]

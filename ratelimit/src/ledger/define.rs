@@ -118,6 +118,7 @@ impl Ledger {
             Window::Fixed(fixed) => match fixed.extend(boundaries, self.now) {
                 Ok(()) => {
                     for slot in self.buckets_of(id) {
+                        self.find_end(slot);
                         self.close_if_over(slot); // A debt may have waited for a window that pays it.
                     }
                     Outcome::Done

@@ -24,6 +24,28 @@ impl Ledger {
         self.bucket_in(name, window)
     }
 
+    /// The bucket that is charged with what is told but once, so that it does not wait at its holder for a window: where a
+    /// calendar has run out, the one that will be the next window's, of which nothing can be had before.
+    pub(super) fn bucket_to_charge(&mut self, name: &BucketName) -> Result<u32, Rejected> {
+        let window = match self.current_window(name) {
+            Err(Rejected::NoWindow) => self.budgets[&name.budget].budget.window.span_to_pay(self.now),
+            known => Some(known?),
+        };
+        self.bucket_in(name, window.ok_or(Rejected::NoWindow)?)
+    }
+
+    /// Its calendar may say by now when a bucket's window ends.
+    pub(super) fn find_end(&mut self, slot: u32) {
+        let bucket = &self.buckets[slot];
+        let Some(entry) = self.budgets.get(&bucket.budget) else { return };
+        if let Some(window) = entry.budget.window.span_at(bucket.window.start)
+            && bucket.window.end == Timestamp::NEVER
+        {
+            self.buckets[slot].window = window;
+            self.look_again(slot, window.end);
+        }
+    }
+
     /// The bucket of that name in the window after the current one, shortly before it begins.
     pub(super) fn next_bucket(&mut self, name: &BucketName) -> Result<u32, Rejected> {
         let current = self.current_window(name)?;

@@ -57,6 +57,13 @@ impl Fixed {
         Some(Span { start, end: start.plus(length_ms) })
     }
 
+    /// The span that `at` lies in, or the nearest after it. After the last boundary it has no end until another one is known.
+    pub fn span_to_pay(&self, at: Timestamp) -> Option<Span> {
+        let nearest = self.boundaries.first().map_or(at, |first| at.max(*first));
+        let last = self.boundaries.last().map(|last| Span { start: *last, end: Timestamp::NEVER });
+        self.span_at(nearest).or(last)
+    }
+
     /// Whether the known windows end at or before `at`.
     pub fn runs_out_before(&self, at: Timestamp) -> bool {
         match self.every.length() {

@@ -32,6 +32,15 @@ impl Window {
         }
     }
 
+    /// The span that pays for what was spent at `at`: the one that `at` lies in or, outside of the known boundaries, the nearest
+    /// after it. The end of one that begins with the last boundary is not known.
+    pub fn span_to_pay(&self, at: Timestamp) -> Option<Span> {
+        match self {
+            Self::Fixed(fixed) => fixed.span_to_pay(at),
+            Self::Rolling(_) | Self::Lifetime => Some(Span::ALWAYS),
+        }
+    }
+
     /// The span after `span`, where there is one and it is known.
     pub fn span_after(&self, span: Span) -> Option<Span> {
         match self {

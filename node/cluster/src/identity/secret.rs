@@ -39,22 +39,38 @@ impl ClusterSecret {
 
     /// Encrypts. The same bytes are never sealed to the same twice.
     pub fn seal(&self, cluster: ClusterId, purpose: Purpose, plain: &[u8]) -> Vec<u8> {
-        let nonce: [u8; aead::NONCE_LEN] = rand::random();
-        let body = sealed(&self.cipher(cluster, purpose), nonce, purpose, plain);
-        [&[FORMAT][..], &nonce, &body].concat()
+        self.seal_as(cluster, purpose, (plain, ""))
     }
 
     /// Decrypts what [`seal`](Self::seal) made under the same secret for the same purpose.
     pub fn open(&self, cluster: ClusterId, purpose: Purpose, sealed: &[u8]) -> Result<Vec<u8>, Unsealable> {
+        self.open_as(cluster, purpose, (sealed, ""))
+    }
+
+    /// Encrypts what belongs to `name`: under another name nobody opens it.
+    pub fn seal_as(&self, cluster: ClusterId, purpose: Purpose, (plain, name): (&[u8], &str)) -> Vec<u8> {
+        let nonce: [u8; aead::NONCE_LEN] = rand::random();
+        let body = sealed(&self.cipher(cluster, purpose), nonce, &associated(purpose, name), plain);
+        [&[FORMAT][..], &nonce, &body].concat()
+    }
+
+    /// Decrypts what [`seal_as`](Self::seal_as) made for the same name.
+    pub fn open_as(
+        &self,
+        cluster: ClusterId,
+        purpose: Purpose,
+        (sealed, name): (&[u8], &str),
+    ) -> Result<Vec<u8>, Unsealable> {
         let (format, rest) = sealed.split_first().ok_or(Unsealable::Short { bytes: 0 })?;
         if *format != FORMAT {
             return Err(Unsealable::Format { known: FORMAT, got: *format });
         }
         let (nonce, body) = rest.split_first_chunk().ok_or(Unsealable::Short { bytes: sealed.len() })?;
         let mut body = body.to_vec();
+        let associated = associated(purpose, name);
         let plain = self
             .cipher(cluster, purpose)
-            .open_in_place(Nonce::assume_unique_for_key(*nonce), associated(purpose), &mut body)
+            .open_in_place(Nonce::assume_unique_for_key(*nonce), Aad::from(&associated[..]), &mut body)
             .map_err(|_| Unsealable::OtherKey { purpose })?
             .len();
         body.truncate(plain);
@@ -85,16 +101,18 @@ fn expanded(extracted: &hkdf::Prk, purpose: Purpose) -> [u8; 32] {
     key
 }
 
-fn sealed(cipher: &LessSafeKey, nonce: [u8; aead::NONCE_LEN], purpose: Purpose, plain: &[u8]) -> Vec<u8> {
+fn sealed(cipher: &LessSafeKey, nonce: [u8; aead::NONCE_LEN], associated: &[u8], plain: &[u8]) -> Vec<u8> {
     let mut body = plain.to_vec();
     cipher
-        .seal_in_place_append_tag(Nonce::assume_unique_for_key(nonce), associated(purpose), &mut body)
+        .seal_in_place_append_tag(Nonce::assume_unique_for_key(nonce), Aad::from(associated), &mut body)
         .expect("far below the 256 GiB that one nonce may cover");
     body
 }
 
-fn associated(purpose: Purpose) -> Aad<&'static [u8]> {
-    Aad::from(purpose.label().as_bytes())
+/// No label contains a zero, so that no two pairs make the same bytes.
+fn associated(purpose: Purpose, name: &str) -> Vec<u8> {
+    let label = purpose.label().as_bytes();
+    if name.is_empty() { label.to_vec() } else { [label, &[0], name.as_bytes()].concat() }
 }
 
 impl fmt::Debug for ClusterSecret {
@@ -164,6 +182,17 @@ mod tests {
         }
         for length in 0..sealed.len() {
             assert!(secret.open(cluster, Purpose::Authority, &sealed[..length]).is_err(), "{length} bytes");
+        }
+    }
+
+    #[test]
+    fn what_is_sealed_for_a_name_opens_under_no_other() {
+        let (secret, cluster) = (ClusterSecret::random(), ClusterId::random());
+        let sealed = secret.seal_as(cluster, Purpose::Resources, (b"key", "default/a"));
+        let open = |name| secret.open_as(cluster, Purpose::Resources, (&sealed, name));
+        assert_eq!(open("default/a").unwrap(), b"key");
+        for name in ["default/b", "", "default/"] {
+            assert_eq!(open(name), Err(Unsealable::OtherKey { purpose: Purpose::Resources }), "{name}");
         }
     }
 

@@ -96,33 +96,33 @@ impl Controller {
         }
         // Whoever answers at the new address has to prove that it is the node.
         let change = self.raft.change_membership(ChangeMembers::SetNodes(moved), true);
-        self.told("addresses", timeout(COMMIT_MOST, change).await)
+        told("addresses", timeout(COMMIT_MOST, change).await)
     }
 
     async fn add(&self, node: u64, member: Member) -> bool {
         let named = format!("{member} comes in as node {node}");
         let change = self.raft.add_learner(node, member, false);
-        self.told(&named, timeout(COMMIT_MOST, change).await)
+        told(&named, timeout(COMMIT_MOST, change).await)
     }
+}
 
-    fn told<T, E: std::fmt::Display>(
-        &self,
-        what: &str,
-        done: Result<Result<T, E>, tokio::time::error::Elapsed>,
-    ) -> bool {
-        match done {
-            Ok(Ok(_)) => {
-                tracing::info!("membership: {what}");
-                true
-            }
-            Ok(Err(error)) => {
-                tracing::info!("membership: {what}: not now: {error}");
-                false
-            }
-            Err(_elapsed) => {
-                tracing::info!("membership: {what}: it did not commit within {COMMIT_MOST:?}");
-                false
-            }
+/// Says what became of a change. Whether it was done.
+fn told<T, E: std::fmt::Display>(
+    what: &str,
+    done: Result<Result<T, E>, tokio::time::error::Elapsed>,
+) -> bool {
+    match done {
+        Ok(Ok(_)) => {
+            tracing::info!("membership: {what}");
+            true
+        }
+        Ok(Err(error)) => {
+            tracing::info!("membership: {what}: not now: {error}");
+            false
+        }
+        Err(_elapsed) => {
+            tracing::info!("membership: {what}: it did not commit within {COMMIT_MOST:?}");
+            false
         }
     }
 }

@@ -49,14 +49,11 @@ async fn register(forward: &Forward, applicant: Applicant) -> Result<u64, Refusa
     let named = member.to_string();
     let proposal = Proposal::Register(Box::new(Registration { request, member }));
     let written = forward.write_again(proposal, REGISTER).await.map_err(Refusal::failed)?;
-    match written.applied {
-        Applied::Registered { node } => {
-            tracing::info!(node, "{named} was let in");
-            Ok(node)
-        }
-        Applied::Refused(why) => Err(Refusal::failed(why)),
-        other => Err(Refusal::failed(format!("expected a node's id, {other:?} came"))),
+    if let Applied::Registered { node } = written.applied {
+        tracing::info!(node, "{named} was let in");
+        return Ok(node);
     }
+    Err(Refusal::failed(format!("expected a node's id, {:?} came", written.applied)))
 }
 
 fn busy(what: &str) -> Refusal {

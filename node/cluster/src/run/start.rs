@@ -148,8 +148,8 @@ async fn run(home: Home, member: Member, data: &Path, listener: TcpListener) -> 
     };
     let (log, log_thread) = writer::start(engine.map_err(StartError::Log)?)
         .map_err(|error| StartError::Disk("the log", error))?;
-    let disk = Disk::open(data.join(SNAPSHOTS)).map_err(|error| StartError::Disk("snapshots", error))?;
-    let shelf = Shelf::open(Arc::new(disk)).map_err(|error| StartError::Disk("snapshots", error))?;
+    let kept = Disk::open(data.join(SNAPSHOTS)).map_err(|error| StartError::Disk("snapshots", error))?;
+    let shelf = Shelf::open(Arc::new(kept)).map_err(|error| StartError::Disk("snapshots", error))?;
 
     let events = Events::new();
     let told = events.clone();
@@ -215,10 +215,11 @@ async fn found(started: &Started, voters: Option<u8>) -> Result<(), StartError> 
         raft.initialize(members).await.map_err(|error| failed(&error))?;
     }
     let founded = forward.write_again(Proposal::Found(Box::new(founding)), FOUND).await;
-    match founded.map_err(|error| failed(&error))?.applied {
-        Applied::Founded => Ok(()),
-        other => Err(failed(&format!("expected a new cluster, {other:?} came"))),
+    let applied = founded.map_err(|error| failed(&error))?.applied;
+    if applied == Applied::Founded {
+        return Ok(());
     }
+    Err(failed(&format!("expected a new cluster, {applied:?} came")))
 }
 
 /// A cluster survives the loss of one node with three voters.

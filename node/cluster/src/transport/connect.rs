@@ -98,7 +98,7 @@ pub(super) async fn connect(
     stream.set_nodelay(true).map_err(unreachable)?;
     let secured = TlsConnector::from(config).connect(name, stream).await;
     secured.map_err(|error| {
-        let disproved = error.get_ref().is_some_and(|inner| inner.is::<rustls::Error>());
+        let disproved = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()).is_some();
         let who = if disproved { Answerer::Another } else { Answerer::Nobody };
         failed(who, explained(&error))
     })

@@ -148,7 +148,10 @@ impl Desk {
             let up = tokio::select! {
                 up = ups.recv() => up,
                 _ = beat.tick() => {
-                    if self.leads() { continue } else { return }
+                    if self.leads() {
+                        continue;
+                    }
+                    return;
                 }
             };
             let Some(Up { group: _, batch }) = up else { return };
@@ -243,15 +246,13 @@ impl Desk {
                 return None;
             }
         };
-        match applied {
-            Applied::Quota(outcomes) => match outcomes.into_iter().next() {
-                Some(Outcome::Answers(answers)) => Some(answers),
-                Some(_) | None => Some(Vec::new()),
-            },
-            other => {
-                tracing::error!("batches were not taken: {other:?}");
-                None
-            }
+        let Applied::Quota(outcomes) = applied else {
+            tracing::error!("batches were not taken: {applied:?}");
+            return None;
+        };
+        match outcomes.into_iter().next() {
+            Some(Outcome::Answers(answers)) => Some(answers),
+            Some(_) | None => Some(Vec::new()), // Time has passed, which is not answered.
         }
     }
 

@@ -156,7 +156,9 @@ impl Driver {
             self.tidied_at = Instant::now();
             let _told_already = blocking(&self.shared, Journal::keep_short).await;
             let ended = std::mem::take(&mut *shared.unsettled());
-            ended.into_iter().for_each(|one| shared.settle(one));
+            for one in ended {
+                shared.settle(one);
+            }
         }
         let Some(batch) = shared.wallet.poll(clock::now()) else { return };
         self.flight = Some(batch);
@@ -193,18 +195,17 @@ impl Driver {
     async fn hear(&mut self, down: Option<Down>) {
         match down {
             Some(Down::Answer { group: _, answer }) if answer.session == self.session => {
-                self.answered(&answer)
+                self.answered(&answer);
             }
             Some(Down::Nudge { group: _, nudge }) if nudge.session == self.session => {
                 self.shared.wallet.nudge(&nudge, clock::now());
             }
-            Some(Down::Answer { .. } | Down::Nudge { .. }) => {}
             None if matches!(self.link, Link::Open(_)) => {
                 // What was on its way is sent again: a number is applied once.
                 self.shared.figures.reconnects.fetch_add(1, Ordering::Relaxed);
                 self.send().await;
             }
-            None => {}
+            Some(Down::Answer { .. } | Down::Nudge { .. }) | None => {}
         }
     }
 
@@ -303,13 +304,13 @@ impl Link {
                 *self = opened.map_or_else(|| Self::None { since: Instant::now() }, Self::Open);
                 None
             }
-            Self::Open(open) => match open.downs.next().await {
-                Some(Ok(down)) => Some(down),
-                Some(Err(_)) | None => {
-                    *self = Self::None { since: Instant::now() };
-                    None
+            Self::Open(open) => {
+                if let Some(Ok(down)) = open.downs.next().await {
+                    return Some(down);
                 }
-            },
+                *self = Self::None { since: Instant::now() };
+                None
+            }
         }
     }
 }
@@ -338,7 +339,12 @@ impl Office {
                         "this node was forgotten by its cluster: start with an empty data folder, as a new node",
                     ));
                 }
-                other => return Err(io::Error::other(format!("no session: {other:?}"))),
+                other @ (Outcome::Done
+                | Outcome::BudgetSet { .. }
+                | Outcome::Answers(_)
+                | Outcome::Rejected(_)) => {
+                    return Err(io::Error::other(format!("no session: {other:?}")));
+                }
             }
         }
     }

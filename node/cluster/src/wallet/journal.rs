@@ -222,7 +222,7 @@ impl Leftovers {
             let name = entry.file_name().to_string_lossy().into_owned();
             if let Ok(number) = name.parse::<u64>() {
                 numbered.insert(number, entry.path());
-            } else if name.ends_with(".new") {
+            } else if entry.path().extension().is_some_and(|extension| extension == "new") {
                 fs::remove_file(entry.path())?; // A checkpoint that never took over.
             }
         }

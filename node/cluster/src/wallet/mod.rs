@@ -58,11 +58,14 @@ struct Running {
     task: JoinHandle<()>,
 }
 
+/// What came of asking.
+type Got = Result<Hold, Refused>;
+
 /// What requests and the driver share.
 pub(super) struct Shared {
     wallet: Arc<Wallet>,
     journal: Journal,
-    waiting: Mutex<HashMap<Ticket, oneshot::Sender<Result<Hold, Refused>>>>,
+    waiting: Mutex<HashMap<Ticket, oneshot::Sender<Got>>>,
     unsettled: Mutex<Vec<Unsettled>>,
     wake: Notify,
     figures: Figures,
@@ -140,8 +143,7 @@ impl Till {
                 shared.figures.waits.fetch_add(1, Ordering::Relaxed);
                 match shared.ask(parts, patience_ms) {
                     Ok((ticket, answer)) => Waiting { shared, ticket: Some(ticket) }.answer(answer).await,
-                    Err(Asked::Known(result)) => result,
-                    Err(Asked::Wait(_)) => Err(refused),
+                    Err(known) => *known,
                 }
             }
             known @ (Ok(_) | Err(_)) => known,
@@ -207,7 +209,7 @@ impl Till {
 }
 
 impl Shared {
-    fn waiting(&self) -> MutexGuard<'_, HashMap<Ticket, oneshot::Sender<Result<Hold, Refused>>>> {
+    fn waiting(&self) -> MutexGuard<'_, HashMap<Ticket, oneshot::Sender<Got>>> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -220,7 +222,7 @@ impl Shared {
         &self,
         parts: &[Part<'_>],
         patience_ms: u64,
-    ) -> Result<(Ticket, oneshot::Receiver<Result<Hold, Refused>>), Asked> {
+    ) -> Result<(Ticket, oneshot::Receiver<Got>), Box<Got>> {
         let now = clock::now();
         let (sender, receiver) = oneshot::channel();
         let ticketed = |ticket| _ = self.waiting().insert(ticket, sender);
@@ -229,7 +231,7 @@ impl Shared {
                 self.wake.notify_one();
                 Ok((ticket, receiver))
             }
-            known @ Asked::Known(_) => Err(known),
+            Asked::Known(result) => Err(Box::new(result)),
         }
     }
 

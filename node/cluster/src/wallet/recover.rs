@@ -5,13 +5,13 @@ use std::time::Duration;
 
 use tokio::time::sleep;
 use tollgate_ratelimit::Command;
-use tollgate_ratelimit::journal::{BootId, settle_old};
+use tollgate_ratelimit::journal::{BootId, Replayed, settle_old};
 use tollgate_ratelimit::ledger::command::Batch;
-use tollgate_ratelimit::ledger::outcome::{BatchVerdict, Outcome, Unfinished};
+use tollgate_ratelimit::ledger::outcome::{Answer, BatchVerdict, Outcome, Unfinished};
 
 use super::clock::stamp;
 use super::journal::Leftovers;
-use crate::raft::forward::Forward;
+use crate::raft::forward::{Forward, Written};
 use crate::state::{Applied, Proposal};
 
 /// One try to be heard.
@@ -34,7 +34,7 @@ pub(super) async fn recover(forward: Forward, earlier: Vec<Unfinished>, mut left
                 continue;
             }
         };
-        let open = replayed.map_or(0, |replayed| replayed.open_holds());
+        let open = replayed.map_or(0, Replayed::open_holds);
         for batch in batches {
             tell(&forward, batch).await;
         }
@@ -50,11 +50,10 @@ pub(super) async fn recover(forward: Forward, earlier: Vec<Unfinished>, mut left
 
 async fn tell(forward: &Forward, batch: Batch) {
     let (session, sequence) = (batch.session, batch.sequence);
-    match write(forward, Command::Batches(vec![batch])).await {
-        Outcome::Answers(answers) if answers.iter().all(|one| one.verdict == BatchVerdict::Applied) => {}
-        other => {
-            tracing::error!(session = session.0, sequence, "an earlier run's batch was not taken: {other:?}")
-        }
+    let outcome = write(forward, Command::Batches(vec![batch])).await;
+    let taken = |answer: &Answer| answer.verdict == BatchVerdict::Applied;
+    if !matches!(&outcome, Outcome::Answers(answers) if answers.iter().all(taken)) {
+        tracing::error!(session = session.0, sequence, "an earlier run's batch was not taken: {outcome:?}");
     }
 }
 
@@ -63,11 +62,10 @@ pub(super) async fn write(forward: &Forward, command: Command) -> Outcome {
     loop {
         let proposal = Proposal::Quota { at: stamp(), commands: vec![command.clone()] };
         match forward.write_again(proposal, TRY).await {
-            Ok(written) => match written.applied {
-                Applied::Quota(outcomes) => return outcomes.into_iter().next().unwrap_or_default(),
-                Applied::Refused(why) => tracing::info!("the cluster does not take it yet: {why}"),
-                other => tracing::error!("expected what became of a command, {other:?} came"),
-            },
+            Ok(Written { applied: Applied::Quota(outcomes), .. }) => {
+                return outcomes.into_iter().next().unwrap_or_default();
+            }
+            Ok(written) => tracing::info!("the cluster does not take it yet: {:?}", written.applied),
             Err(error) => tracing::info!("no word from the cluster's leader yet: {error}"),
         }
         sleep(PAUSE).await;

@@ -9,7 +9,7 @@ use std::task::{Context, Poll};
 use tokio::sync::oneshot;
 use tollgate_ratelimit::journal::{Intent, Part as Noted, Place, Record, Spent as Notes};
 use tollgate_ratelimit::unit::Amount;
-use tollgate_ratelimit::wallet::{Asked, HeldPart, Hold, Part, Purse, Refused, Spending, Ticket, Why};
+use tollgate_ratelimit::wallet::{HeldPart, Hold, Part, Purse, Refused, Spending, Ticket, Why};
 use tollgate_ratelimit::{Row, RowKey, Usage};
 
 use super::{Shared, clock};
@@ -52,10 +52,10 @@ impl Reservation {
     ) -> Result<Self, Refused> {
         let purses: Vec<Arc<Purse>> = parts.iter().map(|part| Arc::clone(part.purse)).collect();
         let noted = {
-            let mut held = shared.journal.lock();
+            let mut file = shared.journal.lock();
             let parts: Vec<Noted> = hold.held().map(|one| noted(&one, &purses)).collect();
             let (parts, intent) = (Cow::Owned(parts), Cow::Borrowed(intent));
-            shared.journal.append(&mut held, Record::Reserved { hold: hold.number(), parts, intent })
+            shared.journal.append(&mut file, Record::Reserved { hold: hold.number(), parts, intent })
         };
         match noted {
             Ok(()) => Ok(Self { shared: Arc::clone(shared), purses, hold: Some(hold), more: None }),
@@ -93,8 +93,7 @@ impl Reservation {
                 self.purses.iter().zip(more).map(|(purse, amount)| Part { purse, amount: *amount }).collect();
             match self.shared.ask(&parts, PATIENCE_MS) {
                 Ok((ticket, answer)) => self.more = Some(More { ticket, answer }),
-                Err(Asked::Known(result)) => return Poll::Ready(self.absorb(result, usage, cost_nano_usd)),
-                Err(Asked::Wait(_)) => return Poll::Ready(Err(Refused { part: 0, why: Why::Dry })),
+                Err(known) => return Poll::Ready(self.absorb(*known, usage, cost_nano_usd)),
             }
         }
         let Some(asked) = &mut self.more else { return Poll::Pending };
@@ -120,12 +119,12 @@ impl Reservation {
     fn note_more(&self, before: &[HeldPart], usage: Usage, cost_nano_usd: Amount) -> Result<(), Refused> {
         let Some(hold) = &self.hold else { return Ok(()) };
         let journal = &self.shared.journal;
-        let mut held = journal.lock();
+        let mut file = journal.lock();
         let parts: Vec<Noted> =
             difference(before, hold.held()).map(|one| noted(&one, &self.purses)).collect();
         let record = Record::Extended { hold: hold.number(), parts: Cow::Owned(parts), usage, cost_nano_usd };
         // What is held and not noted is given back with the rest; it just must not be counted on.
-        journal.append(&mut held, record).map_err(|_told_already| Refused { part: 0, why: Why::Unreachable })
+        journal.append(&mut file, record).map_err(|_told_already| Refused { part: 0, why: Why::Unreachable })
     }
 
     /// The request has ended and did cost this, part by part; it is booked as this row.
@@ -166,7 +165,7 @@ impl Drop for Reservation {
 impl Shared {
     pub(super) fn settle(&self, ended: Unsettled) {
         let noted = {
-            let mut held = self.journal.lock();
+            let mut file = self.journal.lock();
             let parts = ended.spending.parts().map(|one| Noted {
                 place: place(one.lease, one.part, &ended.purses),
                 spent: Notes { leased: one.paid.leased, overrun: one.paid.overrun },
@@ -177,7 +176,7 @@ impl Shared {
                 key: Some(Cow::Borrowed(&ended.key)),
                 row: ended.row,
             };
-            self.journal.append(&mut held, record)
+            self.journal.append(&mut file, record)
         };
         match noted {
             Ok(()) => {

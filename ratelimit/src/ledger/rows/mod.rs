@@ -105,7 +105,7 @@ impl Row {
     }
 
     /// Adds another row's totals.
-    pub(crate) fn merge(&mut self, other: &Self) {
+    pub fn merge(&mut self, other: &Self) {
         self.requests = self.requests.saturating_add(other.requests);
         self.estimated_requests = self.estimated_requests.saturating_add(other.estimated_requests);
         self.usage = self.usage.plus(other.usage);
@@ -138,7 +138,8 @@ impl Row {
 }
 
 impl Change {
-    fn merge(&mut self, other: &Self) {
+    /// Adds another change to this one.
+    pub fn merge(&mut self, other: &Self) {
         self.requests = self.requests.saturating_add(other.requests);
         self.input = self.input.saturating_add(other.input);
         self.output = self.output.saturating_add(other.output);
