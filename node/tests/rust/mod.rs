@@ -13,6 +13,7 @@
 pub(crate) mod ask;
 pub(crate) mod canned;
 pub(crate) mod client;
+pub(crate) mod cluster;
 pub(crate) mod gateway;
 pub(crate) mod manifest;
 pub(crate) mod process;

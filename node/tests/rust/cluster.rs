@@ -1,0 +1,106 @@
+//! Several nodes that are one gateway: real processes, with data that outlives them.
+
+use tempfile::TempDir;
+
+use super::gateway::Settings;
+use super::{Gateway, until};
+
+/// Nodes of one cluster. The first has the manifests; the others know them from the cluster.
+pub(crate) struct Cluster {
+    /// Those that run, by their place.
+    pub(crate) nodes: Vec<Option<Gateway>>,
+    data: Vec<TempDir>,
+    door: String,
+    manifest: String,
+}
+
+impl Cluster {
+    /// Starts so many, and waits until they vote as they should and serve.
+    pub(crate) async fn start(count: usize, manifest: &str) -> Self {
+        let data = (0..count).map(|_| tempfile::tempdir().unwrap()).collect();
+        let manifest = manifest.to_owned();
+        let mut cluster = Self { nodes: Vec::new(), data, door: String::new(), manifest };
+        for place in 0..count {
+            let node = cluster.node(place).await;
+            cluster.nodes.push(Some(node));
+        }
+        cluster.voters(if count < 3 { 1 } else { 3 }).await;
+        cluster
+    }
+
+    /// Starts the node of that place: a new one, or again with the data that it had.
+    async fn node(&mut self, place: usize) -> Gateway {
+        let first = self.door.is_empty();
+        let folder = self.data[place].path().to_str().unwrap().to_owned();
+        let name = format!("node-{place}");
+        let token = self.data[0].path().join("join-token").to_str().unwrap().to_owned();
+        let mut arguments =
+            vec!["--cluster", "127.0.0.1:0", "--data", &folder, "--node", &name, "--admission-wait", "3000"];
+        let door = self.door.clone();
+        if !first {
+            arguments.extend(["--join", &door, "--join-token-file", &token]);
+        }
+        let manifest = if first { self.manifest.as_str() } else { "" };
+        let settings = Settings { manifest, arguments: &arguments, ..Settings::default() };
+        let mut node = Gateway::with(settings).await;
+        if first {
+            self.door = node.process.announced("cluster on ").await.trim_end_matches(',').to_owned();
+        }
+        node
+    }
+
+    /// Kills the node of that place as `kill -9` does.
+    pub(crate) fn kill(&mut self, place: usize) {
+        drop(self.nodes[place].take());
+    }
+
+    /// Starts it again, with the data that it had.
+    pub(crate) async fn restart(&mut self, place: usize) {
+        // Any that runs lets it find the others.
+        self.door = {
+            let runs = self.nodes.iter_mut().flatten().next().unwrap();
+            runs.process.announced("cluster on ").await.trim_end_matches(',').to_owned()
+        };
+        let node = self.node(place).await;
+        self.nodes[place] = Some(node);
+    }
+
+    /// Those that run.
+    pub(crate) fn running(&self) -> impl Iterator<Item = &Gateway> {
+        self.nodes.iter().flatten()
+    }
+
+    /// The place of the leader, as soon as one that runs is known to all that run.
+    pub(crate) async fn leader(&self) -> usize {
+        until("a leader", async || {
+            let mut leaders = Vec::new();
+            for node in self.running() {
+                let cluster = node.shown("/v1/status").await["cluster"].take();
+                leaders.push((cluster["leader"].as_u64()?, cluster["node"].as_u64()?));
+            }
+            let leader = leaders[0].0;
+            let agreed = leaders.iter().all(|(one, _)| *one == leader);
+            let runs = leaders.iter().any(|(_, id)| *id == leader);
+            if !(agreed && runs) {
+                return None;
+            }
+            for (place, node) in self.nodes.iter().enumerate() {
+                let Some(node) = node else { continue };
+                if node.shown("/v1/status").await["cluster"]["node"] == leader {
+                    return Some(place);
+                }
+            }
+            None
+        })
+        .await
+    }
+
+    async fn voters(&self, wanted: usize) {
+        until("voters", async || {
+            let nodes = self.running().next()?.shown("/v1/nodes").await;
+            let voters = nodes.as_array()?.iter().filter(|node| node["role"] == "voter").count();
+            (voters == wanted).then_some(())
+        })
+        .await;
+    }
+}
