@@ -46,9 +46,13 @@ impl Keeper {
             return is_known;
         }
         let nobody_wrote = standing.holdings.is_empty() && standing.unread.is_empty();
-        let holdings = if nobody_wrote { &self.made } else { &standing.holdings };
-        let revision = revise(holdings);
-        self.publish(revision, &standing, local);
+        let serving = if nobody_wrote {
+            let holdings = self.made.clone();
+            Arc::new(Standing { revision: standing.revision, holdings, unread: Vec::new() })
+        } else {
+            Arc::clone(&standing)
+        };
+        self.publish(revise(&serving.holdings), &serving, local);
         self.published = Some((standing, local.clone()));
         is_known
     }
@@ -83,7 +87,8 @@ impl Keeper {
             problems = problems.len(),
             "configuration in force"
         );
-        let written = standing.holdings.values().map(|held| held.entry.written_at_s).max();
+        let written =
+            standing.holdings.values().map(|held| held.entry.written_at_s).filter(|at| *at > 0).max();
         self.config.publish(Active {
             snapshot,
             upstreams,
