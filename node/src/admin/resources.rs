@@ -153,7 +153,7 @@ async fn change(admin: &Admin, wish: &Wish, run: Run) -> Answer {
         let standing = store.standing();
         let edits = match wish {
             Wish::Apply(body) => match body.load() {
-                Ok(asked) => apply(&standing.holdings, asked),
+                Ok(asked) => apply(&standing.holdings, asked, &|kept| store.counted(kept)),
                 Err(refused) => return refused,
             },
             Wish::Delete(keys) => delete(&standing.holdings, keys),

@@ -8,7 +8,7 @@ use tollgate_crds::{Loaded, Problem, Severity};
 
 use super::entry::{Entry, Held, Holdings, MOST_ENTRY_BYTES, Source, key_of, name_of};
 use super::plan::{Change, taken};
-use super::revision::{rejected, revise};
+use super::revision::{Counted, rejected, revise};
 
 /// What was asked for.
 pub(crate) struct Asked {
@@ -39,7 +39,7 @@ pub(crate) enum Done {
 }
 
 /// Puts resources there. Err: nothing is to be done, and why.
-pub(crate) fn apply(holdings: &Holdings, asked: Asked) -> Result<Edits, Vec<Problem>> {
+pub(crate) fn apply(holdings: &Holdings, asked: Asked, counted: Counted<'_>) -> Result<Edits, Vec<Problem>> {
     let Asked { loaded, mut problems, at_s } = asked;
     let mut edits = Edits::default();
     let mut after = holdings.clone();
@@ -65,8 +65,8 @@ pub(crate) fn apply(holdings: &Holdings, asked: Asked) -> Result<Edits, Vec<Prob
     }
     // What is asked for must be good, and must leave good what is.
     let names: BTreeSet<&String> = edits.done.keys().collect();
-    let before = revise(holdings).problems;
-    let found = revise(&after).problems.into_iter();
+    let before = revise(holdings, counted).problems;
+    let found = revise(&after, counted).problems.into_iter();
     problems.extend(found.filter(|one| names.contains(&one.resource) || !before.contains(one)));
     if rejected(&problems).is_empty() {
         edits.warnings = problems;
@@ -130,6 +130,10 @@ impl Done {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn apply(holdings: &Holdings, asked: Asked) -> Result<Edits, Vec<Problem>> {
+        super::apply(holdings, asked, &|_| None)
+    }
 
     fn asked(text: &str) -> Asked {
         let (loaded, problems) = tollgate_crds::parse_as_is("api", text);

@@ -31,10 +31,12 @@ pub(super) struct Keeper {
     /// Serves where nobody wrote anything.
     pub(super) made: Holdings,
     pub(super) published: Option<(Arc<Standing>, Local)>,
+    /// What is published lacks a budget that the ledger may take soon.
+    pub(super) waits: bool,
 }
 
 impl Keeper {
-    /// Publishes what serves from now on, if that is anything new. False: it is not yet known what that is.
+    /// Publishes what serves from now on, if that is anything new. False: something else may have to serve soon.
     pub(super) fn load(&mut self, local: &Local) -> bool {
         let standing = self.store.standing();
         let is_known = self.store.has_caught_up() && local.is_stored;
@@ -42,7 +44,8 @@ impl Keeper {
             return false;
         }
         let known = self.published.as_ref();
-        if known.is_some_and(|(known, said)| Arc::ptr_eq(known, &standing) && said == local) {
+        let is_published = known.is_some_and(|(known, said)| Arc::ptr_eq(known, &standing) && said == local);
+        if is_published && !self.waits {
             return is_known;
         }
         let nobody_wrote = standing.holdings.is_empty() && standing.unread.is_empty();
@@ -52,13 +55,18 @@ impl Keeper {
         } else {
             Arc::clone(&standing)
         };
-        self.publish(revise(&serving.holdings), &serving, local);
-        self.published = Some((standing, local.clone()));
-        is_known
+        let revision = revise(&serving.holdings, &|kept| self.store.counted(kept));
+        let waits = revision.waits;
+        if !(is_published && waits) {
+            self.publish(revision, &serving, local);
+            self.published = Some((standing, local.clone()));
+            self.waits = waits;
+        }
+        is_known && !waits
     }
 
     fn publish(&self, revision: Revision, standing: &Arc<Standing>, local: &Local) {
-        let Revision { snapshot, problems: found, bad: _, kept_back } = revision;
+        let Revision { snapshot, problems: found, bad: _, kept_back, waits: _ } = revision;
         let problems = [local.problems.clone(), standing.unread.clone(), found].concat();
         let (upstreams, unusable) = self.upstreams.resolve(&snapshot);
         for one in &unusable {
