@@ -31,6 +31,9 @@ fn main() -> ExitCode {
     match Cli::parse().command {
         Command::Run(settings) => commands::run::run(&settings),
         Command::Validate(settings) => commands::validate::run(&settings),
+        Command::Apply(settings) => commands::resources::apply(&settings),
+        Command::Get(settings) => commands::resources::get(&settings),
+        Command::Delete(settings) => commands::resources::delete(&settings),
         Command::Status(look) => commands::look::status(&look),
         Command::Budget(command) => commands::look::budgets(&command),
         Command::Ledger(look) => commands::look::ledger(&look),

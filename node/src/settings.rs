@@ -31,6 +31,12 @@ pub(crate) enum Command {
     Run(Box<Run>),
     /// Checks manifests and prints every problem; exits 1 if there is one.
     Validate(Validate),
+    /// Puts the resources of manifests into the cluster: all of them, or none if one is rejected.
+    Apply(Apply),
+    /// Shows resources, and what is wrong with them.
+    Get(Get),
+    /// Takes resources away that were applied.
+    Delete(Delete),
     /// Shows the cluster as one of its nodes sees it.
     Status(Look),
     /// Budgets and what is left of them.
@@ -158,6 +164,63 @@ pub(crate) struct Ask {
     /// The token that it asks for, off loopback.
     #[arg(long, env = "TOLLGATE_ADMIN_TOKEN", hide_env_values = true, value_name = "TOKEN")]
     pub(crate) admin_token: Option<String>,
+}
+
+/// Arguments of `tollgate apply`.
+#[derive(Debug, Args)]
+pub(crate) struct Apply {
+    /// Manifests: files, or folders of .yaml, .yml and .json files. ${VARIABLES} are put in here, from this environment.
+    #[arg(short = 'f', long = "file", value_name = "FILE_OR_DIR", num_args = 1.., required = true)]
+    pub(crate) files: Vec<PathBuf>,
+    /// Only says what would be done.
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    #[command(flatten)]
+    pub(crate) ask: Ask,
+}
+
+/// Arguments of `tollgate get`.
+#[derive(Debug, Args)]
+pub(crate) struct Get {
+    /// Such as budget, budgets or AIGatewayRoute.
+    pub(crate) kind: String,
+    /// NAME or NAMESPACE/NAME; all of the kind without one.
+    pub(crate) name: Option<String>,
+    /// The resource as it was applied, without its secrets.
+    #[arg(short = 'o', long, value_name = "FORMAT")]
+    pub(crate) output: Option<Output>,
+    #[command(flatten)]
+    pub(crate) ask: Ask,
+}
+
+/// How resources are printed.
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+pub(crate) enum Output {
+    Yaml,
+    Json,
+    Name,
+}
+
+/// Arguments of `tollgate delete`.
+#[derive(Debug, Args)]
+pub(crate) struct Delete {
+    /// Such as budget or AIGatewayRoute.
+    #[arg(requires = "name", required_unless_present = "files", conflicts_with = "files")]
+    kind: Option<String>,
+    /// NAME or NAMESPACE/NAME.
+    name: Option<String>,
+    /// The resources of these manifests.
+    #[arg(short = 'f', long = "file", value_name = "FILE_OR_DIR", num_args = 1..)]
+    pub(crate) files: Vec<PathBuf>,
+    #[command(flatten)]
+    pub(crate) ask: Ask,
+}
+
+impl Delete {
+    /// The kind and the name, where no files are given.
+    pub(crate) fn named(&self) -> Option<(&str, &str)> {
+        Some((self.kind.as_deref()?, self.name.as_deref()?))
+    }
 }
 
 /// Arguments of commands that print data.

@@ -103,9 +103,10 @@ impl Node {
         let count = std::thread::available_parallelism().map_or(1, usize::from);
         let workers = Workers::start(count).map_err(|error| format!("no workers: {error}"))?;
         let config = Config::default();
+        let store = Arc::new(Store::new(Arc::clone(&member)));
         let setup = config::Setup {
             given: given(settings, &background.spawner())?,
-            store: Arc::new(Store::new(Arc::clone(&member))),
+            store: Arc::clone(&store),
             config: config.clone(),
             gauges: gauges.clone(),
             upstreams: Upstreams::new(count),
@@ -123,8 +124,14 @@ impl Node {
         });
         let (drain, draining) = watch::channel(false);
         let token = settings.admin_token.clone().filter(|_| !settings.admin.ip().is_loopback());
-        let shown =
-            Admin { gateway: Arc::clone(&gateway), prometheus, gauges, draining: draining.clone(), token };
+        let shown = Admin {
+            gateway: Arc::clone(&gateway),
+            prometheus,
+            gauges,
+            draining: draining.clone(),
+            store,
+            token,
+        };
         // Who asks meanwhile is told that this node is not ready.
         open_admin(admin_door, shown)?;
         let follower = setup.start()?;

@@ -166,6 +166,7 @@ async fn the_admin_api_asks_for_its_token_off_loopback() {
         &["run", "--listen", "127.0.0.1:0", "--admin", "0.0.0.0:0"],
         &[("TOLLGATE_ADMIN_TOKEN", token)],
     );
+    process.announced("clients on ").await; // Until then it is not ready.
     let url = process.announced("admin on ").await.replace("0.0.0.0", "127.0.0.1");
     let admin = rust::Client::new(&url);
     let with = |token: &str| Ask::get("/v1/status").header("authorization", &format!("Bearer {token}"));

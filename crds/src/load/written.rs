@@ -46,8 +46,6 @@ impl Written {
     /// Reads it again.
     pub fn load(&self) -> (Option<Loaded>, Vec<Problem>) {
         let variable = |name: &str| self.variables.as_ref().and_then(|all| all.get(name).cloned());
-        let variables: Option<&dyn Fn(&str) -> Option<String>> =
-            self.variables.as_ref().map(|_| &variable as &dyn Fn(&str) -> Option<String>);
         let document = Document {
             file: &self.file,
             label: self.label.clone(),
@@ -55,7 +53,7 @@ impl Written {
             first_line: self.line,
             item: self.item,
         };
-        let (mut loaded, problems) = read_document(&document, variables);
+        let (mut loaded, problems) = read_document(&document, self.variables.is_some().then_some(&variable));
         (loaded.pop(), problems)
     }
 
@@ -86,10 +84,10 @@ impl std::fmt::Debug for Written {
 fn redact_object(value: &mut Value) {
     let Some(fields) = value.as_object_mut() else { return redact(value) };
     for (name, field) in fields.iter_mut() {
-        match field {
-            Value::Object(metadata) if name == "metadata" => redact_but(metadata, &OPEN_METADATA),
-            _ if OPEN_FIELDS.contains(&name.as_str()) => {}
-            _ => redact(field),
+        if let (Some(metadata), "metadata") = (field.as_object_mut(), name.as_str()) {
+            redact_but(metadata, &OPEN_METADATA);
+        } else if !OPEN_FIELDS.contains(&name.as_str()) {
+            redact(field);
         }
     }
 }

@@ -68,7 +68,7 @@ pub(super) fn status(admin: &Admin) -> Answer {
     value(StatusCode::OK, &body)
 }
 
-fn described(problem: &Problem) -> Value {
+pub(super) fn described(problem: &Problem) -> Value {
     let severity = match problem.severity {
         Severity::Rejected => "rejected",
         Severity::NotHonoured => "not honoured",
@@ -91,7 +91,7 @@ pub(super) fn date(day: u32) -> String {
         .map_or_else(|_| day.to_string(), |date| date.to_string())
 }
 
-const PATHS: [(&str, &str); 8] = [
+const PATHS: [(&str, &str); 9] = [
     ("/healthz", "The process is up."),
     ("/readyz", "The node serves and can admit; 503 with the reason otherwise."),
     ("/metrics", "Prometheus metrics."),
@@ -102,6 +102,10 @@ const PATHS: [(&str, &str); 8] = [
     ),
     ("/v1/budgets", "Budgets and what is left of them."),
     ("/v1/nodes", "The cluster's nodes; POST /v1/nodes/leave, /v1/nodes/{id}/forget."),
+    (
+        "/v1/resources",
+        "Resources and what is wrong with them: ?kind=, /KIND/NAMESPACE/NAME; PUT and DELETE, ?dry-run=true.",
+    ),
     ("/openapi.json", "This API, described."),
 ];
 

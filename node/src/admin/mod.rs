@@ -4,6 +4,7 @@
 mod answers;
 mod cluster;
 mod question;
+pub(crate) mod resources;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -18,6 +19,7 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
+use crate::config::Store;
 use crate::gateway::Gateway;
 use crate::telemetry::metrics::Gauges;
 
@@ -34,6 +36,7 @@ pub(crate) struct Admin {
     pub(crate) prometheus: PrometheusHandle,
     pub(crate) gauges: Gauges,
     pub(crate) draining: watch::Receiver<bool>,
+    pub(crate) store: Arc<Store>,
     /// Asked for off loopback.
     pub(crate) token: Option<String>,
 }
@@ -71,7 +74,7 @@ pub(crate) fn serve(listener: std::net::TcpListener, admin: Admin) -> std::io::R
             tokio::spawn(async move {
                 let service = service_fn(move |request| {
                     let admin = Arc::clone(&admin);
-                    async move { Ok::<_, std::convert::Infallible>(answer(&admin, &request).await) }
+                    async move { Ok::<_, std::convert::Infallible>(answer(&admin, request).await) }
                 });
                 let mut builder = Builder::new(TokioExecutor::new());
                 builder.http1().timer(TokioTimer::new());
@@ -96,11 +99,15 @@ async fn upkeep(prometheus: PrometheusHandle) {
 
 type Answer = Response<Full<bytes::Bytes>>;
 
-async fn answer(admin: &Admin, request: &Request<IncomingBody>) -> Answer {
+async fn answer(admin: &Admin, request: Request<IncomingBody>) -> Answer {
     let path = request.uri().path();
     let open = matches!(path, "/healthz" | "/readyz");
     if !open && !authorized(admin, request.headers()) {
         return answers::problem(StatusCode::UNAUTHORIZED, "expected the admin token as a bearer token");
+    }
+    if path == resources::PATH || path.strip_prefix(resources::PATH).is_some_and(|rest| rest.starts_with('/'))
+    {
+        return resources::answer(admin, request).await;
     }
     if *request.method() == Method::POST {
         return act(admin, path).await;

@@ -16,15 +16,36 @@ const TIMEOUT: Duration = Duration::from_mins(1);
 /// The longest answer.
 const MOST_BYTES: usize = 256 << 20;
 
+/// What is sent along.
+pub(super) struct Message {
+    pub(super) kind: &'static str,
+    pub(super) body: Bytes,
+}
+
 /// Asks, and returns what came: the text, or why there is none.
 pub(super) fn ask(whom: &Ask, method: Method, path: &str) -> Result<String, String> {
+    tell(whom, method, path, None)
+}
+
+/// The same with something to tell.
+pub(super) fn tell(
+    whom: &Ask,
+    method: Method,
+    path: &str,
+    message: Option<Message>,
+) -> Result<String, String> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| format!("no runtime: {error}"))?;
-    let asked = async { tokio::time::timeout(TIMEOUT, exchange(whom, method, path)).await };
+    let asked = async { tokio::time::timeout(TIMEOUT, exchange(whom, method, path, message)).await };
     runtime.block_on(asked).map_err(|_elapsed| format!("{}: no answer within {TIMEOUT:?}", whom.admin))?
 }
 
-async fn exchange(whom: &Ask, method: Method, path: &str) -> Result<String, String> {
+async fn exchange(
+    whom: &Ask,
+    method: Method,
+    path: &str,
+    message: Option<Message>,
+) -> Result<String, String> {
     let Ask { admin, admin_token } = whom;
     let uri: Uri = format!("{}{path}", admin.trim_end_matches('/'))
         .parse()
@@ -36,7 +57,11 @@ async fn exchange(whom: &Ask, method: Method, path: &str) -> Result<String, Stri
     if let Some(token) = admin_token {
         request = request.header(header::AUTHORIZATION, format!("Bearer {token}"));
     }
-    let request = request.body(Full::<Bytes>::default()).map_err(|error| error.to_string())?;
+    let body = message.map_or_else(Bytes::new, |Message { kind, body }| {
+        request = std::mem::take(&mut request).header(header::CONTENT_TYPE, kind);
+        body
+    });
+    let request = request.body(Full::new(body)).map_err(|error| error.to_string())?;
     let client: Client<HttpConnector, Full<Bytes>> = Client::builder(TokioExecutor::new()).build_http();
     let answer = client.request(request).await.map_err(|error| {
         let cause = std::error::Error::source(&error).map_or(String::new(), |cause| format!(": {cause}"));

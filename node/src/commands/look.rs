@@ -183,7 +183,7 @@ fn show(look: &Look, path: &str, described: impl FnOnce(&Value) -> String) -> Ex
 }
 
 /// A reader that has seen enough closes the pipe: that is no failure.
-fn print(text: &str) -> ExitCode {
+pub(super) fn print(text: &str) -> ExitCode {
     use std::io::Write as _;
     match std::io::stdout().write_all(text.as_bytes()) {
         Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => fail(&error.to_string()),
@@ -192,7 +192,7 @@ fn print(text: &str) -> ExitCode {
 }
 
 /// Rows in columns as wide as they need to be.
-fn table(rows: &Value, columns: &[(&str, &str)]) -> String {
+pub(super) fn table(rows: &Value, columns: &[(&str, &str)]) -> String {
     let cells: Vec<Vec<String>> = rows
         .as_array()
         .into_iter()
@@ -216,7 +216,7 @@ fn table(rows: &Value, columns: &[(&str, &str)]) -> String {
 }
 
 /// A value in one word.
-fn word(value: &Value) -> String {
+pub(super) fn word(value: &Value) -> String {
     match value {
         Value::Null => "-".to_owned(),
         Value::Bool(true) => "yes".to_owned(),

@@ -3,6 +3,7 @@
 mod ask;
 pub(crate) mod crds;
 pub(crate) mod look;
+pub(crate) mod resources;
 pub(crate) mod run;
 pub(crate) mod simulate_provider;
 pub(crate) mod validate;

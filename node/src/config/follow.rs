@@ -70,7 +70,15 @@ impl Setup {
             }
         };
         let local = watch::Sender::new(Local { is_stored: paths.is_empty(), ..Local::default() });
-        let keeper = Keeper { store: Arc::clone(&store), config, gauges, upstreams, made, published: None };
+        let keeper = Keeper {
+            store: Arc::clone(&store),
+            config,
+            gauges,
+            upstreams,
+            made,
+            published: None,
+            waits: false,
+        };
         let source =
             FileSource { paths, store, local: local.clone(), loaded: Vec::new(), is_unfinished: true };
         let (tell, told) = mpsc::sync_channel(1);
@@ -189,6 +197,7 @@ impl FileSource {
             texts: &self.loaded,
             variable: &|name| std::env::var(name).ok(),
             written_at_s: files::written_at_s(&self.paths).unwrap_or_default(),
+            counted: &|kept| self.store.counted(kept),
         };
         plan(&self.store.standing().holdings, &files)
     }

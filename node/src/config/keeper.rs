@@ -31,10 +31,12 @@ pub(super) struct Keeper {
     /// Serves where nobody wrote anything.
     pub(super) made: Holdings,
     pub(super) published: Option<(Arc<Standing>, Local)>,
+    /// What is published lacks a budget that the ledger may take soon.
+    pub(super) waits: bool,
 }
 
 impl Keeper {
-    /// Publishes what serves from now on, if that is anything new. False: it is not yet known what that is.
+    /// Publishes what serves from now on, if that is anything new. False: something else may have to serve soon.
     pub(super) fn load(&mut self, local: &Local) -> bool {
         let standing = self.store.standing();
         let is_known = self.store.has_caught_up() && local.is_stored;
@@ -42,19 +44,29 @@ impl Keeper {
             return false;
         }
         let known = self.published.as_ref();
-        if known.is_some_and(|(known, said)| Arc::ptr_eq(known, &standing) && said == local) {
+        let is_published = known.is_some_and(|(known, said)| Arc::ptr_eq(known, &standing) && said == local);
+        if is_published && !self.waits {
             return is_known;
         }
         let nobody_wrote = standing.holdings.is_empty() && standing.unread.is_empty();
-        let holdings = if nobody_wrote { &self.made } else { &standing.holdings };
-        let revision = revise(holdings);
-        self.publish(revision, &standing, local);
-        self.published = Some((standing, local.clone()));
-        is_known
+        let serving = if nobody_wrote {
+            let holdings = self.made.clone();
+            Arc::new(Standing { revision: standing.revision, holdings, unread: Vec::new() })
+        } else {
+            Arc::clone(&standing)
+        };
+        let revision = revise(&serving.holdings, &|kept| self.store.counted(kept));
+        let waits = revision.waits;
+        if !(is_published && waits) {
+            self.publish(revision, &serving, local);
+            self.published = Some((standing, local.clone()));
+            self.waits = waits;
+        }
+        is_known && !waits
     }
 
     fn publish(&self, revision: Revision, standing: &Arc<Standing>, local: &Local) {
-        let Revision { snapshot, problems: found, bad: _, kept_back } = revision;
+        let Revision { snapshot, problems: found, bad: _, kept_back, waits: _ } = revision;
         let problems = [local.problems.clone(), standing.unread.clone(), found].concat();
         let (upstreams, unusable) = self.upstreams.resolve(&snapshot);
         for one in &unusable {
@@ -83,7 +95,8 @@ impl Keeper {
             problems = problems.len(),
             "configuration in force"
         );
-        let written = standing.holdings.values().map(|held| held.entry.written_at_s).max();
+        let written =
+            standing.holdings.values().map(|held| held.entry.written_at_s).filter(|at| *at > 0).max();
         self.config.publish(Active {
             snapshot,
             upstreams,

@@ -10,6 +10,7 @@
 //! A request holds the [`Active`] that it began with until it ends; an edit is seen by the next one.
 
 pub(crate) mod budgets;
+pub(crate) mod edit;
 pub(crate) mod entry;
 pub(crate) mod environment;
 mod files;

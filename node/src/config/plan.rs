@@ -9,7 +9,7 @@ use tollgate_cluster::state::resources::{Expected, ResourceKey};
 use tollgate_crds::{Loaded, Place, Problem, Severity};
 
 use super::entry::{Entry, Held, Holdings, MOST_ENTRY_BYTES, Source, key_of, name_of};
-use super::revision::{rejected, revise};
+use super::revision::{Counted, rejected, revise};
 
 /// One file as it was read.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,6 +45,7 @@ pub(crate) struct Files<'a> {
     pub(crate) variable: &'a dyn Fn(&str) -> Option<String>,
     /// Seconds since 1970, of the newest.
     pub(crate) written_at_s: u64,
+    pub(crate) counted: Counted<'a>,
 }
 
 /// What the files want, and what of it can't be told.
@@ -65,7 +66,7 @@ pub(crate) fn plan(holdings: &Holdings, files: &Files<'_>) -> Plan {
     for text in files.texts {
         wanted.read(text, holdings, files.variable);
     }
-    let now = revise(holdings);
+    let now = revise(holdings, files.counted);
     let mut plan = Plan::default();
     let mut after = holdings.clone();
     for (key, held) in holdings.iter().filter(|(_, held)| held.entry.source == Source::Files) {
@@ -97,7 +98,7 @@ pub(crate) fn plan(holdings: &Holdings, files: &Files<'_>) -> Plan {
         }
         after.insert(key.clone(), Arc::new(Held::read(0, entry)));
     }
-    let then = revise(&after);
+    let then = revise(&after, files.counted);
     plan.changes.extend(changes(holdings, &after, &then.bad));
     plan.taken = wanted.taken;
     wanted.problems.retain(|problem| !then.problems.contains(problem));

@@ -6,9 +6,13 @@ use std::sync::Arc;
 
 use tollgate_crds::Loaded;
 use tollgate_crds::Snapshot;
-use tollgate_crds::{Problem, Severity};
+use tollgate_crds::{KeptBudget, Problem, Severity};
 
 use super::entry::{Held, Holdings, name_of};
+
+/// Why a budget can't become what is written, if so: what was spent of it was counted otherwise. The field and what was
+/// expected of it.
+pub(crate) type Counted<'a> = &'a dyn Fn(&KeptBudget) -> Option<(String, String)>;
 
 /// What should serve now.
 pub(crate) struct Revision {
@@ -19,6 +23,8 @@ pub(crate) struct Revision {
     pub(crate) bad: BTreeSet<String>,
     /// How many resources serve in an older version than the one that is written.
     pub(crate) kept_back: usize,
+    /// A budget is left out until one that was taken away is gone.
+    pub(crate) waits: bool,
 }
 
 /// A resource and the version of it that serves.
@@ -28,7 +34,7 @@ struct Serving<'h> {
 }
 
 /// Makes the next revision.
-pub(crate) fn revise(holdings: &Holdings) -> Revision {
+pub(crate) fn revise(holdings: &Holdings, counted: Counted<'_>) -> Revision {
     let (mut problems, mut bad, mut kept_back) = (Vec::new(), BTreeSet::new(), 0);
     let mut serving = Vec::with_capacity(holdings.len());
     for (key, held) in holdings {
@@ -45,7 +51,7 @@ pub(crate) fn revise(holdings: &Holdings) -> Revision {
     // Problems come as people read: file by file, line by line.
     serving.sort_by(|a, b| place(a).cmp(&place(b)));
 
-    let (mut snapshot, mut found) = compile(&serving);
+    let (mut snapshot, mut found) = compile(&serving, counted);
     problems.extend(found.iter().cloned());
     for layer in 0..LAYERS {
         let of_layer = rejected(&found).into_iter().filter(|name| layer_of(name) == layer).collect();
@@ -53,11 +59,17 @@ pub(crate) fn revise(holdings: &Holdings) -> Revision {
         bad.extend(of_layer);
         if swapped > 0 {
             kept_back += swapped;
-            (snapshot, found) = compile(&serving);
+            (snapshot, found) = compile(&serving, counted);
         }
     }
 
-    Revision { snapshot, problems: once_each(problems), bad, kept_back }
+    let uncounted = uncounted(&snapshot, counted);
+    let waits = !uncounted.is_empty();
+    if waits {
+        serving.retain(|one| uncounted.iter().all(|(name, _)| key(&one.version) != *name));
+        (snapshot, _) = compile(&serving, counted);
+    }
+    Revision { snapshot, problems: once_each(problems), bad, kept_back, waits }
 }
 
 /// What others refer to goes back first: what refers to it may be good with it, and is then not held back.
@@ -86,9 +98,20 @@ fn go_back(serving: &mut [Serving<'_>], rejected: &BTreeSet<String>) -> usize {
     swapped
 }
 
-fn compile(serving: &[Serving<'_>]) -> (Snapshot, Vec<Problem>) {
+fn compile(serving: &[Serving<'_>], counted: Counted<'_>) -> (Snapshot, Vec<Problem>) {
     let all: Vec<Arc<Loaded>> = serving.iter().map(|one| Arc::clone(&one.version)).collect();
-    tollgate_crds::compile(&all)
+    let (snapshot, mut problems) = tollgate_crds::compile(&all);
+    for (name, (field, expected)) in uncounted(&snapshot, counted) {
+        let written = all.iter().find(|one| key(one) == name);
+        problems.extend(written.map(|one| one.problem(&format!("spec.{field}"), "", expected)));
+    }
+    (snapshot, problems)
+}
+
+/// Whose budgets the ledger can't keep as they are written, and why.
+fn uncounted(snapshot: &Snapshot, counted: Counted<'_>) -> Vec<(String, (String, String))> {
+    let all = snapshot.quota.budgets.all().iter();
+    all.filter_map(|kept| Some((kept.resource.clone(), counted(kept)?))).collect()
 }
 
 fn place<'h>(one: &Serving<'h>) -> (&'h str, usize) {

@@ -55,6 +55,10 @@ fn served(snapshot: &Snapshot) -> String {
     models.iter().map(|model| model.id.as_str()).collect::<Vec<_>>().join(" ")
 }
 
+fn revise(holdings: &Holdings) -> Revision {
+    super::revise(holdings, &|_| None)
+}
+
 /// A file's name, and its text or why it can't be read.
 type File = (&'static str, Result<String, String>);
 
@@ -62,7 +66,7 @@ type File = (&'static str, Result<String, String>);
 fn take(holdings: &mut Holdings, files: &[File]) -> Plan {
     let texts: Vec<Text> =
         files.iter().map(|(name, text)| Text { name: (*name).to_owned(), text: text.clone() }).collect();
-    let files = Files { texts: &texts, variable: &|_| None, written_at_s: 0 };
+    let files = Files { texts: &texts, variable: &|_| None, written_at_s: 0, counted: &|_| None };
     let planned = plan(holdings, &files);
     for Change { key, expects, entry } in planned.changes.clone() {
         let there = holdings.get(&key).map(|held| held.revision);
@@ -269,4 +273,54 @@ fn a_version_to_go_back_to_is_kept_only_while_it_is_needed() {
     assert_eq!(served(&revise(&holdings).snapshot), "one");
     take(&mut holdings, &[base(), a(route("a", "two", "later", "") + &backend("later"))]);
     assert_eq!((goods(&holdings), &*served(&revise(&holdings).snapshot)), (0, "two"));
+}
+
+#[test]
+fn a_budget_that_was_counted_otherwise_stays_what_it_was() {
+    let budget = |unit: &str| {
+        let spec = format!("{{unit: {unit}, limit: 10, window: {{lifetime: true}}}}");
+        let head = "apiVersion: tollgate.dev/v1alpha1\nkind: Budget\nmetadata: {name: acme}\nspec: ";
+        vec![Text { name: "a.yaml".to_owned(), text: Ok(format!("{head}{spec}\n")) }]
+    };
+    // The ledger knows it as one of requests.
+    let known = |kept: &KeptBudget| {
+        let is_known = kept.budget.unit == tollgate_ratelimit::unit::Unit::Requests;
+        (!is_known).then(|| ("unit".to_owned(), "as it was".to_owned()))
+    };
+    let mut holdings = Holdings::new();
+    let units = |revision: &Revision| -> Vec<String> {
+        let all = revision.snapshot.quota.budgets.all().iter();
+        all.map(|kept| format!("{:?}", kept.budget.unit)).collect()
+    };
+    #[rustfmt::skip]
+    let steps = [
+        // unit         in force            kept back  waits   why
+        ("requests",    vec!["Requests"],   0,         false,  "as the ledger knows it"),
+        ("totalTokens", vec!["Requests"],   1,         false,  "the version before it serves"),
+    ];
+    for (unit, in_force, kept_back, waits, why) in steps {
+        let texts = budget(unit);
+        let files = Files { texts: &texts, variable: &|_| None, written_at_s: 0, counted: &known };
+        for Change { key, entry, .. } in plan(&holdings, &files).changes {
+            holdings.insert(key, Arc::new(Held::read(1, entry.unwrap())));
+        }
+        let revision = super::revise(&holdings, &known);
+        assert_eq!(
+            (units(&revision), revision.kept_back, revision.waits),
+            (in_force.iter().map(ToString::to_string).collect(), kept_back, waits),
+            "{why}"
+        );
+        let told: Vec<String> = revision.problems.iter().map(ToString::to_string).collect();
+        assert_eq!(told.len(), kept_back, "{why}: {told:?}");
+        assert!(
+            told.iter().all(|one| one == "a.yaml:4: Budget default/acme: spec.unit: expected as it was"),
+            "{told:?}"
+        );
+    }
+    // Made anew under the same name, it has no version to go back to.
+    for held in holdings.values_mut() {
+        *held = Arc::new(Held::read(2, Entry { good: None, ..held.entry.clone() }));
+    }
+    let revision = super::revise(&holdings, &known);
+    assert_eq!((units(&revision), revision.waits, revision.problems.len()), (vec![], true, 1));
 }

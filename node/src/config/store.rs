@@ -10,7 +10,8 @@ use tollgate_cluster::run::Changes;
 use tollgate_cluster::state::resources::{Edit, ResourceKey};
 use tollgate_cluster::state::{Applied, Proposal, Refused};
 use tollgate_cluster::transport::CallError;
-use tollgate_crds::{Problem, Severity};
+use tollgate_crds::{KeptBudget, Problem, Severity};
+use tollgate_ratelimit::ledger::outcome::Rejected;
 
 use super::entry::{Held, Holdings, Vault, name_of};
 use super::plan::Change;
@@ -90,6 +91,16 @@ impl Store {
         }
         *read = Arc::new(standing);
         Arc::clone(&read)
+    }
+
+    /// Why the ledger does not take a budget as it is written, if so.
+    pub(crate) fn counted(&self, kept: &KeptBudget) -> Option<(String, String)> {
+        let refused =
+            self.member.node.replica().look(|state| state.quota().can_become(&kept.budget)).err()?;
+        Some(match refused {
+            Rejected::Invalid { field, expected } => (field, expected),
+            other => (String::new(), format!("a budget that the ledger takes: {other:?}")),
+        })
     }
 
     /// Whether this node had all that was written at some time since its start.

@@ -11,6 +11,11 @@ use crate::time::Timestamp;
 use crate::window::Window;
 
 impl Ledger {
+    /// Whether the budget of that name can become this one; anything can where there is none.
+    pub fn can_become(&self, new: &Budget) -> Result<(), Rejected> {
+        self.budget(&new.name).map_or(Ok(()), |(_, old)| can_become(old, new))
+    }
+
     pub(super) fn set_budget(&mut self, budget: &Budget, nudges: &mut Vec<Nudge>) -> Outcome {
         if let Err(invalid) = budget.check() {
             return Outcome::Rejected(Rejected::invalid(invalid.field, invalid.expected));
