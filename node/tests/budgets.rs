@@ -93,12 +93,12 @@ async fn burst(max_tokens: Option<u64>, streamed: bool, slow: &str) {
     // Too much input for the budget: refused without having spent anything.
     let large = Ask::chat("gpt").with("user_said", "x".repeat(1_000));
     assert_eq!(first(&gateway, &large).await.status, 429);
-    let mut sent = tokio::task::JoinSet::new();
+    let mut asked = tokio::task::JoinSet::new();
     for _ in 0..100 {
         let (client, ask) = (gateway.client, ask.clone());
-        sent.spawn(async move { client.send(&ask).await });
+        asked.spawn(async move { client.send(&ask).await });
     }
-    let answers = sent.join_all().await;
+    let answers = asked.join_all().await;
     let what = format!("max_tokens {max_tokens:?}, streamed {streamed}");
     let served = answers.iter().filter(|answer| answer.status == 200).count() as u64;
     for answer in &answers {
@@ -126,6 +126,12 @@ async fn a_burst_of_short_answers() {
 async fn a_burst_of_answers_that_might_be_long() {
     burst(Some(1_000), false, "").await;
     burst(Some(1_000), true, "").await;
+}
+
+#[tokio::test]
+async fn a_burst_of_answers_that_take_their_time() {
+    burst(None, false, "latency=100ms").await;
+    burst(Some(1_000), true, "slow=5ms").await;
 }
 
 #[tokio::test]
