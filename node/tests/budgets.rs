@@ -300,3 +300,19 @@ async fn an_answer_that_passes_its_cap_is_landed() {
     })
     .await;
 }
+
+/// What the provider does for a client that has left is not known, and a strict budget does not hope for the best.
+#[tokio::test]
+async fn a_client_that_leaves_before_its_answer_pays_what_was_held() {
+    let (gateway, simulator) =
+        bed(&budget("all", "unit: outputTokens, limit: 100, window: {lifetime: true}")).await;
+    let ask = Ask::chat("gpt").with("max_tokens", 60).simulate("latency=60s");
+    let client = gateway.client;
+    let waiting = tokio::spawn(async move { client.send(&ask).await });
+    until("the provider to have it", async || (simulator.asked("gpt").await == 1).then_some(())).await;
+    waiting.abort();
+    let row = gateway.booked("gpt", 1).await;
+    assert_eq!((&row["unknown_requests"], &row["unknown_usage"]["output"]), (&1.into(), &60.into()), "{row}");
+    let answer = gateway.send(&Ask::chat("gpt").with("max_tokens", 60)).await.expect(200);
+    assert_eq!(answer.header("x-ratelimit-remaining-tokens"), Some("0"), "40 are left, and held: {answer:?}");
+}

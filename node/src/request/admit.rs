@@ -17,7 +17,7 @@ use tollgate_ratelimit::budget::OnExhausted;
 use tollgate_ratelimit::journal::Intent;
 use tollgate_ratelimit::unit::Amount;
 use tollgate_ratelimit::wallet::{Part, Refused, Why};
-use tollgate_ratelimit::{Certainty, Need, RowKey, Slot, Usage};
+use tollgate_ratelimit::{Certainty, Need, Row, RowKey, Slot, Usage};
 
 use super::accept::Accepted;
 use super::bill::{self, Bill, NoAmount};
@@ -46,6 +46,8 @@ pub(crate) struct Admission {
     pub(crate) candidate: usize,
     /// Candidates that budgets did not pay for.
     pub(crate) passed_over: Vec<bool>,
+    /// An upstream has the request, and nothing is known of its answer.
+    is_sent: bool,
 }
 
 /// What is held of budgets for one candidate.
@@ -56,6 +58,8 @@ struct Held {
     /// The cap on output tokens of each answer; none where no budget asks for one.
     cap: Option<u64>,
     key: RowKey,
+    /// What the ledger is told if nothing is ever heard of the answer.
+    unknown: Row,
     /// What is left of the budgets, as clients are told; the scarcest last.
     left: Vec<BudgetState>,
 }
@@ -73,7 +77,13 @@ pub(crate) async fn reserve(
     while let Some(candidate) = forward::choose(gateway, plan, &passed_over) {
         match hold(gateway, plan, accepted, candidate).await {
             Ok(held) => {
-                return Ok(Admission { _slot: slot, held: Some(held), candidate, passed_over });
+                return Ok(Admission {
+                    _slot: slot,
+                    held: Some(held),
+                    candidate,
+                    passed_over,
+                    is_sent: false,
+                });
             }
             Err(No { refusal, then: OnExhausted::NextPriority }) => {
                 let priority = plan.rule.candidates[candidate].priority;
@@ -112,6 +122,16 @@ impl Admission {
         Ok(())
     }
 
+    /// An attempt begins.
+    pub(crate) fn sent(&mut self) {
+        self.is_sent = true;
+    }
+
+    /// It ended without an answer.
+    pub(crate) fn failed(&mut self) {
+        self.is_sent = false;
+    }
+
     /// Whether `passed` output tokens are paid for. More than the cap: as much more as can be had at once.
     pub(crate) fn pays_for(&mut self, plan: &Plan, original_model: &str, passed: u64) -> bool {
         let Some(Held { reservation, shares, bound, cap: Some(cap), key, .. }) = &mut self.held else {
@@ -148,6 +168,19 @@ impl Admission {
             .collect();
         reservation.settle(&actual, key, bill.row(usage, certainty));
         length::learn(original_model, usage.output / bound.answers, cap);
+    }
+}
+
+impl Drop for Admission {
+    /// A client that left before an answer began does not undo what the provider does for it: budgets are charged what was
+    /// held, as after a crash.
+    fn drop(&mut self) {
+        if let Some(Held { reservation, shares, key, unknown, .. }) = self.held.take()
+            && self.is_sent
+            && shares.iter().any(|share| bill::is_enforced(&share.budget))
+        {
+            reservation.settle(&[], key, unknown);
+        }
     }
 }
 
@@ -372,7 +405,8 @@ impl<'a> Asking<'a> {
                     let shares = std::mem::take(&mut self.shares);
                     let cap = self.cap_of(&shares, length);
                     let left = self.left(&shares, &amounts);
-                    let held = Held { reservation, shares, bound: self.bound, cap, key: intent.key, left };
+                    let (bound, unknown) = (self.bound, intent.as_unknown());
+                    let held = Held { reservation, shares, bound, cap, key: intent.key, unknown, left };
                     return Ok(Ok(held));
                 }
                 Err(refused) => refused,
