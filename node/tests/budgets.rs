@@ -93,12 +93,12 @@ async fn burst(max_tokens: Option<u64>, streamed: bool, slow: &str) {
     // Too much input for the budget: refused without having spent anything.
     let large = Ask::chat("gpt").with("user_said", "x".repeat(1_000));
     assert_eq!(first(&gateway, &large).await.status, 429);
-    let mut sent = tokio::task::JoinSet::new();
+    let mut asked = tokio::task::JoinSet::new();
     for _ in 0..100 {
         let (client, ask) = (gateway.client, ask.clone());
-        sent.spawn(async move { client.send(&ask).await });
+        asked.spawn(async move { client.send(&ask).await });
     }
-    let answers = sent.join_all().await;
+    let answers = asked.join_all().await;
     let what = format!("max_tokens {max_tokens:?}, streamed {streamed}");
     let served = answers.iter().filter(|answer| answer.status == 200).count() as u64;
     for answer in &answers {
@@ -126,6 +126,12 @@ async fn a_burst_of_short_answers() {
 async fn a_burst_of_answers_that_might_be_long() {
     burst(Some(1_000), false, "").await;
     burst(Some(1_000), true, "").await;
+}
+
+#[tokio::test]
+async fn a_burst_of_answers_that_take_their_time() {
+    burst(None, false, "latency=100ms").await;
+    burst(Some(1_000), true, "slow=5ms").await;
 }
 
 #[tokio::test]
@@ -293,4 +299,20 @@ async fn an_answer_that_passes_its_cap_is_landed() {
         (answer.status == 429).then_some(())
     })
     .await;
+}
+
+/// What the provider does for a client that has left is not known, and a strict budget does not hope for the best.
+#[tokio::test]
+async fn a_client_that_leaves_before_its_answer_pays_what_was_held() {
+    let (gateway, simulator) =
+        bed(&budget("all", "unit: outputTokens, limit: 100, window: {lifetime: true}")).await;
+    let ask = Ask::chat("gpt").with("max_tokens", 60).simulate("latency=60s");
+    let client = gateway.client;
+    let waiting = tokio::spawn(async move { client.send(&ask).await });
+    until("the provider to have it", async || (simulator.asked("gpt").await == 1).then_some(())).await;
+    waiting.abort();
+    let row = gateway.booked("gpt", 1).await;
+    assert_eq!((&row["unknown_requests"], &row["unknown_usage"]["output"]), (&1.into(), &60.into()), "{row}");
+    let answer = gateway.send(&Ask::chat("gpt").with("max_tokens", 60)).await.expect(200);
+    assert_eq!(answer.header("x-ratelimit-remaining-tokens"), Some("0"), "40 are left, and held: {answer:?}");
 }

@@ -17,14 +17,16 @@ use tollgate_ratelimit::budget::OnExhausted;
 use tollgate_ratelimit::journal::Intent;
 use tollgate_ratelimit::unit::Amount;
 use tollgate_ratelimit::wallet::{Part, Refused, Why};
-use tollgate_ratelimit::{Certainty, Need, RowKey, Slot, Usage};
+use tollgate_ratelimit::{Certainty, Need, Row, RowKey, Slot, Usage};
 
 use super::accept::Accepted;
 use super::bill::{self, Bill, NoAmount};
+use super::budget_state::BudgetState;
 use super::forward;
 use super::length;
-use super::refusal::{BudgetState, Refusal};
+use super::refusal::Refusal;
 use super::route::Plan;
+use super::unpaid::Unpaid;
 use crate::clock;
 use crate::gateway::Gateway;
 use crate::quota::{self, Left, NoPurse, Share};
@@ -44,6 +46,8 @@ pub(crate) struct Admission {
     pub(crate) candidate: usize,
     /// Candidates that budgets did not pay for.
     pub(crate) passed_over: Vec<bool>,
+    /// An upstream has the request, and nothing is known of its answer.
+    is_sent: bool,
 }
 
 /// What is held of budgets for one candidate.
@@ -54,6 +58,8 @@ struct Held {
     /// The cap on output tokens of each answer; none where no budget asks for one.
     cap: Option<u64>,
     key: RowKey,
+    /// What the ledger is told if nothing is ever heard of the answer.
+    unknown: Row,
     /// What is left of the budgets, as clients are told; the scarcest last.
     left: Vec<BudgetState>,
 }
@@ -71,7 +77,13 @@ pub(crate) async fn reserve(
     while let Some(candidate) = forward::choose(gateway, plan, &passed_over) {
         match hold(gateway, plan, accepted, candidate).await {
             Ok(held) => {
-                return Ok(Admission { _slot: slot, held: Some(held), candidate, passed_over });
+                return Ok(Admission {
+                    _slot: slot,
+                    held: Some(held),
+                    candidate,
+                    passed_over,
+                    is_sent: false,
+                });
             }
             Err(No { refusal, then: OnExhausted::NextPriority }) => {
                 let priority = plan.rule.candidates[candidate].priority;
@@ -110,6 +122,16 @@ impl Admission {
         Ok(())
     }
 
+    /// An attempt begins.
+    pub(crate) fn sent(&mut self) {
+        self.is_sent = true;
+    }
+
+    /// It ended without an answer.
+    pub(crate) fn failed(&mut self) {
+        self.is_sent = false;
+    }
+
     /// Whether `passed` output tokens are paid for. More than the cap: as much more as can be had at once.
     pub(crate) fn pays_for(&mut self, plan: &Plan, original_model: &str, passed: u64) -> bool {
         let Some(Held { reservation, shares, bound, cap: Some(cap), key, .. }) = &mut self.held else {
@@ -132,7 +154,9 @@ impl Admission {
     pub(crate) fn tell(&self, dialect: Dialect, headers: &mut HeaderMap) {
         let Some(Held { left, .. }) = &self.held else { return };
         let now_ms = clock::unix_ms();
-        left.iter().for_each(|state| state.write(dialect, now_ms, headers));
+        for state in left {
+            state.write(dialect, now_ms, headers);
+        }
     }
 
     /// The request has ended and did cost this.
@@ -144,6 +168,19 @@ impl Admission {
             .collect();
         reservation.settle(&actual, key, bill.row(usage, certainty));
         length::learn(original_model, usage.output / bound.answers, cap);
+    }
+}
+
+impl Drop for Admission {
+    /// A client that left before an answer began does not undo what the provider does for it: budgets are charged what was
+    /// held, as after a crash.
+    fn drop(&mut self) {
+        if let Some(Held { reservation, shares, key, unknown, .. }) = self.held.take()
+            && self.is_sent
+            && shares.iter().any(|share| bill::is_enforced(&share.budget))
+        {
+            reservation.settle(&[], key, unknown);
+        }
     }
 }
 
@@ -170,6 +207,12 @@ struct No {
     then: OnExhausted,
 }
 
+impl From<Unpaid> for No {
+    fn from(unpaid: Unpaid) -> Self {
+        Refusal::from(unpaid).into()
+    }
+}
+
 impl From<Refusal> for No {
     fn from(refusal: Refusal) -> Self {
         Self { refusal, then: OnExhausted::Refuse }
@@ -177,9 +220,17 @@ impl From<Refusal> for No {
 }
 
 async fn hold(gateway: &Gateway, plan: &Plan, accepted: &Accepted, candidate: usize) -> Result<Held, No> {
-    let mut asking = Asking::new(gateway, plan, accepted, candidate)?;
     let deadline = Instant::now() + gateway.limits.admission_wait;
     let left = || deadline.saturating_duration_since(Instant::now());
+    let mut asking = loop {
+        match Asking::new(gateway, plan, accepted, candidate) {
+            // A budget that was just made: the cluster hears of it in a moment.
+            Err(Refusal::Unpaid(Unpaid::NoQuorum { budget: Some(_), .. })) if !left().is_zero() => {
+                tokio::time::sleep(LONGEST_PAUSE.min(left())).await;
+            }
+            asking => break asking?,
+        }
+    };
     let steps = asking.steps()?;
     let mut pause = FIRST_PAUSE;
     loop {
@@ -190,13 +241,13 @@ async fn hold(gateway: &Gateway, plan: &Plan, accepted: &Accepted, candidate: us
             match asking.reserve(*length, patience).await? {
                 Ok(held) => return Ok(asking.longer(held, &steps[..at])),
                 // That nobody answered in what time was left says less than what was said before.
-                Err(No { refusal: Refusal::NoQuorum { .. }, .. }) if refused.is_some() => {}
+                Err(No { refusal: Refusal::Unpaid(Unpaid::NoQuorum { .. }), .. }) if refused.is_some() => {}
                 Err(no) => refused = Some(no),
             }
         }
         let no =
             refused.unwrap_or_else(|| No::from(Refusal::NoBackend { route: plan.rule.route.to_string() }));
-        if left().is_zero() || !matches!(no.refusal, Refusal::HeldByOthers(_)) {
+        if left().is_zero() || !matches!(no.refusal, Refusal::Unpaid(Unpaid::HeldByOthers(_))) {
             return Err(no);
         }
         // The ledger said a moment ago that others hold it, and is not asked again by everybody: what they give back is
@@ -249,14 +300,16 @@ impl<'a> Asking<'a> {
             path: accepted.uri.path(),
             source: Some(accepted.source),
         };
-        quota::covering(&gateway.member, &plan.config, &facts).map_err(|why| match why {
-            NoPurse::KeyTooLong { budget } => Refusal::KeyTooLong { budget },
-            NoPurse::NotKept { budget } => {
-                Refusal::NoQuorum { budget: Some(budget), reason: "the cluster does not keep it yet" }
-            }
-            NoPurse::Full { .. } => {
-                Refusal::NoQuorum { budget: None, reason: "this node knows as many buckets as it may" }
-            }
+        quota::covering(&gateway.member, &plan.config, &facts).map_err(|why| {
+            Refusal::Unpaid(match why {
+                NoPurse::KeyTooLong { budget } => Unpaid::KeyTooLong { budget },
+                NoPurse::NotKept { budget } => {
+                    Unpaid::NoQuorum { budget: Some(budget), reason: "the cluster does not keep it yet" }
+                }
+                NoPurse::Full { .. } => {
+                    Unpaid::NoQuorum { budget: None, reason: "this node knows as many buckets as it may" }
+                }
+            })
         })
     }
 
@@ -311,11 +364,11 @@ impl<'a> Asking<'a> {
             NoAmount::NoPrice => {
                 let model = self.bill.candidate.model_override.as_ref().unwrap_or(&self.accepted.peek.model);
                 let backend = self.bill.candidate.backend.name.to_string();
-                Refusal::NoPrice { budget, model: model.clone(), backend }
+                Unpaid::NoPrice { budget, model: model.clone(), backend }.into()
             }
             NoAmount::Fails(reason) => {
                 tracing::warn!(%budget, %reason, "a budget's expression failed");
-                Refusal::Uncountable { budget }
+                Unpaid::Uncountable { budget }.into()
             }
         }
     }
@@ -352,7 +405,8 @@ impl<'a> Asking<'a> {
                     let shares = std::mem::take(&mut self.shares);
                     let cap = self.cap_of(&shares, length);
                     let left = self.left(&shares, &amounts);
-                    let held = Held { reservation, shares, bound: self.bound, cap, key: intent.key, left };
+                    let (bound, unknown) = (self.bound, intent.as_unknown());
+                    let held = Held { reservation, shares, bound, cap, key: intent.key, unknown, left };
                     return Ok(Ok(held));
                 }
                 Err(refused) => refused,
@@ -398,7 +452,7 @@ impl<'a> Asking<'a> {
     fn refusal(&self, Refused { part, why }: Refused, amount: Amount) -> Result<Result<Held, No>, No> {
         let Some(share @ Share { budget, .. }) = self.shares.get(part) else {
             return Err(
-                Refusal::NoQuorum { budget: None, reason: "this node can't note what it spends" }.into()
+                Unpaid::NoQuorum { budget: None, reason: "this node can't note what it spends" }.into()
             );
         };
         let then = budget.budget.on_exhausted;
@@ -408,13 +462,15 @@ impl<'a> Asking<'a> {
             Box::new(BudgetState::new(budget, amount, Left { until_ms, ..left }))
         };
         let named = || Some(budget.resource.clone());
-        let unsure = |reason| No::from(Refusal::NoQuorum { budget: named(), reason });
+        let unsure = |reason| No::from(Unpaid::NoQuorum { budget: named(), reason });
         match why {
             Why::Exhausted { until_ms, .. } => {
-                Ok(Err(No { refusal: Refusal::Exhausted(state(Some(until_ms))), then }))
+                Ok(Err(No { refusal: Unpaid::Exhausted(state(Some(until_ms))).into(), then }))
             }
-            Why::Held { .. } | Why::Dry => Ok(Err(No { refusal: Refusal::HeldByOthers(state(None)), then })),
-            Why::TooLarge { .. } => Ok(Err(No { refusal: Refusal::OverBudget(state(None)), then })),
+            Why::Held { .. } | Why::Dry => {
+                Ok(Err(No { refusal: Unpaid::HeldByOthers(state(None)).into(), then }))
+            }
+            Why::TooLarge { .. } => Ok(Err(No { refusal: Unpaid::OverBudget(state(None)).into(), then })),
             Why::Unreachable => Ok(Err(unsure("the cluster did not answer in time"))),
             Why::NotKept { .. } => Err(unsure("the cluster does not keep it now")),
             Why::Draining => Err(unsure("this node is leaving")),

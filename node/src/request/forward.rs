@@ -112,10 +112,12 @@ pub(crate) async fn first_byte(
         }
         trail.attempt(&plan.rule, index, accepted);
         let one = Attempt { gateway, plan, accepted, index, deadline };
+        admission.sent();
         match one.carry_out(admission.output_cap(), trail).await {
             Ok(reply) => return Ok(reply),
             Err(failed) => last = Some(failed),
         }
+        admission.failed();
     }
     Err(match last {
         Some(failed) => failed.refusal,

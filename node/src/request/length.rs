@@ -38,7 +38,9 @@ pub(crate) fn steps(own: Option<u64>, fair: impl Fn(u64) -> bool, lately: u64) -
     }
     let usual = lately.max(LEAST);
     let mut steps = vec![own.unwrap_or(shared.max(usual)), shared.max(LEAST), usual, LEAST];
-    steps.iter_mut().for_each(|step| *step = (*step).min(longest));
+    for step in &mut steps {
+        *step = (*step).min(longest);
+    }
     steps.sort_unstable_by(|one, other| other.cmp(one));
     steps.dedup();
     steps
@@ -54,15 +56,16 @@ pub(crate) fn learn(model: &str, output: u64, cap: Option<u64>) {
     // One that was cut says only that it would have been longer.
     let cut = cap.is_some_and(|cap| output >= cap);
     let wanted = if cut { output.saturating_mul(2) } else { output.saturating_add(output / 4) };
-    LATELY.with_borrow_mut(|seen| match seen.get_mut(model) {
-        // Long ones are remembered for some time: half of the answers are longer than the mean.
-        Some(lately) => *lately = wanted.max(*lately - *lately / 8).min(LONGEST),
-        None => {
-            if seen.len() >= MOST_MODELS {
-                seen.clear();
-            }
-            seen.insert(model.to_owned(), wanted.min(LONGEST));
+    LATELY.with_borrow_mut(|seen| {
+        if let Some(lately) = seen.get_mut(model) {
+            // Long ones are remembered for some time: half of the answers are longer than the mean.
+            *lately = wanted.max(*lately - *lately / 8).min(LONGEST);
+            return;
         }
+        if seen.len() >= MOST_MODELS {
+            seen.clear();
+        }
+        seen.insert(model.to_owned(), wanted.min(LONGEST));
     });
 }
 
@@ -70,10 +73,13 @@ pub(crate) fn learn(model: &str, output: u64, cap: Option<u64>) {
 mod tests {
     use super::*;
 
+    /// The request's own cap, a budget's share, what answers took lately; what is asked for, and why.
+    type Case<'a> = (Option<u64>, u64, u64, &'a [u64], &'a str);
+
     #[test]
     fn less_is_asked_for_as_more_is_refused() {
         #[rustfmt::skip]
-        let rows: [(Option<u64>, u64, u64, &[u64], &str); 8] = [
+        let rows: [Case<'_>; 8] = [
             // own        a budget's share  lately  steps                   why
             (Some(20),    1_000_000,        64,     &[20, 16],              "a short one is asked for whole"),
             (Some(1_000), 1_000_000,        64,     &[1_000, 64, 16],       "so is a longer one"),

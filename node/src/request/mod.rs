@@ -24,6 +24,7 @@ mod settle;
 pub(crate) mod stream;
 pub(crate) mod trail;
 mod translate;
+mod unpaid;
 
 use http::Response;
 

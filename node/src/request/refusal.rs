@@ -10,17 +10,13 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, hea
 use tollgate_api::endpoint::Dialect;
 use tollgate_api::error::{ApiError, ErrorKind, Malformed, Untranslatable};
 
-pub(crate) use super::budget_state::BudgetState;
 use super::stream::ReplyBody;
 use super::trail::Trail;
+use super::unpaid::{self, Unpaid};
 use crate::clock;
 
 /// Both SDKs obey it, above their own judgement of a status.
 pub(crate) const SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
-
-/// Clients of some SDKs sleep for whatever they are told: nobody is told to wait for longer than this. They are told not to
-/// try again instead, and when more comes.
-const LONGEST_WAIT: Duration = Duration::from_mins(1);
 
 /// A normal no.
 #[derive(Debug)]
@@ -70,29 +66,8 @@ pub(crate) enum Refusal {
     NoKeySet {
         issuer: String,
     },
-    /// A budget is spent.
-    Exhausted(Box<BudgetState>),
-    /// Requests that run hold what is left of a budget.
-    HeldByOthers(Box<BudgetState>),
-    /// The request alone is more than a budget ever has.
-    OverBudget(Box<BudgetState>),
-    /// Nobody can say now what is left.
-    NoQuorum {
-        budget: Option<String>,
-        reason: &'static str,
-    },
-    NoPrice {
-        budget: String,
-        model: String,
-        backend: String,
-    },
-    /// A budget's expression fails for this request.
-    Uncountable {
-        budget: String,
-    },
-    KeyTooLong {
-        budget: String,
-    },
+    /// Budgets do not pay for it.
+    Unpaid(Unpaid),
     Busy {
         limit: u64,
     },
@@ -122,11 +97,18 @@ pub(crate) enum Refusal {
     FailedAtOnce(ApiError),
 }
 
+impl From<Unpaid> for Refusal {
+    fn from(unpaid: Unpaid) -> Self {
+        Self::Unpaid(unpaid)
+    }
+}
+
 impl Refusal {
     /// The answer, in the client's dialect, with what makes its SDK back off rightly.
     pub(crate) fn into_response(self, dialect: Dialect, trail: &mut Trail) -> Response<ReplyBody> {
         trail.refused(&self);
-        let (retry, state) = (self.retry(), self.state().cloned());
+        let retry = self.retry();
+        let state = if let Self::Unpaid(unpaid) = &self { unpaid.state().cloned() } else { None };
         let (status, headers, body) = if let Self::Upstream { status, headers, body } = self {
             (status, *headers, body)
         } else {
@@ -145,7 +127,7 @@ impl Refusal {
         match retry {
             Retry::AsTheStatusSays => {}
             Retry::After(after) => {
-                headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds(after)));
+                headers.insert(header::RETRY_AFTER, HeaderValue::from(unpaid::seconds(after)));
             }
             Retry::Never => {
                 headers.insert(SHOULD_RETRY, HeaderValue::from_static("false"));
@@ -174,13 +156,7 @@ impl Refusal {
             Self::NoToken => "no_token",
             Self::BadToken { .. } => "bad_token",
             Self::NoKeySet { .. } => "no_key_set",
-            Self::Exhausted(_) => "budget_exhausted",
-            Self::HeldByOthers(_) => "budget_held",
-            Self::OverBudget(_) => "over_budget",
-            Self::NoQuorum { .. } => "no_quorum",
-            Self::NoPrice { .. } => "no_price",
-            Self::Uncountable { .. } => "uncountable",
-            Self::KeyTooLong { .. } => "key_too_long",
+            Self::Unpaid(unpaid) => unpaid.name(),
             Self::Busy { .. } => "busy",
             Self::NoRoom { .. } => "no_room",
             Self::Unreachable { .. } => "unreachable",
@@ -192,26 +168,12 @@ impl Refusal {
         }
     }
 
-    /// The budget that said no.
-    fn state(&self) -> Option<&BudgetState> {
-        if let Self::Exhausted(state) | Self::HeldByOthers(state) | Self::OverBudget(state) = self {
-            Some(state)
-        } else {
-            None
-        }
-    }
-
     fn retry(&self) -> Retry {
         match self {
-            Self::Busy { .. }
-            | Self::NoRoom { .. }
-            | Self::HeldByOthers(_)
-            | Self::NoKeySet { .. }
-            | Self::NoQuorum { .. } => Retry::After(Duration::from_secs(1)),
-            Self::Exhausted(state) => match state.until {
-                Some(until) if until <= LONGEST_WAIT => Retry::After(until),
-                Some(_) | None => Retry::Never,
-            },
+            Self::Busy { .. } | Self::NoRoom { .. } | Self::NoKeySet { .. } => {
+                Retry::After(Duration::from_secs(1))
+            }
+            Self::Unpaid(unpaid) => unpaid.pause().map_or(Retry::Never, Retry::After),
             Self::UnknownPath { .. }
             | Self::WrongMethod { .. }
             | Self::EncodedBody { .. }
@@ -226,10 +188,6 @@ impl Refusal {
             | Self::ExpiredKey { .. }
             | Self::NoToken
             | Self::BadToken { .. }
-            | Self::OverBudget(_)
-            | Self::NoPrice { .. }
-            | Self::Uncountable { .. }
-            | Self::KeyTooLong { .. }
             | Self::BadQuery(_) => Retry::Never,
             Self::BodyTimeout { .. }
             | Self::BrokenBody { .. }
@@ -269,13 +227,7 @@ impl Refusal {
             | Self::NoToken
             | Self::BadToken { .. }
             | Self::NoKeySet { .. }
-            | Self::Exhausted(_)
-            | Self::HeldByOthers(_)
-            | Self::OverBudget(_)
-            | Self::NoQuorum { .. }
-            | Self::NoPrice { .. }
-            | Self::Uncountable { .. }
-            | Self::KeyTooLong { .. }
+            | Self::Unpaid(_)
             | Self::Busy { .. }
             | Self::NoRoom { .. }
             | Self::Unreachable { .. }
@@ -304,17 +256,10 @@ impl Refusal {
             | Self::ExpiredKey { .. }
             | Self::NoToken
             | Self::BadToken { .. } => (Code::UNAUTHORIZED, Kind::Authentication),
-            Self::Exhausted(state) if state.until.is_some_and(|until| until <= LONGEST_WAIT) => {
-                (Code::TOO_MANY_REQUESTS, Kind::RateLimited)
-            }
-            Self::Exhausted(_) | Self::OverBudget(_) => (Code::TOO_MANY_REQUESTS, Kind::QuotaExhausted),
-            Self::HeldByOthers(_) => (Code::TOO_MANY_REQUESTS, Kind::RateLimited),
-            Self::NoPrice { .. } => (Code::FORBIDDEN, Kind::Permission),
-            Self::Uncountable { .. } => (Code::INTERNAL_SERVER_ERROR, Kind::Internal),
-            Self::KeyTooLong { .. } => (Code::BAD_REQUEST, Kind::InvalidRequest),
-            Self::Busy { .. } | Self::NoRoom { .. } | Self::NoQuorum { .. } | Self::NoKeySet { .. } => {
+            Self::Busy { .. } | Self::NoRoom { .. } | Self::NoKeySet { .. } => {
                 (Code::SERVICE_UNAVAILABLE, Kind::Overloaded)
             }
+            Self::Unpaid(unpaid) => unpaid.outcome(),
             Self::Unreachable { .. } | Self::BrokenAnswer { .. } => (Code::BAD_GATEWAY, Kind::Upstream),
             Self::UpstreamTimeout { .. } => (Code::GATEWAY_TIMEOUT, Kind::Timeout),
             Self::Upstream { status, .. } => (*status, Kind::Upstream),
@@ -360,31 +305,7 @@ impl Refusal {
             Self::NoKeySet { issuer } => {
                 format!("tokens of {issuer} can't be verified now, since its keys can't be had; try again")
             }
-            Self::Exhausted(state) => match state.until {
-                Some(until) => format!("{state} is used up; more comes in {} s", seconds(until)),
-                None => format!("{state} is used up"),
-            },
-            Self::HeldByOthers(state) => {
-                format!("requests that run now hold what is left of {state}; try again")
-            }
-            Self::OverBudget(state) => {
-                format!("this request may take {}, which is more than {state} ever has", state.amount())
-            }
-            Self::NoQuorum { budget: Some(budget), reason } => {
-                format!("nobody can say now what is left of {budget}: {reason}; try again")
-            }
-            Self::NoQuorum { budget: None, reason } => {
-                format!("budgets can't be asked now: {reason}; try again")
-            }
-            Self::NoPrice { budget, model, backend } => format!(
-                "{budget} counts money, and no price is known for the model `{model}` at backend {backend}"
-            ),
-            Self::Uncountable { budget } => {
-                format!("{budget} can't be charged for this request; its status says why")
-            }
-            Self::KeyTooLong { budget } => {
-                format!("the values by which {budget} is divided are too long in this request")
-            }
+            Self::Unpaid(unpaid) => unpaid.to_string(),
             Self::Busy { limit } => {
                 format!("this node is at its limit of {limit} running requests; try again")
             }
@@ -404,11 +325,6 @@ impl Refusal {
             Self::BadQuery(error) | Self::FailedAtOnce(error) => error.message.clone(),
         }
     }
-}
-
-/// Whole seconds, at least one, after which it is over.
-fn seconds(time: Duration) -> u64 {
-    u64::try_from(time.as_millis().div_ceil(1_000)).unwrap_or(u64::MAX).max(1)
 }
 
 /// What the client should be told about trying again.
