@@ -18,6 +18,19 @@ pub(super) fn problem(status: StatusCode, message: &str) -> Answer {
     value(status, &json!({"error": {"message": message, "status": status.as_u16()}}))
 }
 
+/// Why a request is not answered; small enough to be handed up.
+#[derive(Debug)]
+pub(super) struct Denied {
+    pub(super) status: StatusCode,
+    pub(super) why: String,
+}
+
+impl From<Denied> for Answer {
+    fn from(Denied { status, why }: Denied) -> Self {
+        problem(status, &why)
+    }
+}
+
 /// Serving and able to admit.
 pub(super) fn ready(admin: &Admin) -> Answer {
     let config = admin.gateway.config.latest();

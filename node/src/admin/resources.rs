@@ -11,7 +11,7 @@ use tokio::time::{Instant, sleep};
 use tollgate_cluster::state::resources::ResourceKey;
 use tollgate_crds::{Problem, Severity, Written};
 
-use super::answers::{described, problem, value};
+use super::answers::{Denied, described, problem, value};
 use super::question::{decoded, pairs};
 use super::{Admin, Answer};
 use crate::clock;
@@ -48,7 +48,7 @@ pub(super) async fn answer(admin: &Admin, request: Request<IncomingBody>) -> Ans
     let wish = if method == Method::DELETE && !named.is_empty() {
         match find(&admin.gateway.config.latest(), &named) {
             Ok((key, _)) => Ok(Wish::Delete(vec![key])),
-            Err(answer) => return answer,
+            Err(denied) => return denied.into(),
         }
     } else if !named.is_empty() {
         return problem(StatusCode::METHOD_NOT_ALLOWED, "expected GET or DELETE");
@@ -64,7 +64,7 @@ pub(super) async fn answer(admin: &Admin, request: Request<IncomingBody>) -> Ans
     };
     match wish {
         Ok(wish) => change(admin, &wish, dry_run).await,
-        Err(refused) => refused,
+        Err(denied) => denied.into(),
     }
 }
 
@@ -99,23 +99,25 @@ fn dry_run(query: Option<&str>) -> Result<Run, String> {
     Ok(run)
 }
 
-async fn read(request: Request<IncomingBody>) -> Result<Body, Answer> {
+async fn read(request: Request<IncomingBody>) -> Result<Body, Denied> {
     let kind = request.headers().get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
     let kind = kind.unwrap_or_default().split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
     // A page in a browser on this machine can send anything without asking, but none of these types.
     if ![WRITTEN, "application/yaml", "application/x-yaml", "application/json"].contains(&kind.as_str()) {
-        let message =
-            format!("expected the content type application/yaml or application/json, `{kind}` came");
-        return Err(problem(StatusCode::UNSUPPORTED_MEDIA_TYPE, &message));
+        let why = format!("expected the content type application/yaml or application/json, `{kind}` came");
+        return Err(Denied { status: StatusCode::UNSUPPORTED_MEDIA_TYPE, why });
     }
     let file = pairs(request.uri().query()).into_iter().find(|(name, _)| name == "file");
     let name = file.map_or_else(|| "api".to_owned(), |(_, file)| file);
     let body = Limited::new(request.into_body(), MOST_BYTES).collect().await.map_err(|error| {
-        problem(StatusCode::PAYLOAD_TOO_LARGE, &format!("expected at most {MOST_BYTES} bytes: {error}"))
+        let why = format!("expected at most {MOST_BYTES} bytes: {error}");
+        Denied { status: StatusCode::PAYLOAD_TOO_LARGE, why }
     })?;
     let bytes = body.to_bytes();
-    let malformed =
-        |why: &dyn std::fmt::Display| problem(StatusCode::BAD_REQUEST, &format!("the body: {why}"));
+    let malformed = |why: &dyn std::fmt::Display| Denied {
+        status: StatusCode::BAD_REQUEST,
+        why: format!("the body: {why}"),
+    };
     if kind == WRITTEN {
         return serde_json::from_slice(&bytes).map(Body::Written).map_err(|error| malformed(&error));
     }
@@ -124,7 +126,7 @@ async fn read(request: Request<IncomingBody>) -> Result<Body, Answer> {
 }
 
 impl Body {
-    fn load(&self) -> Result<Asked, Answer> {
+    fn load(&self) -> Result<Asked, Denied> {
         let (mut loaded, mut problems) = (Vec::new(), Vec::new());
         match self {
             Self::Text { name, text } => (loaded, problems) = tollgate_crds::parse_as_is(name, text),
@@ -136,7 +138,8 @@ impl Body {
             }
         }
         if loaded.is_empty() && problems.is_empty() {
-            return Err(problem(StatusCode::BAD_REQUEST, "expected at least one resource, none came"));
+            let why = "expected at least one resource, none came".to_owned();
+            return Err(Denied { status: StatusCode::BAD_REQUEST, why });
         }
         Ok(Asked { loaded, problems, at_s: clock::unix_ms() / 1_000 })
     }
@@ -154,7 +157,7 @@ async fn change(admin: &Admin, wish: &Wish, run: Run) -> Answer {
         let edits = match wish {
             Wish::Apply(body) => match body.load() {
                 Ok(asked) => apply(&standing.holdings, asked, &|kept| store.counted(kept)),
-                Err(refused) => return refused,
+                Err(denied) => return denied.into(),
             },
             Wish::Delete(keys) => delete(&standing.holdings, keys),
         };
@@ -229,24 +232,27 @@ fn one(admin: &Admin, named: &[String]) -> Answer {
     let active = admin.gateway.config.latest();
     match find(&active, named) {
         Ok((key, held)) => value(StatusCode::OK, &shown(&active, &key, &held)),
-        Err(answer) => answer,
+        Err(denied) => denied.into(),
     }
 }
 
 /// `kind/namespace/name`, or `kind/name` where it has no namespace.
-fn find(active: &Active, named: &[String]) -> Result<(ResourceKey, Arc<Held>), Answer> {
+fn find(active: &Active, named: &[String]) -> Result<(ResourceKey, Arc<Held>), Denied> {
     let (kind, namespace, name) = match named {
         [kind, name] => (kind, "", name),
         [kind, namespace, name] => (kind, namespace.as_str(), name),
-        _ => return Err(problem(StatusCode::NOT_FOUND, "expected /v1/resources/KIND/NAMESPACE/NAME")),
+        _ => {
+            let why = "expected /v1/resources/KIND/NAMESPACE/NAME".to_owned();
+            return Err(Denied { status: StatusCode::NOT_FOUND, why });
+        }
     };
     let is_it =
         |key: &ResourceKey| is_kind(kind, &key.kind) && key.namespace == namespace && key.name == *name;
     let found = active.standing.holdings.iter().find(|(key, _)| is_it(key));
     let found = found.map(|(key, held)| (key.clone(), Arc::clone(held)));
-    found.ok_or_else(|| {
-        let what = format!("there is no {kind} {namespace}/{name}");
-        problem(StatusCode::NOT_FOUND, &what)
+    found.ok_or_else(|| Denied {
+        status: StatusCode::NOT_FOUND,
+        why: format!("there is no {kind} {namespace}/{name}"),
     })
 }
 

@@ -49,10 +49,7 @@ pub(crate) fn get(settings: &Get) -> ExitCode {
         Ok(answer) => answer,
         Err(why) => return fail(&why),
     };
-    let all = match &answer["resources"] {
-        Value::Array(all) => all.clone(),
-        _ => vec![answer],
-    };
+    let all = answer["resources"].as_array().cloned().unwrap_or_else(|| vec![answer]);
     match output {
         Some(Output::Json) if name.is_some() => print(&format!("{:#}\n", all[0]["object"])),
         Some(Output::Json) => {
@@ -65,12 +62,15 @@ pub(crate) fn get(settings: &Get) -> ExitCode {
                 all.iter().map(|one| tollgate_crds::yaml_of(&one["object"])).collect();
             print(&documents.join("---\n"))
         }
-        Some(Output::Name) => print(
-            &all.iter().map(|one| format!("{} {}\n", word(&one["kind"]), named(one))).collect::<String>(),
-        ),
+        Some(Output::Name) => {
+            let names: Vec<String> =
+                all.iter().map(|one| format!("{} {}\n", word(&one["kind"]), named(one))).collect();
+            print(&names.concat())
+        }
         None => {
             let problems = all.iter().flat_map(|one| one["problems"].as_array().into_iter().flatten());
-            let problems: String = problems.map(|one| format!("\n{}", problem(one))).collect();
+            let problems: Vec<String> = problems.map(|one| format!("\n{}", problem(one))).collect();
+            let problems = problems.concat();
             let columns = [
                 ("KIND", "kind"),
                 ("NAMESPACE", "namespace"),

@@ -1,6 +1,6 @@
 //! From what somebody asks the admin API for to what has to change in the store: all of it or nothing. Pure.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, btree_map};
 use std::sync::Arc;
 
 use tollgate_cluster::state::resources::{Expected, ResourceKey};
@@ -48,16 +48,21 @@ pub(crate) fn apply(holdings: &Holdings, asked: Asked, counted: Counted<'_>) -> 
         let held = holdings.get(&key);
         let entry =
             Entry { source: Source::Api, written_at_s: at_s, written: one.written().clone(), good: None };
-        if edits.done.contains_key(&name) {
-            problems.push(one.problem("metadata.name", one.name.to_string(), "each resource once"));
-        } else if let Some(other) = held.filter(|held| held.entry.source != Source::Api) {
+        let free = match edits.done.entry(name) {
+            btree_map::Entry::Vacant(free) => free,
+            btree_map::Entry::Occupied(_) => {
+                problems.push(one.problem("metadata.name", one.name.to_string(), "each resource once"));
+                continue;
+            }
+        };
+        if let Some(other) = held.filter(|held| held.entry.source != Source::Api) {
             problems.push(taken(one, other));
         } else if entry.encode().len() > MOST_ENTRY_BYTES {
             problems.push(one.problem("", "", format!("at most {MOST_ENTRY_BYTES} bytes")));
         } else if held.is_some_and(|held| held.entry.written == entry.written) {
-            edits.done.insert(name, Done::Unchanged);
+            free.insert(Done::Unchanged);
         } else {
-            edits.done.insert(name, if held.is_some() { Done::Changed } else { Done::Created });
+            free.insert(if held.is_some() { Done::Changed } else { Done::Created });
             let expects = held.map_or(Expected::Absent, |held| Expected::Revision(held.revision));
             after.insert(key.clone(), Arc::new(Held::read(0, entry.clone())));
             edits.changes.push(Change { key, expects, entry: Some(entry) });

@@ -65,7 +65,9 @@ impl Setup {
             Given::Files(paths) => (paths, Holdings::new()),
             Given::Made(manifest) => {
                 let (made, problems) = made(&manifest);
-                problems.iter().for_each(|problem| tracing::error!("{problem}"));
+                for problem in problems {
+                    tracing::error!("{problem}");
+                }
                 (Vec::new(), made)
             }
         };
@@ -119,13 +121,13 @@ fn begin(
 /// Until there is something to look at. False: nobody wants to know any more.
 fn wait(
     store: &Arc<Store>,
-    changes: &mut watch::Receiver<Changes>,
+    resources: &mut watch::Receiver<Changes>,
     (said, is_known): (&mut watch::Receiver<Local>, bool),
 ) -> bool {
     store.runtime().block_on(async {
         tokio::select! {
-            changed = changes.changed() => changed.is_ok(),
-            changed = said.changed() => changed.is_ok(),
+            news = resources.changed() => news.is_ok(),
+            news = said.changed() => news.is_ok(),
             () = sleep(AGAIN), if !is_known => {
                 let _tried_again_after_a_while = store.catch_up(TRY).await;
                 true

@@ -1,7 +1,7 @@
 //! From what files say to what has to change in the store. Files are the whole truth about what came from files: what is no
 //! longer in them goes. What can't be read is not taken away. Pure: texts and the store's resources in, changes out.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, btree_map};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -165,11 +165,14 @@ impl Wanted {
         if let Some(other) = other {
             self.taken += 1;
             self.problems.push(taken(&one, other));
-        } else if self.resources.contains_key(&key) {
-            let what = "a name that no earlier resource of the kind has; the earlier one counts";
-            self.problems.push(one.problem("metadata.name", one.name.to_string(), what));
-        } else {
-            self.resources.insert(key, one);
+            return;
+        }
+        match self.resources.entry(key) {
+            btree_map::Entry::Occupied(_) => {
+                let what = "a name that no earlier resource of the kind has; the earlier one counts";
+                self.problems.push(one.problem("metadata.name", one.name.to_string(), what));
+            }
+            btree_map::Entry::Vacant(free) => _ = free.insert(one),
         }
     }
 

@@ -97,10 +97,10 @@ impl Store {
     pub(crate) fn counted(&self, kept: &KeptBudget) -> Option<(String, String)> {
         let refused =
             self.member.node.replica().look(|state| state.quota().can_become(&kept.budget)).err()?;
-        Some(match refused {
-            Rejected::Invalid { field, expected } => (field, expected),
-            other => (String::new(), format!("a budget that the ledger takes: {other:?}")),
-        })
+        if let Rejected::Invalid { field, expected } = refused {
+            return Some((field, expected));
+        }
+        Some((String::new(), format!("a budget that the ledger takes: {refused:?}")))
     }
 
     /// Whether this node had all that was written at some time since its start.
@@ -123,22 +123,31 @@ impl Store {
             manifest: entry.as_ref().map(|entry| self.vault.manifest(key, entry)),
         });
         let proposal = Proposal::Edit(edits.collect());
-        let written = self.member.node.forward().write(proposal, within).await.map_err(unreachable)?;
+        let written =
+            self.member.node.forward().write(proposal, within).await.map_err(|error| unreachable(&error))?;
         match written.applied {
             Applied::ResourcesEdited { revision } => {
-                self.catch_up(within).await.map_err(unreachable)?;
+                self.catch_up(within).await.map_err(|error| unreachable(&error))?;
                 Ok(revision)
             }
             Applied::Refused(conflict @ Refused::Conflict { .. }) => {
                 Err(Unwritten::Conflict(conflict.to_string()))
             }
             Applied::Refused(refused) => Err(Unwritten::Refused(refused.to_string())),
-            other => Err(Unwritten::Refused(format!("expected edited resources, {other:?} came"))),
+            other @ (Applied::Nothing
+            | Applied::Quota(_)
+            | Applied::Founded
+            | Applied::ClusterChanged { .. }
+            | Applied::Registered { .. }
+            | Applied::Arrived
+            | Applied::Forgotten) => {
+                Err(Unwritten::Refused(format!("expected edited resources, {other:?} came")))
+            }
         }
     }
 }
 
-fn unreachable(error: CallError) -> Unwritten {
+fn unreachable(error: &CallError) -> Unwritten {
     match error {
         CallError::TooLarge { .. } => Unwritten::Refused(error.to_string()),
         CallError::Refused(_)

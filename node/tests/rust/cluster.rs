@@ -44,7 +44,7 @@ impl Cluster {
         let settings = Settings { manifest, arguments: &arguments, ..Settings::default() };
         let mut node = Gateway::with(settings).await;
         if first {
-            self.door = node.process.announced("cluster on ").await.trim_end_matches(',').to_owned();
+            node.process.announced("cluster on ").await.trim_end_matches(',').clone_into(&mut self.door);
         }
         node
     }
