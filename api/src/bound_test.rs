@@ -1,3 +1,5 @@
+//! What requests may take at most, over the endpoints and what stands in their bodies.
+
 use super::*;
 
 #[test]

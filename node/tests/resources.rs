@@ -9,6 +9,7 @@ mod rust;
 use std::fs;
 use std::path::Path;
 
+use rust::cluster::Cluster;
 use rust::gateway::Settings;
 use rust::manifest::{GATEWAY, openai, route, rule};
 use rust::{Ask, Client, Gateway, Process, Simulator, until};
@@ -175,4 +176,42 @@ async fn what_can_not_be_taken_changes_nothing_and_says_why() {
     let nowhere = ["get", "secrets", "--admin", "http://127.0.0.1:1"];
     let (code, output) = Process::run(&nowhere, &[]).await;
     assert!(code == 1 && output.contains("is a node running there?"), "{output}");
+}
+
+/// A key that was taken away over one node opens no other one, while those of others stay good.
+#[tokio::test]
+async fn a_revoked_key_is_refused_everywhere() {
+    let simulator = Simulator::start(&[]).await;
+    let cluster = Cluster::start(3, "").await;
+    let nodes: Vec<&Gateway> = cluster.running().collect();
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("all.yaml");
+    let consumer = |name: &str, keys: &str| {
+        format!(
+            "---\napiVersion: v1\nkind: Secret\nmetadata: {{name: {name}}}\nstringData: {{one: sk-{name}-1, two: sk-{name}-2}}\n\
+             ---\napiVersion: tollgate.dev/v1alpha1\nkind: Consumer\nmetadata: {{name: {name}}}\nspec: {{apiKeys: [{keys}]}}\n"
+        )
+    };
+    let key = |of: &str, key: &str| format!("{{name: {key}, secretRef: {{name: {of}, key: {key}}}}}");
+    let (both, bob) =
+        (key("alice", "one") + ", " + &key("alice", "two"), consumer("bob", &key("bob", "one")));
+    let apply = async |node: &Gateway, keys: &str| {
+        fs::write(&file, manifest(&simulator, "called") + &consumer("alice", keys) + &bob).unwrap();
+        let (code, output) = tollgate(&node.admin, &["apply", "-f", file.to_str().unwrap()]).await;
+        assert_eq!(code, 0, "{output}");
+    };
+    let status = async |node: &Gateway, key: &str| {
+        node.send(&Ask::chat("model").header("authorization", &format!("Bearer {key}"))).await.status
+    };
+    apply(nodes[0], &both).await;
+    for node in &nodes {
+        until("the key to be good", async || (status(node, "sk-alice-1").await == 200).then_some(())).await;
+    }
+    apply(nodes[1], &key("alice", "two")).await;
+    assert_eq!(status(nodes[1], "sk-alice-1").await, 401, "at once where it was said");
+    for node in &nodes {
+        until("the key to be bad", async || (status(node, "sk-alice-1").await == 401).then_some(())).await;
+        assert_eq!(status(node, "sk-alice-2").await, 200, "her other one");
+        assert_eq!(status(node, "sk-bob-1").await, 200, "somebody else's");
+    }
 }

@@ -50,7 +50,7 @@ async fn client(number: u64, nodes: Arc<[Client]>, served: Arc<AtomicU64>) {
         let ask = ask(number * 1_000 + request);
         let node = nodes[usize::try_from(number + request).unwrap() % nodes.len()];
         // A node that is gone or cuts the connection: the client goes to the next one.
-        let answer: Option<Answer> = tokio::spawn(async move { node.send(&ask).await }).await.ok();
+        let answer = node.try_send(&ask).await;
         match answer {
             Some(answer) if answer.status == 200 => _ = served.fetch_add(1, Ordering::Relaxed),
             Some(answer) if is_final(&answer) => return,
@@ -93,7 +93,14 @@ async fn run(fault: Fault) {
     let leader = cluster.leader().await;
     match fault {
         Fault::None => {}
-        Fault::LeaderKilled => cluster.kill(leader),
+        Fault::LeaderKilled => {
+            cluster.kill(leader);
+            let seen = served.load(Ordering::Relaxed);
+            let more = || served.load(Ordering::Relaxed) > seen + SOME;
+            until("more requests under another leader", async || more().then_some(())).await;
+            cluster.leader().await;
+            cluster.restart(leader).await; // What it held comes back with it.
+        }
         Fault::FollowerKilledAndBack => {
             let follower = (leader + 1) % 3;
             cluster.kill(follower);
@@ -111,9 +118,6 @@ async fn run(fault: Fault) {
     let produced = simulator.total().await;
     let produced = number(&produced["input_tokens"]) + number(&produced["output_tokens"]);
     assert!(produced <= LIMIT, "{fault:?}: {produced} of {LIMIT}");
-    if fault == Fault::LeaderKilled {
-        cluster.restart(leader).await; // What it knows and nobody else is told now.
-    }
     let told = until("the ledger to have all", async || {
         let told = told(&cluster).await;
         (told.total >= produced).then_some(told)

@@ -142,12 +142,15 @@ impl World {
         self.ledger.sessions().find(|(id, ..)| *id == session).map(|(_, _, _, sequence, _)| sequence)
     }
 
-    /// Applies a batch. One that the ledger has seen may change nothing but the time.
+    /// Applies a batch. One that the ledger has seen may change nothing but the time; one of a forgotten node closes its session.
     pub(super) fn tell(&mut self, batch: &Batch, at: Timestamp, fault: Option<Fault>) -> Option<Answer> {
         let known = self.last_sequence(batch.session).is_none_or(|last| batch.sequence <= last);
         let untouched = known.then(|| {
             let mut other = self.clone();
-            other.apply(&Command::Batches(Vec::new()), at, fault);
+            let is_forgotten = self.ledger.forgotten().any(|(session, ..)| session == batch.session);
+            let closing = Command::CloseSession { session: batch.session };
+            let nothing = Command::Batches(Vec::new());
+            other.apply(if is_forgotten { &closing } else { &nothing }, at, fault);
             other.ledger_bytes()
         });
         let outcome = self.apply(&Command::Batches(vec![batch.clone()]), at, fault);

@@ -56,6 +56,11 @@ async fn write(node: &Node) {
     assert!(matches!(written.applied, Applied::Quota(_)), "{written:?}");
 }
 
+/// Stops it, and lets its folder go.
+async fn stop(node: Node) {
+    node.stop().await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn three_nodes_become_one_cluster_and_outlive_moves_and_stops() {
     let folders = [(); 3].map(|()| tempfile::tempdir().unwrap());
@@ -71,7 +76,7 @@ async fn three_nodes_become_one_cluster_and_outlive_moves_and_stops() {
 
     // A planned stop hands over: another one leads at once.
     until("the first one leads", || first.leads().then_some(())).await;
-    first.stop().await;
+    stop(first).await;
     let leader =
         until("another leader", || [&second, &third].into_iter().find(|node| node.leads()).map(Node::id));
     assert_ne!(leader.await, 1);
@@ -79,8 +84,8 @@ async fn three_nodes_become_one_cluster_and_outlive_moves_and_stops() {
 
     // All stop, and come back elsewhere: nobody knows an address of the others but by gossip.
     let door = second.member().address.clone();
-    second.stop().await;
-    third.stop().await;
+    stop(second).await;
+    stop(third).await;
     let mut moved = settings(folders[1].path(), "second", None);
     moved.join = vec![door.clone()];
     let second = Node::start(moved).await.unwrap();
@@ -97,7 +102,7 @@ async fn three_nodes_become_one_cluster_and_outlive_moves_and_stops() {
         until("the new address is in the store", || (known(node, id)? == address).then_some(())).await;
     }
     for node in [first, second, third] {
-        node.stop().await;
+        stop(node).await;
     }
 }
 
@@ -120,6 +125,6 @@ async fn who_has_no_token_is_told_so() {
     wrong.token = Some(stranger.home().token().unwrap().unwrap());
     let error = Node::start(wrong).await.err().unwrap();
     assert!(matches!(error, StartError::Join(_)), "{error}");
-    first.stop().await;
-    stranger.stop().await;
+    stop(first).await;
+    stop(stranger).await;
 }

@@ -79,8 +79,10 @@ async fn three_nodes_spend_a_strict_budget_to_its_end_and_never_more() {
     }
     assert!((19_900..=20_000).contains(&spent), "{spent}");
     until("the ledger has all of it", || (told(&members[0]) == spent).then_some(())).await;
-    for member in members {
+    for member in &members {
         assert!(member.till.drain(SOON).await, "all was told");
+    }
+    for member in members {
         member.node.stop().await;
     }
 }

@@ -92,8 +92,9 @@ pub(super) fn summary(member: &Member) -> Value {
 pub(super) fn budgets(member: &Member) -> Answer {
     let all: Vec<Value> = member.node.replica().look(|state| {
         let ledger = state.quota();
+        let now = clock::stamp().max(ledger.now());
         let mut buckets: BTreeMap<_, Vec<Value>> = BTreeMap::new();
-        for bucket in ledger.buckets() {
+        for bucket in ledger.buckets_at(now) {
             let list = buckets.entry(bucket.name.budget).or_default();
             if list.len() < MOST_BUCKETS {
                 list.push(json!({

@@ -7,10 +7,11 @@ use std::sync::Arc;
 use hashbrown::HashMap;
 use tollgate_cluster::wallet::clock::stamp;
 use tollgate_crds::{BudgetTable, KeptBudget, RequestFacts};
-use tollgate_ratelimit::budget::{BucketName, BudgetId, Key};
+use tollgate_ratelimit::budget::{BucketName, Budget, BudgetId, Key};
 use tollgate_ratelimit::time::{NodeTime, Timestamp};
 use tollgate_ratelimit::unit::Amount;
 use tollgate_ratelimit::wallet::{Full, Purse, Terms};
+use tollgate_ratelimit::window::Window;
 
 use crate::config::Active;
 use crate::member::Member;
@@ -31,7 +32,7 @@ pub(crate) struct Share {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Left {
     pub(crate) amount: Amount,
-    /// Until its window ends, in milliseconds; none where it does not.
+    /// Until it is whole again, in milliseconds; none where it never is.
     pub(crate) until_ms: Option<u64>,
 }
 
@@ -117,11 +118,14 @@ fn free(member: &Member, share: &Share) -> Left {
         let now = stamp().max(ledger.now());
         let budget = ledger.budget(&share.budget.budget.name).map(|(_, budget)| budget);
         let span = budget.and_then(|budget| budget.window.span_at(now));
-        let bucket = span.and_then(|span| ledger.bucket(name, span.start));
-        let untouched = || budget.map_or(0, |budget| budget.limit);
-        let amount = bucket.map_or_else(untouched, |bucket| Amount::try_from(bucket.free).unwrap_or(0));
-        let until_ms = span.map(|span| span.end).filter(|end| *end != Timestamp::NEVER);
-        Left { amount, until_ms: until_ms.map(|end| end.since(now)) }
+        let bucket = span.and_then(|span| ledger.bucket_at(name, span.start, now));
+        let (amount, whole) = match (bucket, budget) {
+            (Some(bucket), _) => (Amount::try_from(bucket.free).unwrap_or(0), Some(bucket.whole)),
+            (None, Some(Budget { window: Window::Rolling(rolling), .. })) => (rolling.burst, Some(now)),
+            (None, _) => (budget.map_or(0, |budget| budget.limit), span.map(|span| span.end)),
+        };
+        let whole = whole.filter(|whole| *whole != Timestamp::NEVER);
+        Left { amount, until_ms: whole.map(|whole| whole.since(now)) }
     })
 }
 

@@ -65,26 +65,25 @@ impl BudgetState {
             | Unit::ReasoningTokens => "tokens",
             Unit::Cost | Unit::Expression(_) => return,
         };
-        let mut set = |name: String, value: String| {
-            let (name, value) = (HeaderName::try_from(name), HeaderValue::try_from(value));
-            if let (Ok(name), Ok(value)) = (name, value) {
-                headers.insert(name, value);
+        // Several budgets may have a header: it tells of the one that is written last, and of no other.
+        let mut set = |name: String, value: Option<String>| {
+            let Ok(name) = HeaderName::try_from(name) else { return };
+            match value.map(HeaderValue::try_from) {
+                Some(Ok(value)) => _ = headers.insert(name, value),
+                Some(Err(_)) | None => _ = headers.remove(name),
             }
         };
         match dialect {
             Dialect::OpenAi => {
-                set(format!("x-ratelimit-limit-{what}"), self.limit.to_string());
-                set(format!("x-ratelimit-remaining-{what}"), self.left.to_string());
-                if let Some(until) = self.until {
-                    set(format!("x-ratelimit-reset-{what}"), span(until));
-                }
+                set(format!("x-ratelimit-limit-{what}"), Some(self.limit.to_string()));
+                set(format!("x-ratelimit-remaining-{what}"), Some(self.left.to_string()));
+                set(format!("x-ratelimit-reset-{what}"), self.until.map(span));
             }
             Dialect::Anthropic => {
-                set(format!("anthropic-ratelimit-{what}-limit"), self.limit.to_string());
-                set(format!("anthropic-ratelimit-{what}-remaining"), self.left.to_string());
-                if let Some(at) = self.until.and_then(|until| moment(now_ms, until)) {
-                    set(format!("anthropic-ratelimit-{what}-reset"), at);
-                }
+                set(format!("anthropic-ratelimit-{what}-limit"), Some(self.limit.to_string()));
+                set(format!("anthropic-ratelimit-{what}-remaining"), Some(self.left.to_string()));
+                let until = self.until.and_then(|until| moment(now_ms, until));
+                set(format!("anthropic-ratelimit-{what}-reset"), until);
             }
         }
     }
@@ -159,6 +158,14 @@ mod tests {
             want.sort_unstable();
             assert_eq!(got, want, "{why}");
         }
+    }
+
+    #[test]
+    fn a_header_tells_of_the_last_budget_alone() {
+        let mut headers = HeaderMap::new();
+        state(Unit::TotalTokens, Some(90_000)).write(Dialect::OpenAi, 0, &mut headers);
+        state(Unit::TotalTokens, None).write(Dialect::OpenAi, 0, &mut headers);
+        assert_eq!(headers.get("x-ratelimit-reset-tokens"), None, "it is never whole again");
     }
 
     #[test]

@@ -13,6 +13,7 @@ mod admit;
 mod bill;
 mod budget_state;
 pub(crate) mod forward;
+mod hold;
 mod hop;
 mod identify;
 mod length;

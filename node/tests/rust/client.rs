@@ -66,6 +66,12 @@ impl Client {
         self.open(ask).await.rest().await
     }
 
+    /// The same. None: nobody is there, or the connection broke before an answer began.
+    pub(crate) async fn try_send(&self, ask: &Ask) -> Option<Answer> {
+        let stream = TcpStream::connect(self.address).await.ok()?;
+        Some(try_open_over(stream, ask).await.ok()?.rest().await)
+    }
+
     /// Sends, and gives back the answer when its head is here.
     pub(crate) async fn open(&self, ask: &Ask) -> Flowing {
         let stream = TcpStream::connect(self.address).await.unwrap();
@@ -101,15 +107,22 @@ pub(crate) async fn open_over(
     stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static,
     ask: &Ask,
 ) -> Flowing {
-    let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.unwrap();
+    try_open_over(stream, ask).await.expect("the connection broke before an answer")
+}
+
+async fn try_open_over(
+    stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    ask: &Ask,
+) -> Result<Flowing, hyper::Error> {
+    let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
     let connection = Connection(tokio::spawn(async move {
         let _what_went_wrong_shows_in_the_body = connection.await;
     }));
     let mut request = request(ask);
     let host = header::HeaderValue::from_static("gateway.test");
     request.headers_mut().entry(header::HOST).or_insert(host);
-    let response = in_time(sender.send_request(request)).await;
-    Flowing::new(response, connection)
+    let response = in_time(sender.send_request(request)).await?;
+    Ok(Flowing::new(response, connection))
 }
 
 /// Sends by HTTP/2 over a connection that is open already.
@@ -125,7 +138,8 @@ pub(crate) async fn send_h2_over(
     let mut request = request(ask);
     let uri = format!("http://gateway.test{}", ask.path);
     *request.uri_mut() = uri.parse().unwrap();
-    let response = in_time(sender.send_request(request)).await;
+    let response =
+        in_time(sender.send_request(request)).await.expect("the connection broke before an answer");
     Flowing::new(response, connection).rest().await
 }
 
@@ -137,11 +151,8 @@ fn request(ask: &Ask) -> Request<Full<Bytes>> {
     request.body(Full::new(ask.body.clone())).unwrap()
 }
 
-async fn in_time<T, E: std::fmt::Debug>(future: impl Future<Output = Result<T, E>>) -> T {
-    tokio::time::timeout(PATIENCE, future)
-        .await
-        .expect("no answer in time")
-        .expect("the connection broke before an answer")
+async fn in_time<T>(future: impl Future<Output = T>) -> T {
+    tokio::time::timeout(PATIENCE, future).await.expect("no answer in time")
 }
 
 impl Flowing {

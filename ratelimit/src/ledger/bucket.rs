@@ -103,6 +103,12 @@ impl Bucket {
         minted.total = minted.total.saturating_add(fresh);
     }
 
+    /// When it is whole again, if nothing more is spent.
+    pub(crate) fn whole(&self, rule: &Budget, now: Timestamp) -> Timestamp {
+        let missing = i128::from(most_at_once(rule)) - self.free(rule) - i128::from(self.outstanding);
+        self.when(rule, now, Amount::try_from(missing).unwrap_or(0))
+    }
+
     /// When a rolling window will have made `missing` free; the window's end for others.
     pub(crate) fn when(&self, rule: &Budget, now: Timestamp, missing: Amount) -> Timestamp {
         match (&rule.window, &self.minted) {

@@ -15,6 +15,8 @@ use crate::unit::{Amount, MOST_AMOUNT};
 const SHARES_A_HOLDER: u64 = 2;
 /// A holder that kept what it needs, or was not heard of, is asked again after this long.
 const RECALL_AGAIN_MS: u64 = 500;
+/// What a silent node holds may come back with it: look again after this long.
+const SILENT_AGAIN_MS: u64 = 5_000;
 
 /// A bucket is scarce when less than this part of it is unspent (reference 3.14).
 const SCARCE_PART: i128 = 10;
@@ -122,9 +124,14 @@ impl Ledger {
         let mut held = own.outstanding() > idle;
         let mut recall = false;
         let mut in_reach = bucket.free(rule) + i128::from(own.outstanding() - idle);
+        let mut silent: i128 = 0;
         for (slot, lease) in self.chain(bucket) {
-            if slot == asking || !self.speaks(lease.session) || lease.outstanding() == 0 {
-                continue; // What a silent session holds does not come back by waiting.
+            if slot == asking || lease.outstanding() == 0 {
+                continue;
+            }
+            if !self.speaks(lease.session) {
+                silent += i128::from(lease.outstanding()); // It does not come back by waiting, but with its node.
+                continue;
             }
             in_reach += i128::from(lease.outstanding());
             if lease.session == own.session {
@@ -141,7 +148,12 @@ impl Ledger {
         match (missing, recall, held) {
             (0, true, _) => Decision::Recall,
             (0, false, true) => Decision::Deny(Verdict::Held),
-            _ => Decision::Deny(Verdict::Exhausted { until: bucket.when(rule, self.now, missing) }),
+            _ => {
+                let until = bucket.when(rule, self.now, missing);
+                let may_return = silent > 0 && i128::from(missing) <= silent;
+                let until = if may_return { until.min(self.now.plus(SILENT_AGAIN_MS)) } else { until };
+                Decision::Deny(Verdict::Exhausted { until })
+            }
         }
     }
 

@@ -278,8 +278,8 @@ fn a_silent_node_is_not_waited_for_and_never_robbed() {
     bench.apply(32, &Command::Tick);
     assert_eq!(
         bench.ask(33, 2, 0, 50).verdict,
-        Verdict::Exhausted { until: Timestamp::NEVER },
-        "what it holds may be spent, and is not coming back"
+        Verdict::Exhausted { until: Timestamp(38_000) },
+        "what it holds may be spent, or come back with it: look again"
     );
     bench.send(40, 1, tell(lease, 10, 0, 60));
     assert_eq!(bench.nudges, [(SessionId(2), Why::Changed)], "it was only cut off");
@@ -292,6 +292,24 @@ fn a_silent_node_is_not_waited_for_and_never_robbed() {
         bench.apply(51, &Command::OpenSession { node: NodeId(2), incarnation: 1 }),
         Outcome::Rejected(Rejected::OldIncarnation { newest: 1 })
     );
+}
+
+#[test]
+fn a_rolling_window_is_seen_as_it_will_be() {
+    let mut bench = Bench::new(budget(100, Window::Rolling(Rolling { period_ms: 1_000, burst: 30 })), 1);
+    let lease = bench.ask(0, 1, 0, 30).lease;
+    bench.send(0, 1, tell(lease, 30, 0, 0));
+    #[rustfmt::skip]
+    let rows = [
+        // at, free, whole, why
+        (  0,  0, 300, "all is spent"),
+        (105, 10, 300, "10.5 came back"),
+        (400, 30, 400, "full: whole already"),
+    ];
+    for (at, free, whole, why) in rows {
+        let view = bench.ledger.bucket_at(&name(), Timestamp(0), Timestamp(at)).expect("open");
+        assert_eq!((view.free, view.whole), (free, Timestamp(whole)), "{why}");
+    }
 }
 
 #[test]

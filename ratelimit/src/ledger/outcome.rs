@@ -140,7 +140,8 @@ pub enum Verdict {
     Held,
     /// Spent. Nothing comes before `until`.
     Exhausted {
-        /// The window's end, or when enough will have become free.
+        /// The window's end, or when enough will have become free; sooner where a silent node holds enough of it, which may
+        /// come back.
         until: Timestamp,
     },
     /// More than the bucket ever has.

@@ -56,8 +56,13 @@ fn a_run_that_another_took_over_from_settles_and_gets_nothing() {
     assert_eq!((fenced(SessionId(1)), fenced(newer)), (true, false), "nobody waits for it again");
     assert_eq!(
         bench.ask(12, 2, 0, 65).verdict,
+        Verdict::Exhausted { until: Timestamp(12_000 + 5_000) },
+        "the 10 that it held do not come back by waiting, but when the newer run has told of it"
+    );
+    assert_eq!(
+        bench.ask(12, 2, 0, 75).verdict,
         Verdict::Exhausted { until: Timestamp::NEVER },
-        "the 10 that it held do not come back by waiting"
+        "they would not be enough"
     );
 }
 

@@ -1,5 +1,6 @@
 //! What others may see of the ledger: lists of budgets, buckets and leases as they are now.
 
+use super::bucket::Bucket;
 use super::command::{LeaseId, NodeId, SessionId};
 use super::index::Sought;
 use super::outcome::LeaseRecord;
@@ -29,6 +30,8 @@ pub struct BucketView {
     pub free: i128,
     /// What operators added or took, and debts of earlier windows.
     pub adjusted: i64,
+    /// When it is whole again, if nothing more is spent: its window's end, or when a rolling one is full.
+    pub whole: Timestamp,
 }
 
 /// A lease as it is now.
@@ -75,8 +78,29 @@ impl Ledger {
         self.buckets.iter().map(|(slot, _)| self.view(slot))
     }
 
+    /// The same as they are `at` a later moment, if nothing happens until then: rolling windows go on to fill.
+    pub fn bucket_at(&self, name: &BucketName, start: Timestamp, at: Timestamp) -> Option<BucketView> {
+        let sought = Sought { budget: name.budget, key: &name.key, start };
+        let slot = self.index.find(sought, &self.buckets)?;
+        Some(self.view_at(slot, at))
+    }
+
+    /// All open buckets as they are `at` a later moment.
+    pub fn buckets_at(&self, at: Timestamp) -> impl Iterator<Item = BucketView> {
+        self.buckets.iter().map(move |(slot, _)| self.view_at(slot, at))
+    }
+
+    fn view_at(&self, slot: u32, at: Timestamp) -> BucketView {
+        let mut bucket = self.buckets[slot].clone();
+        bucket.mint(&self.budgets[&bucket.budget].budget, at);
+        self.seen(slot, &bucket, at)
+    }
+
     fn view(&self, slot: u32) -> BucketView {
-        let bucket = &self.buckets[slot];
+        self.seen(slot, &self.buckets[slot], self.now)
+    }
+
+    fn seen(&self, slot: u32, bucket: &Bucket, now: Timestamp) -> BucketView {
         let rule = &self.budgets[&bucket.budget].budget;
         BucketView {
             name: BucketName { budget: bucket.budget, key: bucket.key.clone() },
@@ -87,6 +111,7 @@ impl Ledger {
             outstanding: bucket.outstanding,
             free: bucket.free(rule),
             adjusted: bucket.adjusted,
+            whole: bucket.whole(rule, now),
         }
     }
 

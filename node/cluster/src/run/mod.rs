@@ -207,6 +207,9 @@ impl Node {
         self.hand_over().await;
         let tasks = std::mem::take(&mut *self.tasks.lock().unwrap_or_else(PoisonError::into_inner));
         tasks.iter().for_each(JoinHandle::abort);
+        for task in tasks {
+            let _it_was_aborted = task.await;
+        }
         if let Err(error) = self.raft.shutdown().await {
             tracing::error!("Raft did not stop: {error}");
         }
