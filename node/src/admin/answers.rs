@@ -114,7 +114,10 @@ const PATHS: [(&str, &str); 9] = [
         "Who spent what: ?consumer= &model= &backend= &since= &until= &group_by= &format=csv &freshness=replica.",
     ),
     ("/v1/budgets", "Budgets and what is left of them."),
-    ("/v1/nodes", "The cluster's nodes; POST /v1/nodes/leave, /v1/nodes/{id}/forget."),
+    (
+        "/v1/nodes",
+        "The cluster's nodes; POST /v1/nodes/leave, /v1/nodes/{id}/forget, /v1/nodes/{id}/promote.",
+    ),
     (
         "/v1/resources",
         "Resources and what is wrong with them: ?kind=, /KIND/NAMESPACE/NAME; PUT and DELETE, ?dry-run=true.",
