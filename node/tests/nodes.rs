@@ -29,6 +29,39 @@ async fn served(node: &Gateway) {
     until("an answer", async || (node.send(&Ask::chat("sim")).await.status == 200).then_some(())).await;
 }
 
+/// What one node found of a backend, the others need not find out by themselves.
+#[tokio::test]
+async fn a_backend_that_fails_on_one_node_is_passed_over_on_others() {
+    let (good, bad) = (Simulator::start(&[]).await, Simulator::start(&[]).await);
+    let manifest = GATEWAY.to_owned()
+        + &openai("good", &good.address())
+        + &openai("bad", &bad.address())
+        + &route("all", "", &rule("sim", "{name: bad}, {name: good}", ""));
+    let cluster = Cluster::start(2, &manifest).await;
+    let nodes: Vec<&Gateway> = cluster.running().collect();
+    served(nodes[1]).await;
+    bad.play("500").await;
+    let doubted = async || {
+        let status = nodes[1].shown("/v1/status").await;
+        let backends = status["backends"].as_array().cloned().unwrap_or_default();
+        backends.iter().any(|one| one["name"] == "default/bad" && one["health"] == "doubted")
+    };
+    until("requests while it is doubted", async || {
+        for _ in 0..16 {
+            nodes[0].send(&Ask::chat("sim")).await.expect(200);
+        }
+        until("gossip", async || (doubted().await || bad.asked("sim").await > 1_000).then_some(())).await;
+        let before = bad.asked("sim").await;
+        for _ in 0..4 {
+            nodes[1].send(&Ask::chat("sim")).await.expect(200);
+        }
+        let after = bad.asked("sim").await;
+        // Where it was doubted all the time, nobody asked.
+        doubted().await.then(|| assert_eq!(after, before))
+    })
+    .await;
+}
+
 #[tokio::test]
 async fn a_node_that_is_promoted_votes() {
     let simulator = Simulator::start(&[]).await;
