@@ -95,6 +95,7 @@ impl Node {
     fn start(settings: &Run, doors: Doors, member: Arc<Member>, started: Instant) -> Result<Self, String> {
         let Doors { clients: door, admin: admin_door } = doors;
         let metrics = Metrics::new()?;
+        metrics.install()?;
         let (prometheus, gauges) = (metrics.handle(), metrics.gauges());
         let access_log = AccessLog::open(&sink(&settings.access_log), gauges.log_lines_dropped.clone())
             .map_err(|error| format!("--access-log {}: {error}", settings.access_log))?;

@@ -256,7 +256,7 @@ async fn metrics_have_the_names_that_dashboards_look_for() {
         format!("gen_ai_server_time_to_first_token_bucket{{{gpt},le=\"0.001\"}}"),
         format!("gen_ai_server_time_to_first_token_bucket{{{gpt},le=\"60\"}} 1"),
         format!("gen_ai_server_time_per_output_token_bucket{{{gpt},le=\"2.5\"}} 1"),
-        "tollgate_refusals{reason=\"unknown_model\"} 1".to_owned(),
+        "tollgate_refusals_total{reason=\"unknown_model\"} 1".to_owned(),
         "tollgate_config_problems 0".to_owned(),
         "tollgate_config_revision 1".to_owned(),
         "tollgate_requests_in_flight 0".to_owned(),

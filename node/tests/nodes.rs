@@ -29,6 +29,48 @@ async fn served(node: &Gateway) {
     until("an answer", async || (node.send(&Ask::chat("sim")).await.status == 200).then_some(())).await;
 }
 
+/// The number that a metric has, without its labels.
+async fn measured(node: &Gateway, name: &str) -> f64 {
+    let metrics = node.metrics().await;
+    let mut lines = metrics.lines().filter_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+    lines.find_map(|number| number.parse().ok()).unwrap_or(-1.0)
+}
+
+#[tokio::test]
+async fn metrics_tell_of_the_cluster() {
+    let simulator = Simulator::start(&[]).await;
+    let cluster = Cluster::start(3, &manifest(&simulator)).await;
+    let leader = cluster.leader().await;
+    for (place, node) in cluster.nodes.iter().flatten().enumerate() {
+        served(node).await;
+        let leads = f64::from(u8::from(place == leader));
+        let rows = [
+            ("tollgate_raft_leads", leads..=leads),
+            ("tollgate_raft_voters", 3.0..=3.0),
+            ("tollgate_raft_term", 1.0..=f64::MAX),
+            ("tollgate_raft_lag_entries", 0.0..=1_000.0),
+            ("tollgate_gossip_peers", 3.0..=3.0),
+            ("tollgate_leases_granted_total", 1.0..=f64::MAX),
+            ("tollgate_leases_wait_seconds_count", 1.0..=f64::MAX),
+            ("tollgate_batches_sent_total", 1.0..=f64::MAX),
+            ("tollgate_batches_round_trip_seconds_count", 1.0..=f64::MAX),
+            ("tollgate_batches_items_rejected_total", 0.0..=0.0),
+            ("tollgate_journal_records_total", 1.0..=f64::MAX),
+            ("tollgate_journal_flush_seconds_count", 1.0..=f64::MAX),
+            ("tollgate_journal_fails", 0.0..=0.0),
+        ];
+        for (name, range) in rows {
+            let got = measured(node, name).await;
+            assert!(range.contains(&got), "{name} of node {place}: {got}");
+        }
+    }
+    let of_leader = cluster.nodes[leader].as_ref().expect("it runs");
+    assert!(measured(of_leader, "tollgate_raft_commit_seconds_count").await >= 1.0);
+    let metrics = of_leader.metrics().await;
+    let followers = metrics.lines().filter(|line| line.starts_with("tollgate_raft_follower_lag_entries{"));
+    assert!(followers.count() >= 2, "{metrics}");
+}
+
 /// What one node found of a backend, the others need not find out by themselves.
 #[tokio::test]
 async fn a_backend_that_fails_on_one_node_is_passed_over_on_others() {

@@ -13,6 +13,7 @@
 //! A crate of its own so that openraft's generics are built once, and so that nothing here can depend on requests.
 
 pub mod engine;
+pub mod figures;
 pub mod gossip;
 pub mod identity;
 pub mod members;

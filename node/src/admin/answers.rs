@@ -4,6 +4,7 @@ use bytes::Bytes;
 use http::{HeaderValue, Response, StatusCode, header};
 use http_body_util::Full;
 use serde_json::{Value, json};
+use tollgate_cluster::figures;
 use tollgate_crds::{Problem, Severity};
 
 use crate::upstream::choice::Readiness;
@@ -52,6 +53,8 @@ pub(super) fn ready(admin: &Admin) -> Answer {
 #[expect(clippy::cast_precision_loss, reason = "running requests are far below 2^52")]
 pub(super) fn metrics(admin: &Admin) -> Answer {
     admin.gauges.in_flight.set(admin.gateway.slots.held() as f64);
+    let member = &admin.gateway.member;
+    figures::observe(&member.node, &member.till);
     let body = Bytes::from(admin.prometheus.render());
     typed(StatusCode::OK, "text/plain; version=0.0.4; charset=utf-8", body)
 }

@@ -1,5 +1,6 @@
 //! Prometheus metrics: OpenTelemetry's GenAI names, with the labels and buckets of Envoy AI Gateway, so that its
-//! dashboards work unchanged. No metric has a name elsewhere.
+//! dashboards work unchanged. No metric has a name elsewhere, but those of the cluster, which have theirs in
+//! `tollgate_cluster::figures`.
 //!
 //! Looking instruments up by six labels for each request would cost more than the request; a set of handles is kept for
 //! each combination of labels. Names that clients choose can't fill that table: past its bound they are counted as
@@ -9,8 +10,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
 use hashbrown::{Equivalent, HashMap};
-use metrics::{Counter, Gauge, Histogram, Key, KeyName, Label, Level, Metadata, Recorder};
+use metrics::{Counter, Gauge, Histogram, Key, KeyName, Label, Level, Metadata, Recorder, SharedString};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
+
+use tollgate_cluster::figures;
 
 use crate::request::trail::{End, Trail};
 
@@ -49,6 +52,10 @@ const FIRST_TOKEN_BUCKETS_S: [f64; 21] = [
 ];
 const PER_TOKEN_BUCKETS_S: [f64; 12] = [0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.75, 2.5];
 
+/// Commits, flushes and the waits for them: parts of a millisecond to seconds.
+const CLUSTER_BUCKETS_S: [f64; 14] =
+    [0.0001, 0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 5.0];
+
 /// Combinations of labels that are told apart.
 const MOST_LABEL_SETS: usize = 2_000;
 /// Stands for every model past the bound.
@@ -58,7 +65,7 @@ const OTHER_ERROR: &str = "_OTHER";
 
 /// All instruments of this node.
 pub(crate) struct Metrics {
-    recorder: PrometheusRecorder,
+    recorder: Arc<PrometheusRecorder>,
     handle: PrometheusHandle,
     known: ArcSwap<HashMap<OwnedLabels, Arc<Instruments>>>,
     growing: Mutex<()>,
@@ -129,11 +136,14 @@ impl Metrics {
             (TIME_TO_FIRST_TOKEN, &FIRST_TOKEN_BUCKETS_S),
             (TIME_PER_OUTPUT_TOKEN, &PER_TOKEN_BUCKETS_S),
         ];
-        let mut builder = PrometheusBuilder::new();
+        let mut builder = PrometheusBuilder::new().with_recommended_naming(true);
         for (name, values) in buckets {
             let matcher = Matcher::Full(name.to_owned());
             builder = builder.set_buckets_for_metric(matcher, values).map_err(|error| error.to_string())?;
         }
+        let of_cluster = Matcher::Suffix(".seconds".to_owned());
+        let builder = builder.set_buckets_for_metric(of_cluster, &CLUSTER_BUCKETS_S);
+        let builder = builder.map_err(|error| error.to_string())?;
         let recorder = builder.build_recorder();
         for (name, text) in [
             (TOKEN_USAGE, "Tokens by kind, of each answer."),
@@ -143,8 +153,18 @@ impl Metrics {
         ] {
             recorder.describe_histogram(KeyName::from_const_str(name), None, text.into());
         }
+        for (name, text) in figures::DESCRIPTIONS {
+            let (name, text) = (KeyName::from_const_str(name), SharedString::const_str(text));
+            recorder.describe_gauge(name, None, text);
+        }
         let handle = recorder.handle();
-        Ok(Self { recorder, handle, known: ArcSwap::default(), growing: Mutex::new(()) })
+        Ok(Self { recorder: Arc::new(recorder), handle, known: ArcSwap::default(), growing: Mutex::new(()) })
+    }
+
+    /// Has what is recorded anywhere in this process counted here. Once a process.
+    pub(crate) fn install(&self) -> Result<(), String> {
+        let recorder = Arc::clone(&self.recorder);
+        metrics::set_global_recorder(recorder).map_err(|_taken| "metrics are recorded elsewhere".to_owned())
     }
 
     /// For the admin's `/metrics`, and for the upkeep that keeps histograms small.

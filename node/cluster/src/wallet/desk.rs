@@ -18,6 +18,7 @@ use tollgate_ratelimit::ledger::command::{Batch, SessionId};
 use tollgate_ratelimit::ledger::outcome::{Answer, Nudge, Outcome};
 
 use super::clock::stamp;
+use crate::figures;
 use crate::raft::forward::Forward;
 use crate::raft::replica::Replica;
 use crate::raft::state_machine::StateMachine;
@@ -226,6 +227,7 @@ impl Desk {
         batches.fetch_add(count, Ordering::Relaxed);
         let took = u64::try_from(begun.elapsed().as_micros()).unwrap_or(u64::MAX);
         commit_us.fetch_add(took, Ordering::Relaxed);
+        metrics::histogram!(figures::COMMIT).record(begun.elapsed());
         for (answer, to) in answers.into_iter().zip(to) {
             // A wallet that does not listen asks again.
             let _full_or_gone = to.try_send(Down::Answer { group: 0, answer });

@@ -8,6 +8,7 @@ use std::time::Duration;
 use std::{future, io};
 
 use futures_util::{StreamExt, stream};
+use metrics::{counter, histogram};
 use openraft::Raft;
 use openraft::async_runtime::WatchReceiver;
 use tokio::sync::{mpsc, oneshot};
@@ -16,13 +17,16 @@ use tokio::time::{Instant, MissedTickBehavior, interval};
 use tollgate_ratelimit::Command;
 use tollgate_ratelimit::journal::{BootId, LastBatch, Opened, Record};
 use tollgate_ratelimit::ledger::command::{Batch, NodeId, SessionId, Target as Asked};
-use tollgate_ratelimit::ledger::outcome::{Answer, BatchVerdict, ItemAnswer, Outcome, Rejected, Unfinished};
+use tollgate_ratelimit::ledger::outcome::{
+    Answer, BatchVerdict, ItemAnswer, Outcome, Rejected, Unfinished, Verdict, Why as NudgeReason,
+};
 use tollgate_ratelimit::wallet::{Settings, Wallet};
 
 use super::desk::Desk;
 use super::journal::Journal;
 use super::recover::{leftovers, recover, write};
 use super::{Figures, Shared, clock};
+use crate::figures;
 use crate::identity::home::Home;
 use crate::raft::forward::Forward;
 use crate::raft::state_machine::StateMachine;
@@ -39,6 +43,8 @@ const FLUSH: Duration = Duration::from_millis(50);
 const TIDY: Duration = Duration::from_secs(1);
 /// A stream that does not begin by then is tried anew.
 const CONNECT: Duration = Duration::from_secs(2);
+/// Between two tries to open another session.
+const REOPEN: Duration = Duration::from_secs(1);
 /// Between two tries to reach a leader.
 const RECONNECT: Duration = Duration::from_millis(50);
 
@@ -52,10 +58,17 @@ pub(super) struct Driver {
     copies: u64,
     /// The last one that the journal knows.
     noted: u64,
+    sent_at: Instant,
     link: Link,
+    /// The way to another session, where this one is lost.
+    reopening: Option<Reopening>,
+    reopened_at: Option<Instant>,
     flushed_at: Instant,
     tidied_at: Instant,
 }
+
+/// A session that is being opened, and what earlier ones left.
+type Reopening = JoinHandle<io::Result<(Opened, Vec<Unfinished>)>>;
 
 /// Where the leader is found.
 #[derive(Clone)]
@@ -113,7 +126,10 @@ impl Driver {
             flight: None,
             copies: 0,
             noted: 0,
+            sent_at: now,
             link: Link::None { since: now },
+            reopening: None,
+            reopened_at: None,
             flushed_at: now,
             tidied_at: now,
         })
@@ -133,6 +149,7 @@ impl Driver {
                 _ = beat.tick() => {}
                 () = shared.wake.notified() => {}
                 down = self.link.next() => self.hear(down).await,
+                opened = reopened(&mut self.reopening) => self.go_on(opened).await,
                 _ = &mut stopped => break,
             }
             self.keep_link();
@@ -146,7 +163,7 @@ impl Driver {
         let shared = Arc::clone(&self.shared);
         shared.dispatch(shared.wallet.tick(clock::now()));
         if shared.wallet.session_is_lost() {
-            self.go_on().await;
+            self.reopen();
         }
         if self.flushed_at.elapsed() >= FLUSH {
             self.flushed_at = Instant::now();
@@ -160,8 +177,12 @@ impl Driver {
                 shared.settle(one);
             }
         }
+        if self.reopening.is_some() {
+            return;
+        }
         let Some(batch) = shared.wallet.poll(clock::now()) else { return };
         self.flight = Some(batch);
+        self.sent_at = Instant::now();
         self.send().await;
     }
 
@@ -198,6 +219,9 @@ impl Driver {
                 self.answered(&answer);
             }
             Some(Down::Nudge { group: _, nudge }) if nudge.session == self.session => {
+                if nudge.why == NudgeReason::Recalled {
+                    counter!(figures::RECALLED).increment(1);
+                }
                 self.shared.wallet.nudge(&nudge, clock::now());
             }
             None if matches!(self.link, Link::Open(_)) => {
@@ -233,24 +257,38 @@ impl Driver {
                     return;
                 }
                 self.flight = None;
+                histogram!(figures::ROUND_TRIP).record(self.sent_at.elapsed());
+                count(&answer.items);
             }
             self.shared.wallet.handle(answer, clock::now())
         };
         self.shared.dispatch(woken);
     }
 
-    /// The ledger does not know the session any more: the process goes on as another one.
-    async fn go_on(&mut self) {
-        let last = if self.copies <= 1 { LastBatch::Refused } else { LastBatch::Unknown };
+    /// The ledger does not know the session any more: the process goes on as another one, as soon as a leader opens it. Who
+    /// waits is told meanwhile when the time is over.
+    fn reopen(&mut self) {
+        let is_due = self.reopened_at.is_none_or(|at| at.elapsed() >= REOPEN);
+        if self.reopening.is_some() || !is_due {
+            return;
+        }
+        self.reopened_at = Some(Instant::now());
         tracing::warn!(session = self.session.0, "the ledger does not know this node's session any more");
         let again = self.office.home().begin_again();
         if let Err(error) = again {
             return tracing::error!("no new session: {error}");
         }
-        let (opened, earlier) = match self.office.open_session().await {
+        let office = self.office.clone();
+        self.reopening = Some(tokio::spawn(async move { office.open_session().await }));
+    }
+
+    /// Another session is open.
+    async fn go_on(&mut self, opened: io::Result<(Opened, Vec<Unfinished>)>) {
+        let (opened, earlier) = match opened {
             Ok(opened) => opened,
             Err(error) => return tracing::error!("no new session: {error}"),
         };
+        let last = if self.copies <= 1 { LastBatch::Refused } else { LastBatch::Unknown };
         let shared = Arc::clone(&self.shared);
         let resumed = spawn_blocking(move || shared.journal.resume(opened, last)).await;
         if let Ok(Err(error)) = resumed {
@@ -376,6 +414,33 @@ impl Office {
 
     fn home(&self) -> std::sync::MutexGuard<'_, Home> {
         self.home.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What came of opening a session, once it has.
+async fn reopened(reopening: &mut Option<Reopening>) -> io::Result<(Opened, Vec<Unfinished>)> {
+    let Some(task) = reopening else { return future::pending().await };
+    let opened = task.await;
+    *reopening = None;
+    opened.map_err(io::Error::other)?
+}
+
+/// What the ledger gave, and what it did not.
+fn count(answers: &[ItemAnswer]) {
+    for answer in answers {
+        let ItemAnswer::Lease(state) = answer else { continue };
+        let reason = match state.verdict {
+            Verdict::Granted => {
+                counter!(figures::GRANTED).increment(1);
+                continue;
+            }
+            Verdict::Wait => "wait",
+            Verdict::Held => "held",
+            Verdict::Exhausted { .. } => "exhausted",
+            Verdict::TooLarge { .. } => "too_large",
+            Verdict::NotKept => "not_kept",
+        };
+        counter!(figures::DENIED, "reason" => reason).increment(1);
     }
 }
 

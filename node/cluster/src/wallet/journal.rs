@@ -15,9 +15,13 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
+use metrics::histogram;
 use tollgate_ratelimit::journal::{Books, BootId, LastBatch, Opened, Record, Replayed, Writer, replay};
 use tollgate_ratelimit::ledger::command::SessionId;
+
+use crate::figures;
 
 /// A file that is larger, and twice as large as what it began with, gives way to a checkpoint.
 const LONG_BYTES: u64 = 16 << 20;
@@ -30,6 +34,7 @@ pub(super) struct Journal {
     is_broken: AtomicBool,
     failure: Mutex<Option<String>>,
     pub(super) flushes: AtomicU64,
+    pub(super) records: AtomicU64,
 }
 
 /// Who holds this is alone with the file.
@@ -74,6 +79,7 @@ impl Journal {
             is_broken: AtomicBool::new(false),
             failure: Mutex::default(),
             flushes: AtomicU64::new(0),
+            records: AtomicU64::new(0),
         })
     }
 
@@ -87,7 +93,9 @@ impl Journal {
         if self.is_broken() {
             return Err(io::Error::other("the journal takes no records: its disk fails"));
         }
-        held.append(record).inspect_err(|error| self.fail(error))
+        held.append(record).inspect_err(|error| self.fail(error))?;
+        self.records.fetch_add(1, Ordering::Relaxed);
+        Ok(())
     }
 
     /// Everything that is written so far survives lost power. Blocks.
@@ -99,7 +107,9 @@ impl Journal {
             }
             (Arc::clone(&held.file), held.bytes, held.number)
         };
+        let begun = Instant::now();
         file.sync_data().inspect_err(|error| self.fail(error))?;
+        histogram!(figures::FLUSH).record(begun.elapsed());
         self.flushes.fetch_add(1, Ordering::Relaxed);
         let mut held = self.lock();
         if held.number == number {

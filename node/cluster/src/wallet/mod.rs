@@ -23,6 +23,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use metrics::histogram;
 use tokio::sync::{Notify, oneshot};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep};
@@ -39,6 +40,7 @@ pub use self::reservation::Reservation;
 use self::drive::Driver;
 use self::journal::Journal;
 use self::reservation::Unsettled;
+use crate::figures;
 use crate::run::Node;
 
 const JOURNAL: &str = "journal";
@@ -103,6 +105,8 @@ pub struct TillStats {
     pub journal_bytes: u64,
     /// How often it was flushed.
     pub journal_flushes: u64,
+    /// Records that it took.
+    pub journal_records: u64,
 }
 
 impl Till {
@@ -142,7 +146,12 @@ impl Till {
                 let patience_ms = u64::try_from(patience.as_millis()).unwrap_or(u64::MAX);
                 shared.figures.waits.fetch_add(1, Ordering::Relaxed);
                 match shared.ask(parts, patience_ms) {
-                    Ok((ticket, answer)) => Waiting { shared, ticket: Some(ticket) }.answer(answer).await,
+                    Ok((ticket, answer)) => {
+                        let begun = Instant::now();
+                        let result = Waiting { shared, ticket: Some(ticket) }.answer(answer).await;
+                        histogram!(figures::WAIT).record(begun.elapsed());
+                        result
+                    }
                     Err(known) => *known,
                 }
             }
@@ -186,6 +195,7 @@ impl Till {
             reconnects: load(&figures.reconnects),
             journal_bytes: journal.bytes(),
             journal_flushes: load(&journal.flushes),
+            journal_records: load(&journal.records),
         }
     }
 
