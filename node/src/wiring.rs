@@ -40,6 +40,7 @@ pub(crate) fn run(settings: &Run) -> Result<(), String> {
     let started = Instant::now();
     // Signals are heard before anything is served, so that a stop is never missed.
     let stop = runtime.block_on(async { stop_signal() })?;
+    let _a_failed_write_tells = runtime.block_on(async { signal(SignalKind::from_raw(FILE_TOO_LARGE)) });
     let doors = runtime.block_on(async { Doors::bind(settings) })?;
     let member = Arc::new(Member::start(settings, doors.admin_address()?)?);
     let outcome = runtime.block_on(async {
@@ -58,6 +59,8 @@ pub(crate) fn run(settings: &Run) -> Result<(), String> {
     outcome
 }
 
+/// SIGXFSZ: a limit to the size of files ends one write, with an error, and not the node.
+const FILE_TOO_LARGE: i32 = 25;
 /// After requests have ended, the cluster is told of them.
 const STOP: Duration = Duration::from_secs(10);
 

@@ -89,6 +89,13 @@ impl Process {
         assert!(set.unwrap().success());
     }
 
+    /// How long a file may become from now on: a write beyond it fails, as on a full disk.
+    pub(crate) fn limit_file_size(&self, most: &str) {
+        let (id, limit) = (self.child.id().to_string(), format!("--fsize={most}:"));
+        let set = Command::new("prlimit").args(["--pid", &id, &limit]).status();
+        assert!(set.unwrap().success());
+    }
+
     /// Waits until it has ended by itself, and until all that it wrote is here.
     pub(crate) async fn ended(&mut self) -> ExitStatus {
         let status = until("the end of the process", async || self.child.try_wait().unwrap()).await;
