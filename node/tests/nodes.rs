@@ -4,6 +4,7 @@
 mod rust;
 
 use rust::cluster::Cluster;
+use rust::gateway::Settings;
 use rust::manifest::{GATEWAY, openai, route, rule};
 use rust::{Ask, Gateway, Process, Simulator, until};
 
@@ -69,6 +70,67 @@ async fn metrics_tell_of_the_cluster() {
     let metrics = of_leader.metrics().await;
     let followers = metrics.lines().filter(|line| line.starts_with("tollgate_raft_follower_lag_entries{"));
     assert!(followers.count() >= 2, "{metrics}");
+}
+
+/// Who knows where the cluster is, and what it is called, but not its key.
+#[tokio::test]
+async fn strangers_change_nothing() {
+    let simulator = Simulator::start(&[]).await;
+    let cluster = Cluster::start(3, &manifest(&simulator)).await;
+    let node = cluster.nodes[0].as_ref().expect("it runs");
+    let before = node.shown("/v1/nodes").await;
+    let ids = |nodes: &serde_json::Value| {
+        nodes.as_array().into_iter().flatten().map(|node| node["id"].clone()).collect::<Vec<_>>()
+    };
+
+    // A newcomer without a token, with none that anybody gave, and with that of another cluster.
+    let data = tempfile::tempdir().expect("a folder");
+    let variables = [("TOLLGATE_DATA", text(data.path()))];
+    let mut other = Gateway::with(Settings { variables: &variables, ..Settings::default() }).await;
+    let foreign = std::fs::read_to_string(data.path().join("join-token")).expect("it founded a cluster");
+    let join =
+        ["run", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--cluster", "127.0.0.1:0", "--join"];
+    let join: Vec<&str> = join.into_iter().chain([cluster.door()]).collect();
+    for (token, says) in [("", "token"), ("made-up", "token"), (foreign.trim(), "cluster")] {
+        let (code, output) = Process::run(&join, &[("TOLLGATE_JOIN_TOKEN", token)]).await;
+        assert!(code != 0 && output.contains(says), "{token}: {output}");
+    }
+
+    // A node of another cluster that is told to look for its own here.
+    other.process.terminate();
+    assert!(other.process.ended().await.success());
+    let mut rogue = Gateway::with(Settings {
+        variables: &variables,
+        arguments: &["--join", cluster.door()],
+        ..Settings::default()
+    })
+    .await;
+    // And somebody who sends whatever comes to mind.
+    let (udp, door) = (std::net::UdpSocket::bind("127.0.0.1:0").expect("a socket"), cluster.door());
+    for length in [0, 1, 100, 1_400] {
+        udp.send_to(&vec![0x5a; length], door).expect("sent");
+        let mut tcp = std::net::TcpStream::connect(door).expect("the door is open");
+        let _it_may_be_closed_already = std::io::Write::write_all(&mut tcp, &vec![0x5a; length]);
+    }
+    until("what they sent to be thrown away", async || {
+        let metrics = node.metrics().await;
+        let thrown = |reason: &str| {
+            let line = format!("tollgate_gossip_datagrams_dropped_total{{reason=\"{reason}\"}}");
+            metrics.contains(&line)
+        };
+        (thrown("unknown_key") && thrown("garbage")).then_some(())
+    })
+    .await;
+    assert_eq!(ids(&node.shown("/v1/nodes").await), ids(&before), "nobody came in");
+    assert_eq!(cluster.voting_now().await.len(), 3);
+    assert_eq!(rogue.shown("/v1/nodes").await.as_array().map(Vec::len), Some(1), "nor does it see anybody");
+    rogue.process.terminate();
+    assert!(rogue.process.ended().await.success());
+    served(node).await;
+}
+
+fn text(path: &std::path::Path) -> &str {
+    path.to_str().expect("of letters")
 }
 
 /// What one node found of a backend, the others need not find out by themselves.

@@ -63,6 +63,11 @@ impl Cluster {
         node
     }
 
+    /// Where nodes are reached by nodes.
+    pub(crate) fn door(&self) -> &str {
+        &self.door
+    }
+
     /// Kills the node of that place as `kill -9` does.
     pub(crate) fn kill(&mut self, place: usize) {
         drop(self.nodes[place].take());
