@@ -51,7 +51,8 @@ pub(crate) fn empty_access_log(starter: &Starter) -> usize {
     usize::try_from(length).unwrap_or(usize::MAX)
 }
 
-fn manifest(upstream: SocketAddr) -> String {
+/// Routes of every model to the provider.
+pub(crate) fn manifest(upstream: SocketAddr) -> String {
     let mut text = format!(
         "{OWN}\
          ---\napiVersion: gateway.envoyproxy.io/v1alpha1\nkind: Backend\nmetadata: {{name: provider}}\n\

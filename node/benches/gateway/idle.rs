@@ -71,13 +71,14 @@ async fn measure(starter: &Starter, kind: Kind, streams: usize) -> Result<Held, 
 
 async fn warm(target: &Target) -> Result<(), String> {
     let plan = Plan {
-        address: target.address,
-        request: chat::request(target.address, Model::Stream, 1),
+        addresses: vec![target.address],
+        requests: vec![chat::request(target.address, Model::Stream, 1)],
+        order: vec![0],
         expect: Expect::Stream,
         connections: 4,
         spread: Duration::ZERO,
         warm_up: Duration::ZERO,
         window: WARM_UP,
     };
-    load::run(plan, None).await.map(|_outcome| ())
+    load::run(plan, &[]).await.map(|_outcome| ())
 }

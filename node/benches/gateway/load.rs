@@ -17,10 +17,16 @@ use crate::wire::{Wire, find};
 /// After the window, what is still running gets this long.
 const PATIENCE: Duration = Duration::from_secs(5);
 
+/// Connections begin so far apart in the order of requests.
+const APART: usize = 997;
+
 /// One measurement of one target.
 pub(crate) struct Plan {
-    pub(crate) address: SocketAddr,
-    pub(crate) request: Vec<u8>,
+    /// Connections are spread over these.
+    pub(crate) addresses: Vec<SocketAddr>,
+    pub(crate) requests: Vec<Vec<u8>>,
+    /// In which order a connection sends them, again and again; each begins elsewhere in it.
+    pub(crate) order: Vec<usize>,
     pub(crate) expect: Expect,
     pub(crate) connections: usize,
     /// Connections start evenly spread over this time, so that paced streams don't all move at once.
@@ -76,8 +82,8 @@ impl Stage {
     }
 }
 
-/// Loads a target, and measures the CPU time of `process` in the same window.
-pub(crate) async fn run(plan: Plan, process: Option<u32>) -> Result<Outcome, String> {
+/// Loads a target, and measures the CPU time of `processes` in the same window.
+pub(crate) async fn run(plan: Plan, processes: &[u32]) -> Result<Outcome, String> {
     let plan = Arc::new(plan);
     let stage = Arc::new(Stage::default());
     let mut clients = JoinSet::new();
@@ -86,7 +92,7 @@ pub(crate) async fn run(plan: Plan, process: Option<u32>) -> Result<Outcome, Str
         clients.spawn(async move { client(number, &plan, &stage).await });
     }
     sleep(plan.spread + plan.warm_up).await;
-    let mut outcome = measure(&plan, &stage, process).await?;
+    let mut outcome = measure(&plan, &stage, processes).await?;
     loop {
         let ended = timeout(PATIENCE, clients.join_next()).await;
         match ended.map_err(|_| format!("no answer within {} s", PATIENCE.as_secs()))? {
@@ -105,21 +111,22 @@ pub(crate) async fn run(plan: Plan, process: Option<u32>) -> Result<Outcome, Str
     Ok(outcome)
 }
 
-async fn measure(plan: &Plan, stage: &Stage, process: Option<u32>) -> Result<Outcome, String> {
-    let cpu = |process: Option<u32>| process.map(Cpu::of).transpose();
-    let before = cpu(process)?;
+async fn measure(plan: &Plan, stage: &Stage, processes: &[u32]) -> Result<Outcome, String> {
+    let cpu = || processes.iter().map(|process| Cpu::of(*process)).collect::<Result<Vec<Cpu>, String>>();
+    let before = cpu()?;
     let start = Instant::now();
     stage.measuring.store(true, Ordering::Relaxed);
     sleep(plan.window).await;
     stage.measuring.store(false, Ordering::Relaxed);
     stage.over.store(true, Ordering::Relaxed);
     let window = start.elapsed();
-    let after = cpu(process)?;
+    let after = cpu()?;
     Ok(Outcome {
         window,
         finished: stage.finished.load(Ordering::Relaxed),
         chunks: stage.chunks.load(Ordering::Relaxed),
-        cpu: after.zip(before).map(|(after, before)| after.since(before)),
+        cpu: (!after.is_empty())
+            .then(|| after.iter().zip(before).map(|(after, before)| after.since(before)).sum()),
         ..Outcome::default()
     })
 }
@@ -130,17 +137,25 @@ async fn client(number: usize, plan: &Plan, stage: &Stage) -> Result<Outcome, St
         let all = u32::try_from(plan.connections).unwrap_or(u32::MAX);
         sleep(plan.spread / all * share).await;
     }
-    let mut wire = Wire::connect(plan.address).await?;
+    let mut wire = Wire::connect(plan.addresses[number % plan.addresses.len()]).await?;
     let mut part = Outcome::default();
+    let mut turn = number * APART;
     while !stage.over() {
-        exchange(&mut wire, plan, stage, &mut part).await?;
+        let request = &plan.requests[plan.order[turn % plan.order.len()]];
+        turn += 1;
+        exchange(&mut wire, (plan, request), stage, &mut part).await?;
     }
     Ok(part)
 }
 
-async fn exchange(wire: &mut Wire, plan: &Plan, stage: &Stage, part: &mut Outcome) -> Result<(), String> {
+async fn exchange(
+    wire: &mut Wire,
+    (plan, request): (&Plan, &[u8]),
+    stage: &Stage,
+    part: &mut Outcome,
+) -> Result<(), String> {
     let start = Instant::now();
-    wire.send(&plan.request).await?;
+    wire.send(request).await?;
     let ended = match plan.expect {
         Expect::Body { bytes } => {
             read_body(wire, bytes).await?;

@@ -19,12 +19,17 @@
 //!   50 ms, 1,000 at once). Time to first byte, delay of a chunk from the provider's write to the client's read, time of
 //!   the whole stream, CPU a chunk.
 //! - idle: memory of 1,000 streams that got one chunk and wait.
+//! - cluster: three nodes on this machine, without budgets and with a key check, four budgets that cover each request
+//!   (organisation, team, user, model; 10,000 users) and the ledger; requests a second, CPU a request, entries of the log a
+//!   request, and how long admission took.
+//! - burst: a strict budget of exactly 20 requests' tokens and 100 requests at once over three nodes.
 //!
 //! At the end the goals are held against the figures. Nothing fails because of a figure: this prints, people judge.
 
 mod bare_proxy;
 mod cell;
 mod chat;
+mod cluster;
 mod envoy;
 mod gateway;
 mod goals;
@@ -112,7 +117,8 @@ async fn measure(options: &Options) -> Result<(), String> {
     print_conditions(options);
     let starter = Starter::new(options, folder.path()).await?;
     let mut targets = Vec::new();
-    for kind in starter.kinds() {
+    let alone = options.parts.iter().all(|part| matches!(part, Part::Cluster | Part::Burst));
+    for kind in starter.kinds().into_iter().filter(|_| !alone) {
         match starter.start(kind).await {
             Ok(target) => targets.push(target),
             Err(reason) if kind == Kind::Envoy => targets::skipped("envoy", &reason),
@@ -137,6 +143,14 @@ async fn measure(options: &Options) -> Result<(), String> {
     if options.parts.contains(&Part::Idle) {
         results.idle = idle::run(&starter, scenarios::streams_that_fit()).await;
         report::print_idle(&results.idle);
+    }
+    if options.parts.contains(&Part::Cluster) {
+        cluster::compare(options, &starter)
+            .await
+            .unwrap_or_else(|reason| targets::skipped("cluster", &reason));
+    }
+    if options.parts.contains(&Part::Burst) {
+        cluster::burst(&starter).await.unwrap_or_else(|reason| targets::skipped("burst", &reason));
     }
     goals::print(&results);
     println!("\nload average {} at the end", measure::load_average());

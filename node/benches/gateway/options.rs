@@ -61,6 +61,10 @@ pub(crate) enum Part {
     Stream,
     /// The memory of streams in which nothing happens
     Idle,
+    /// Three nodes that are one cluster: with keys and budgets, and without
+    Cluster,
+    /// Three nodes, a strict budget of 20 requests, and 100 at once
+    Burst,
 }
 
 /// As needed.
@@ -83,6 +87,8 @@ pub(crate) struct Times {
     pub(crate) paced: Duration,
     /// Of the many paced streams, which take 1 s each.
     pub(crate) many: Duration,
+    /// Of a cluster, and of what comes before it until its leases are as large as they get.
+    pub(crate) cluster: Duration,
 }
 
 const FULL: Times = Times {
@@ -91,6 +97,7 @@ const FULL: Times = Times {
     burst: Duration::from_secs(1),
     paced: Duration::from_millis(1200),
     many: Duration::from_secs(2),
+    cluster: Duration::from_secs(6),
 };
 
 const QUICK: Times = Times {
@@ -99,6 +106,7 @@ const QUICK: Times = Times {
     burst: Duration::from_millis(300),
     paced: Duration::from_millis(600),
     many: Duration::from_secs(1),
+    cluster: Duration::from_secs(2),
 };
 
 /// What was asked for; `None` if this is not a run of `cargo bench`.
@@ -121,6 +129,7 @@ pub(crate) fn read() -> Option<Options> {
             burst: times.burst * typed.longer,
             paced: times.paced * typed.longer,
             many: times.many * typed.longer,
+            cluster: times.cluster * typed.longer,
         },
     })
 }

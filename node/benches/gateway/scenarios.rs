@@ -104,7 +104,7 @@ impl Scenarios<'_> {
                 if row.failure.is_some() {
                     continue;
                 }
-                match load::run(plan(&setting, target, self.options), target.pid()).await {
+                match load::run(plan(&setting, target, self.options), target.pid().as_slice()).await {
                     Ok(outcome) => row.samples.push(sample(outcome)),
                     Err(reason) => row.failure = Some(reason),
                 }
@@ -135,8 +135,9 @@ fn plan(setting: &Setting, target: &Target, options: &Options) -> Plan {
         Model::Stream | Model::Paced10 | Model::Paced50 | Model::Idle => Expect::Stream,
     };
     Plan {
-        address: target.address,
-        request: chat::request(target.address, setting.model, setting.kilobytes),
+        addresses: vec![target.address],
+        requests: vec![chat::request(target.address, setting.model, setting.kilobytes)],
+        order: vec![0],
         expect,
         connections: setting.connections,
         spread: setting.model.gap() * STREAM_GAPS,

@@ -48,8 +48,8 @@ impl Target {
 pub(crate) struct Starter {
     pub(crate) upstream: SocketAddr,
     pub(crate) folder: PathBuf,
-    workers: usize,
-    gateway: Option<PathBuf>,
+    pub(crate) workers: usize,
+    pub(crate) gateway: Option<PathBuf>,
     envoy: Option<PathBuf>,
     _upstream: Process,
 }
@@ -124,7 +124,7 @@ fn role(name: &str, address: SocketAddr) -> Result<Command, String> {
 }
 
 /// As many threads of work for everybody; tokio's runtimes read this.
-fn threads(command: &mut Command, workers: usize) -> &mut Command {
+pub(crate) fn threads(command: &mut Command, workers: usize) -> &mut Command {
     command.env("TOKIO_WORKER_THREADS", workers.to_string())
 }
 

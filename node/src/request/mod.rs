@@ -27,6 +27,8 @@ pub(crate) mod trail;
 mod translate;
 mod unpaid;
 
+use std::time::Instant;
+
 use http::Response;
 
 use crate::gateway::Gateway;
@@ -65,7 +67,9 @@ async fn serve(
     let mut accepted = accept::read(incoming, endpoint, &gateway.limits, trail).await?;
     let caller = identify::caller(&gateway.key_sets, &config, &mut accepted, trail).await?;
     let plan = route::plan(&config, caller, &accepted, trail)?;
+    let begun = Instant::now();
     let mut admission = admit::reserve(gateway, &plan, &accepted).await?;
+    trail.admission = Some(begun.elapsed());
     let reply = forward::first_byte(gateway, &plan, &accepted, &mut admission, trail).await?;
 
     // The client is being answered now: nothing below may refuse.

@@ -5,7 +5,7 @@
 use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 use hyper::body::Body as _;
@@ -78,6 +78,8 @@ pub(crate) struct Trail {
     /// Index of the candidate that was tried last.
     pub(crate) candidate: usize,
     pub(crate) attempts: u32,
+    /// How long its budgets took to hold what it may cost, if it was admitted.
+    pub(crate) admission: Option<Duration>,
     pub(crate) upstream_request_id: Option<Box<str>>,
     /// How often the client's SDK tried before (`x-stainless-retry-count`).
     pub(crate) client_retry: Option<Box<str>>,
@@ -192,6 +194,7 @@ impl Trail {
             rule: None,
             candidate: 0,
             attempts: 0,
+            admission: None,
             upstream_request_id: None,
             client_retry: None,
             streamed: false,

@@ -21,6 +21,8 @@ const TOKEN_USAGE: &str = "gen_ai.client.token.usage";
 const REQUEST_DURATION: &str = "gen_ai.server.request.duration";
 const TIME_TO_FIRST_TOKEN: &str = "gen_ai.server.time_to_first_token";
 const TIME_PER_OUTPUT_TOKEN: &str = "gen_ai.server.time_per_output_token";
+/// What a request's budgets cost it in time.
+const ADMISSION: &str = "tollgate.admission.duration";
 const REFUSALS: &str = "tollgate.refusals";
 const IN_FLIGHT: &str = "tollgate.requests.in_flight";
 const CONFIG_PROBLEMS: &str = "tollgate.config.problems";
@@ -52,6 +54,11 @@ const FIRST_TOKEN_BUCKETS_S: [f64; 21] = [
 ];
 const PER_TOKEN_BUCKETS_S: [f64; 12] = [0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.75, 2.5];
 
+/// Microseconds where leases cover it, else as long as a commit and what it waits for.
+const ADMISSION_BUCKETS_S: [f64; 17] = [
+    0.000_001, 0.000_002, 0.000_005, 0.000_01, 0.000_02, 0.000_05, 0.000_1, 0.000_2, 0.000_5, 0.001, 0.002,
+    0.005, 0.01, 0.02, 0.05, 0.1, 0.25,
+];
 /// Commits, flushes and the waits for them: parts of a millisecond to seconds.
 const CLUSTER_BUCKETS_S: [f64; 14] =
     [0.0001, 0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 5.0];
@@ -67,6 +74,7 @@ const OTHER_ERROR: &str = "_OTHER";
 pub(crate) struct Metrics {
     recorder: Arc<PrometheusRecorder>,
     handle: PrometheusHandle,
+    admission: Histogram,
     known: ArcSwap<HashMap<OwnedLabels, Arc<Instruments>>>,
     growing: Mutex<()>,
 }
@@ -130,7 +138,8 @@ struct Instruments {
 impl Metrics {
     /// Registers buckets and descriptions.
     pub(crate) fn new() -> Result<Self, String> {
-        let buckets: [(&str, &[f64]); 4] = [
+        let buckets: [(&str, &[f64]); 5] = [
+            (ADMISSION, &ADMISSION_BUCKETS_S),
             (TOKEN_USAGE, &TOKEN_BUCKETS),
             (REQUEST_DURATION, &DURATION_BUCKETS_S),
             (TIME_TO_FIRST_TOKEN, &FIRST_TOKEN_BUCKETS_S),
@@ -150,6 +159,7 @@ impl Metrics {
             (REQUEST_DURATION, "Seconds from the request's head to the answer's last byte."),
             (TIME_TO_FIRST_TOKEN, "Seconds from the request's head to the first output."),
             (TIME_PER_OUTPUT_TOKEN, "Seconds per output token after the first."),
+            (ADMISSION, "Seconds until budgets held what a request may cost."),
         ] {
             recorder.describe_histogram(KeyName::from_const_str(name), None, text.into());
         }
@@ -158,7 +168,14 @@ impl Metrics {
             recorder.describe_gauge(name, None, text);
         }
         let handle = recorder.handle();
-        Ok(Self { recorder: Arc::new(recorder), handle, known: ArcSwap::default(), growing: Mutex::new(()) })
+        let admission = recorder.register_histogram(&Key::from_static_name(ADMISSION), &METADATA);
+        Ok(Self {
+            admission,
+            recorder: Arc::new(recorder),
+            handle,
+            known: ArcSwap::default(),
+            growing: Mutex::new(()),
+        })
     }
 
     /// Has what is recorded anywhere in this process counted here. Once a process.
@@ -190,6 +207,9 @@ impl Metrics {
         if let End::Refused(reason) = trail.end {
             let key = Key::from_parts(REFUSALS, vec![Label::from_static_parts("reason", reason)]);
             self.recorder.register_counter(&key, &METADATA).increment(1);
+        }
+        if let Some(took) = trail.admission {
+            self.admission.record(took);
         }
         let Some(rule) = trail.rule.as_ref().filter(|_| trail.attempts > 0) else {
             return;
