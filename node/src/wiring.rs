@@ -18,6 +18,7 @@ use crate::admin::{self, Admin};
 use crate::config::{self, Config, Follower, Given, Store, environment};
 use crate::gateway::{Gateway, Limits};
 use crate::identity::key_sets::KeySets;
+use crate::kubernetes;
 use crate::listen::{self, Lobby};
 use crate::member::Member;
 use crate::request::accept::body_memory::BodyMemory;
@@ -98,7 +99,6 @@ impl Node {
         let (prometheus, gauges) = (metrics.handle(), metrics.gauges());
         let access_log = AccessLog::open(&sink(&settings.access_log), gauges.log_lines_dropped.clone())
             .map_err(|error| format!("--access-log {}: {error}", settings.access_log))?;
-        let telemetry = Telemetry::new(metrics, access_log);
         let (tasks, background) = (Tasks::new(), Tasks::new());
         let count = std::thread::available_parallelism().map_or(1, usize::from);
         let workers = Workers::start(count).map_err(|error| format!("no workers: {error}"))?;
@@ -111,7 +111,14 @@ impl Node {
             gauges: gauges.clone(),
             upstreams: Upstreams::new(count),
         };
+        let kubernetes = kubernetes::Setup {
+            store: Arc::clone(&store),
+            config: config.clone(),
+            member: Arc::clone(&member),
+        };
+        kubernetes::start(settings, kubernetes, &metrics)?;
         member.runtime().spawn(config::budgets::keep(config.clone(), Arc::clone(&member)));
+        let telemetry = Telemetry::new(metrics, access_log);
         let gateway = Arc::new(Gateway {
             config: config.clone(),
             member,
@@ -183,6 +190,9 @@ fn bind(flag: &str, address: SocketAddr) -> Result<TcpListener, String> {
 /// A start on which nothing at all loaded is a mistake that is better seen at once.
 fn refuse_nothing(settings: &Run, config: &Config) -> Result<(), String> {
     let config = config.latest();
+    if settings.files.is_empty() {
+        return Ok(()); // What is in the store may be mended there.
+    }
     let nothing = config.snapshot.backends.is_empty() && config.snapshot.listeners.is_empty();
     if nothing && !config.problems.is_empty() {
         let files: Vec<String> = settings.files.iter().map(|path| path.display().to_string()).collect();
@@ -194,6 +204,10 @@ fn refuse_nothing(settings: &Run, config: &Config) -> Result<(), String> {
 fn given(settings: &Run, background: &Spawner) -> Result<Given, String> {
     if !settings.files.is_empty() {
         return Ok(Given::Files(settings.files.clone()));
+    }
+    if kubernetes::is_wanted(settings) {
+        // What serves is said there, and until then nothing does.
+        return Ok(Given::Made(String::new()));
     }
     let demo = bind("demo model", SocketAddr::from(([127, 0, 0, 1], 0)))?;
     let address = demo.local_addr().map_err(|error| error.to_string())?;

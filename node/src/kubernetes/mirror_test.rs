@@ -214,6 +214,18 @@ fn a_new_leader_takes_nothing_away_before_it_knows_everything() {
 
 #[test]
 #[rustfmt::skip]
+fn a_secret_stays_while_what_may_take_it_is_not_known() {
+    let known = |without: &'static str| first(6).into_iter().filter(move |step| !matches!(step, List(kind, _) if *kind == without));
+    check(vec![
+        (first(6), ALL, "the leader before it"),
+        (vec![Term, Is("AIServiceBackend", || Event::Stalled)].into_iter().chain(known("AIServiceBackend"))
+            .chain([Put(policy("p", "5.9", ("b", "z")))]).collect(), "+z ~p", "s may be taken by a backend that is not known"),
+        (first(4).drain(3..).collect(), "-s", "it is not"),
+    ]);
+}
+
+#[test]
+#[rustfmt::skip]
 fn kinds_that_are_not_there_are_no_error() {
     check(vec![
         (vec![Is("BackendSecurityPolicy", || Event::Missing)], "…", "the others are not known"),
