@@ -36,6 +36,7 @@ fn main() -> ExitCode {
         Command::Get(settings) => commands::resources::get(&settings),
         Command::Delete(settings) => commands::resources::delete(&settings),
         Command::Status(look) => commands::look::status(&look),
+        Command::Top(settings) => commands::top::top(&settings),
         Command::Budget(command) => commands::look::budgets(&command),
         Command::Ledger(look) => commands::look::ledger(&look),
         Command::Node(command) => commands::look::nodes(&command),

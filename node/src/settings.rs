@@ -42,6 +42,8 @@ pub(crate) enum Command {
     Delete(Delete),
     /// Shows the cluster as one of its nodes sees it.
     Status(Look),
+    /// Shows the cluster at work, anew each second: nodes, who spends how fast, what is left of budgets.
+    Top(Top),
     /// Budgets and what is left of them.
     #[command(subcommand)]
     Budget(BudgetCommand),
@@ -252,6 +254,19 @@ pub(crate) struct Look {
     pub(crate) json: bool,
 }
 
+/// Arguments of `tollgate top`.
+#[derive(Debug, Args)]
+pub(crate) struct Top {
+    #[command(flatten)]
+    pub(crate) ask: Ask,
+    /// Seconds between two looks.
+    #[arg(long, value_name = "SECONDS", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=3_600))]
+    pub(crate) interval: u64,
+    /// Looks for one interval, prints what was seen, and ends.
+    #[arg(long)]
+    pub(crate) once: bool,
+}
+
 #[derive(Debug, Subcommand)]
 pub(crate) enum BudgetCommand {
     /// All budgets.
@@ -271,6 +286,13 @@ pub(crate) enum NodeCommand {
     List(Look),
     /// The node that is asked finishes its requests, gives back its leases and its vote, and stops for good.
     Leave(Ask),
+    /// Lets a node vote, instead of one that nobody named so if there are as many voters as are wanted. It stays so.
+    Promote {
+        /// Its id.
+        id: u64,
+        #[command(flatten)]
+        ask: Ask,
+    },
     /// A node that is gone never comes back: what it held counts as spent.
     Forget {
         /// Its id.

@@ -27,8 +27,8 @@ use crate::simulate;
 use crate::tasks::{Spawner, Tasks};
 use crate::telemetry::metrics::Metrics;
 use crate::telemetry::{AccessLog, Sink, Telemetry};
-use crate::upstream::Upstreams;
 use crate::upstream::retry::RetryBudget;
+use crate::upstream::{Upstreams, shared_health};
 use crate::workers::Workers;
 
 /// Runs a node until it is told to stop.
@@ -104,12 +104,14 @@ impl Node {
         let workers = Workers::start(count).map_err(|error| format!("no workers: {error}"))?;
         let config = Config::default();
         let store = Arc::new(Store::new(Arc::clone(&member)));
+        let upstreams = Upstreams::new(count);
+        let breakers = upstreams.breakers();
         let setup = config::Setup {
             given: given(settings, &background.spawner())?,
             store: Arc::clone(&store),
             config: config.clone(),
             gauges: gauges.clone(),
-            upstreams: Upstreams::new(count),
+            upstreams,
         };
         let kubernetes = kubernetes::Setup {
             store: Arc::clone(&store),
@@ -129,6 +131,7 @@ impl Node {
             key_sets: KeySets::default(),
             started,
         });
+        gateway.member.runtime().spawn(shared_health::share(Arc::clone(&gateway), breakers));
         let (drain, draining) = watch::channel(false);
         let token = settings.admin_token.clone().filter(|_| !settings.admin.ip().is_loopback());
         let shown = Admin {

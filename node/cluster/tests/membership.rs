@@ -201,7 +201,8 @@ impl Controllers {
             };
             let history = self.histories.entry(id).or_insert_with(|| History::new(patience));
             let standings = history.observe(sight, self.since.elapsed());
-            let scene = Scene { leader: id, membership: &membership, standings: &standings, wanted: 3 };
+            let (membership, standings) = (&membership, &standings);
+            let scene = Scene { leader: id, membership, standings, wanted: 3, preferred: &[] };
             let Some(change) = plan(scene) else { continue };
             if carry_out(&raft, &change).await.is_ok() {
                 self.done.push(change.step);

@@ -60,11 +60,15 @@ pub(super) fn status(admin: &Admin) -> Answer {
     let config = admin.gateway.config.latest();
     let now_ms = admin.gateway.elapsed_ms();
     let backends = config.snapshot.backends.iter().map(|backend| {
-        let usable = config
-            .upstreams
-            .get(&backend.name)
-            .is_some_and(|upstream| upstream.readiness(now_ms) == Readiness::Ready);
-        json!({"name": backend.name.to_string(), "usable": usable})
+        let upstream = config.upstreams.get(&backend.name);
+        let readiness = upstream.map_or(Readiness::Broken, |upstream| upstream.readiness(now_ms));
+        let health = match readiness {
+            Readiness::Ready => "ready",
+            Readiness::Doubted => "doubted",
+            Readiness::Resting => "resting",
+            Readiness::Broken => "broken",
+        };
+        json!({"name": backend.name.to_string(), "usable": readiness <= Readiness::Doubted, "health": health})
     });
     let backends: Vec<Value> = backends.collect();
     let problems: Vec<Value> = config.problems.iter().map(described).collect();
@@ -114,7 +118,10 @@ const PATHS: [(&str, &str); 9] = [
         "Who spent what: ?consumer= &model= &backend= &since= &until= &group_by= &format=csv &freshness=replica.",
     ),
     ("/v1/budgets", "Budgets and what is left of them."),
-    ("/v1/nodes", "The cluster's nodes; POST /v1/nodes/leave, /v1/nodes/{id}/forget."),
+    (
+        "/v1/nodes",
+        "The cluster's nodes; POST /v1/nodes/leave, /v1/nodes/{id}/forget, /v1/nodes/{id}/promote.",
+    ),
     (
         "/v1/resources",
         "Resources and what is wrong with them: ?kind=, /KIND/NAMESPACE/NAME; PUT and DELETE, ?dry-run=true.",

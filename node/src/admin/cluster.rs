@@ -8,6 +8,7 @@ use bytes::Bytes;
 use http::StatusCode;
 use serde_json::{Value, json};
 use tollgate_cluster::gossip::view::Duty;
+use tollgate_cluster::state::cluster::{Change, MOST_PREFERRED, Setting};
 use tollgate_cluster::state::nodes::Farewell;
 use tollgate_cluster::state::{Applied, Proposal};
 use tollgate_cluster::wallet::clock;
@@ -295,6 +296,36 @@ pub(super) async fn forget(member: &Member, id: &str) -> Answer {
     }
     member.node.peers().forget(node);
     value(StatusCode::OK, &json!({"forgotten": node}))
+}
+
+/// A node votes from now on, instead of another one if need be.
+pub(super) async fn promote(member: &Member, id: &str) -> Answer {
+    let Ok(node) = id.parse::<u64>() else {
+        return problem(StatusCode::BAD_REQUEST, &format!("expected a node's id, `{id}` came"));
+    };
+    if let Err(why) = caught_up(member).await {
+        return problem(StatusCode::SERVICE_UNAVAILABLE, &why);
+    }
+    let known = member.node.replica().look(|state| {
+        state.nodes().expect_known(node).map_err(|refused| refused.to_string())?;
+        let cluster = state.cluster().ok_or("there is no cluster yet")?;
+        let others = cluster.preferred.iter().filter(|one| **one != node);
+        let preferred: Vec<u64> = std::iter::once(node).chain(others.copied()).take(MOST_PREFERRED).collect();
+        Ok::<_, String>(Change { expects: cluster.revision, setting: Setting::Preferred(preferred) })
+    });
+    let change = match known {
+        Ok(change) => Proposal::Change(Box::new(change)),
+        Err(why) => return problem(StatusCode::NOT_FOUND, &why),
+    };
+    let forward = member.node.forward().clone();
+    match on(member, async move { forward.write(change, CATCH_UP).await })
+        .await
+        .map(|written| written.applied)
+    {
+        Ok(Applied::Refused(why)) => problem(StatusCode::CONFLICT, &why.to_string()),
+        Ok(_) => value(StatusCode::OK, &json!({"promoted": node})),
+        Err(why) => problem(StatusCode::SERVICE_UNAVAILABLE, &why),
+    }
 }
 
 /// This node leaves for good.

@@ -132,11 +132,12 @@ async fn answer(admin: &Admin, request: Request<IncomingBody>) -> Answer {
 /// What changes something.
 async fn act(admin: &Admin, path: &str) -> Answer {
     let member = &admin.gateway.member;
-    let forgets = path.strip_prefix("/v1/nodes/").and_then(|rest| rest.strip_suffix("/forget"));
-    match (path, forgets) {
+    let node = path.strip_prefix("/v1/nodes/").and_then(|rest| rest.split_once('/'));
+    match (path, node) {
         ("/v1/nodes/leave", _) => cluster::leave(member),
-        (_, Some(id)) => cluster::forget(member, id).await,
-        (_, None) => answers::problem(StatusCode::METHOD_NOT_ALLOWED, "expected GET"),
+        (_, Some((id, "forget"))) => cluster::forget(member, id).await,
+        (_, Some((id, "promote"))) => cluster::promote(member, id).await,
+        (_, Some(_) | None) => answers::problem(StatusCode::METHOD_NOT_ALLOWED, "expected GET"),
     }
 }
 

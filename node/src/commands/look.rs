@@ -53,17 +53,10 @@ pub(crate) fn budgets(command: &BudgetCommand) -> ExitCode {
             table(&answer["budgets"], columns)
         }),
         BudgetCommand::Show { name, look } => {
-            let found = |answer: &Value| {
-                answer["budgets"].as_array()?.iter().find(|one| one["name"] == *name.as_str()).cloned()
-            };
-            let text = match ask(&look.ask, Method::GET, "/v1/budgets") {
-                Ok(text) => text,
+            let budget = match ask(&look.ask, Method::GET, "/v1/budgets").and_then(|text| named(&text, name))
+            {
+                Ok(budget) => budget,
                 Err(why) => return fail(&why),
-            };
-            let Some(budget) = serde_json::from_str(&text).ok().as_ref().and_then(found) else {
-                return fail(&format!(
-                    "there is no budget `{name}`; tollgate budget list names those that there are"
-                ));
             };
             if look.json {
                 return print(&format!("{budget:#}\n"));
@@ -78,6 +71,29 @@ pub(crate) fn budgets(command: &BudgetCommand) -> ExitCode {
             let head =
                 format!("{}: {} {}\n", word(&budget["name"]), word(&budget["limit"]), word(&budget["unit"]));
             print(&(head + &table(&budget["buckets"], columns)))
+        }
+    }
+}
+
+/// The budget of that name; without its namespace, if there is but one.
+fn named(answer: &str, name: &str) -> Result<Value, String> {
+    let answer: Value =
+        serde_json::from_str(answer).map_err(|error| format!("the node's answer: {error}"))?;
+    let all = answer["budgets"].as_array().into_iter().flatten();
+    let is_it = |one: &&Value| {
+        let full = one["name"].as_str().unwrap_or_default();
+        full == name || full.split_once('/').is_some_and(|(_, short)| short == name)
+    };
+    let found: Vec<&Value> = all.filter(is_it).collect();
+    if let Some(one) = found.iter().find(|one| one["name"] == name) {
+        return Ok((**one).clone());
+    }
+    match found.as_slice() {
+        [one] => Ok((*one).clone()),
+        [] => Err(format!("there is no budget `{name}`; tollgate budget list names those that there are")),
+        several => {
+            let names: Vec<String> = several.iter().map(|one| word(&one["name"])).collect();
+            Err(format!("`{name}` is the name of several budgets: {}", names.join(", ")))
         }
     }
 }
@@ -142,13 +158,16 @@ pub(crate) fn nodes(command: &NodeCommand) -> ExitCode {
     match command {
         NodeCommand::List(look) => show(look, "/v1/nodes", |nodes| table(nodes, NODES)),
         NodeCommand::Leave(whom) => act(ask(whom, Method::POST, "/v1/nodes/leave")),
+        NodeCommand::Promote { id, ask: whom } => {
+            act(ask(whom, Method::POST, &format!("/v1/nodes/{id}/promote")))
+        }
         NodeCommand::Forget { id, ask: whom } => {
             act(ask(whom, Method::POST, &format!("/v1/nodes/{id}/forget")))
         }
     }
 }
 
-const NODES: &[(&str, &str)] = &[
+pub(super) const NODES: &[(&str, &str)] = &[
     ("ID", "id"),
     ("NAME", "name"),
     ("ADDRESS", "address"),
@@ -249,6 +268,18 @@ mod tests {
     fn columns_are_as_wide_as_their_widest_cell() {
         let rows = json!([{"a": "x", "b": 1}, {"a": "longer", "b": null}]);
         assert_eq!(table(&rows, &[("A", "a"), ("BEE", "b")]), "A       BEE\nx       1\nlonger  -\n");
+    }
+
+    #[test]
+    fn a_budget_is_found_without_its_namespace_if_there_is_but_one() {
+        let answer = r#"{"budgets": [{"name": "a/x"}, {"name": "b/x"}, {"name": "b/y"}, {"name": "x"}, {"name": "b/p/0"}]}"#;
+        let of = |name| named(answer, name).map(|one| word(&one["name"]));
+        for (name, want) in [("b/x", "b/x"), ("y", "b/y"), ("x", "x"), ("p/0", "b/p/0")] {
+            assert_eq!(of(name).as_deref(), Ok(want));
+        }
+        assert!(of("z").is_err_and(|why| why.contains("there is no budget `z`")));
+        let two = r#"{"budgets": [{"name": "a/x"}, {"name": "b/x"}]}"#;
+        assert!(named(two, "x").is_err_and(|why| why.contains("a/x, b/x")));
     }
 
     #[test]

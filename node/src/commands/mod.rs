@@ -6,6 +6,7 @@ pub(crate) mod look;
 pub(crate) mod resources;
 pub(crate) mod run;
 pub(crate) mod simulate_provider;
+pub(crate) mod top;
 pub(crate) mod validate;
 
 use std::process::ExitCode;

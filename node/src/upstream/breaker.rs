@@ -8,6 +8,9 @@
 //!                         ▲                                     │
 //!                         └───────────── failure (twice the rest, up to 60 s) ◀┘
 //! ```
+//!
+//! What other nodes found is a hint: while they say that it fails, one failure of our own is enough to open, and a healthy
+//! address of the same kind is taken first. It shuts nothing by itself, since their network is not ours.
 
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
@@ -25,6 +28,8 @@ const PROBE_WINDOW_MS: u64 = 10_000;
 pub(crate) enum Health {
     /// Call it.
     Closed,
+    /// It is not known to fail here, but others found that it does.
+    Doubted,
     /// Its rest is over: one caller may try, see [`Breaker::probe`].
     HalfOpen,
     /// It failed again and again; not before its rest is over.
@@ -44,6 +49,7 @@ pub(crate) struct Breaker {
     /// A probe was let through and has not ended.
     probing: AtomicBool,
     rest_until_ms: AtomicU64,
+    doubted_until_ms: AtomicU64,
 }
 
 impl Breaker {
@@ -56,6 +62,8 @@ impl Breaker {
             Health::Resting
         } else if open_until_ms > 0 {
             Health::HalfOpen
+        } else if self.doubted_until_ms.load(Ordering::Relaxed) > now_ms {
+            Health::Doubted
         } else {
             Health::Closed
         }
@@ -80,7 +88,12 @@ impl Breaker {
     /// It answered.
     pub(crate) fn succeeded(&self) {
         // Read before writing: in good times nobody dirties the cache line.
-        if self.failures.load(Ordering::Relaxed) > 0 || self.open_until_ms.load(Ordering::Relaxed) > 0 {
+        let set = |what: &AtomicU64| what.load(Ordering::Relaxed) > 0;
+        if self.failures.load(Ordering::Relaxed) > 0
+            || set(&self.open_until_ms)
+            || set(&self.doubted_until_ms)
+        {
+            self.doubted_until_ms.store(0, Ordering::Relaxed);
             self.failures.store(0, Ordering::Relaxed);
             self.trips.store(0, Ordering::Relaxed);
             self.open_until_ms.store(0, Ordering::Relaxed);
@@ -95,12 +108,23 @@ impl Breaker {
         if was_open && !self.probing.swap(false, Ordering::Relaxed) {
             return; // A straggler from before it opened says nothing new.
         }
-        if failures >= FAILURES_TO_OPEN || was_open {
+        let is_doubted = self.doubted_until_ms.load(Ordering::Relaxed) > now_ms;
+        if failures >= FAILURES_TO_OPEN || was_open || is_doubted {
             let trips = self.trips.fetch_add(1, Ordering::Relaxed).min(5);
             let rest_ms = (FIRST_REST_MS << trips).min(LONGEST_REST_MS);
             self.open_until_ms.store(now_ms + rest_ms, Ordering::Relaxed);
             self.failures.store(0, Ordering::Relaxed);
         }
+    }
+
+    /// Until when it is open, if it opened here and no success has come since.
+    pub(crate) fn open_until(&self) -> Option<u64> {
+        Some(self.open_until_ms.load(Ordering::Relaxed)).filter(|until_ms| *until_ms > 0)
+    }
+
+    /// Others found that it fails.
+    pub(crate) fn doubt(&self, until_ms: u64) {
+        self.doubted_until_ms.store(until_ms, Ordering::Relaxed);
     }
 
     /// It asked for a pause.
@@ -118,8 +142,9 @@ mod tests {
         Succeed,
         Rest(u64),
         Probe(bool),
+        Doubt(u64),
     }
-    use Do::{Fail, Probe, Rest, Succeed};
+    use Do::{Doubt, Fail, Probe, Rest, Succeed};
 
     #[test]
     #[rustfmt::skip]
@@ -142,6 +167,14 @@ mod tests {
             ( 8_007, Succeed,     Health::Closed),   // a late answer from before closes too
             ( 8_008, Rest(500),   Health::Resting),
             ( 8_508, Rest(0),     Health::Closed),
+            ( 8_510, Doubt(9_000), Health::Doubted),  // others say so: it may be called
+            ( 8_511, Succeed,     Health::Closed),   // and answers
+            ( 8_512, Doubt(9_000), Health::Doubted),
+            ( 8_513, Fail(1),     Health::Open),     // one failure confirms it
+            (10_513, Probe(true), Health::Open),
+            (10_514, Succeed,     Health::Closed),
+            (10_515, Doubt(11_000), Health::Doubted),
+            (11_000, Fail(4),     Health::Closed),   // a hint that is over counts no more
         ];
         let breaker = Breaker::default();
         for (row, (at_ms, what, health)) in steps.into_iter().enumerate() {
@@ -149,6 +182,7 @@ mod tests {
                 Fail(times) => (0..times).for_each(|_| breaker.failed(at_ms)),
                 Succeed => breaker.succeeded(),
                 Rest(pause_ms) => breaker.rest(at_ms, pause_ms),
+                Doubt(until_ms) => breaker.doubt(until_ms),
                 Probe(got) => assert_eq!(breaker.probe(at_ms), got, "row {row}"),
             }
             assert_eq!(breaker.check(at_ms), health, "row {row}");

@@ -2,13 +2,16 @@
 //!
 //! The lowest priority number that still has an untried, ready candidate is chosen from, by weight. A candidate of
 //! weight 0 gets nothing (Gateway API's meaning). Where none is ready, one that asked for a rest is disturbed, and
-//! before anything was tried, even one that is broken: better a try than a certain no.
+//! before anything was tried, even one that is broken: better a try than a certain no. One that other nodes doubt is as good
+//! as ready, but for others of its priority.
 
 /// Whether a candidate should be called now. The later, the worse.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Readiness {
     /// It is healthy, or due for a probe.
     Ready,
+    /// It is not known to fail, but other nodes say that it does.
+    Doubted,
     /// It asked to be left alone.
     Resting,
     /// It failed again and again.
@@ -28,7 +31,11 @@ pub(crate) struct Standing {
 pub(crate) fn next(candidates: impl Iterator<Item = Standing> + Clone, draw: u32) -> Option<usize> {
     let is = |readiness| move |one: &Standing| !one.tried && one.readiness == readiness;
     let untouched = candidates.clone().all(|one| !one.tried);
-    let ready = pick(candidates.clone(), draw, is(Readiness::Ready));
+    let usable = |one: &Standing| !one.tried && one.readiness <= Readiness::Doubted;
+    let weighty = |one: &Standing| one.weight > 0 && usable(one);
+    let tier = candidates.clone().filter(weighty).map(|one| one.priority).min();
+    let sure = |one: &Standing| Some(one.priority) == tier && is(Readiness::Ready)(one);
+    let ready = pick(candidates.clone(), draw, sure).or_else(|| pick(candidates.clone(), draw, usable));
     let found = ready.or_else(|| pick(candidates.clone(), draw, is(Readiness::Resting)));
     found.or_else(|| untouched.then(|| pick(candidates, draw, is(Readiness::Broken))).flatten())
 }
@@ -64,15 +71,16 @@ mod tests {
 
     #[test]
     fn priority_first_then_weight_then_whatever_is_left() {
-        use Readiness::{Broken, Ready, Resting};
+        use Readiness::{Broken, Doubted, Ready, Resting};
         const A: Standing = standing(0, 3, Ready, false);
         const B: Standing = standing(0, 1, Ready, false);
         const BROKEN: Standing = standing(0, 3, Broken, false);
         const RESTING: Standing = standing(0, 3, Resting, false);
         const TRIED: Standing = standing(0, 3, Ready, true);
+        const DOUBTED: Standing = standing(0, 3, Doubted, false);
         const NEVER: Standing = standing(0, 0, Ready, false);
         const LATER: Standing = standing(1, 1, Ready, false);
-        let cases: [(&[Standing], u32, Option<usize>, &str); 13] = [
+        let cases: [(&[Standing], u32, Option<usize>, &str); 16] = [
             (&[A, B], 0, Some(0), "the low part of the draw is the first's"),
             (&[A, B], u32::MAX, Some(1), "the high part the second's"),
             (&[A, B], u32::MAX / 4 * 3 - 1, Some(0), "three of four go to weight 3"),
@@ -84,6 +92,9 @@ mod tests {
             (&[TRIED, BROKEN], 0, None, "but not after another was tried"),
             (&[TRIED, RESTING], 0, Some(1), "one that rests is disturbed when nobody else is left"),
             (&[BROKEN, RESTING], 0, Some(1), "and rather than one that is broken"),
+            (&[DOUBTED, B], 0, Some(1), "one that others doubt is passed over for its like"),
+            (&[DOUBTED, LATER], 0, Some(0), "but not for a later one"),
+            (&[DOUBTED, RESTING], 0, Some(0), "nor for one that wants none"),
             (&[NEVER], 0, None, "weight 0 gets nothing"),
             (&[], 0, None, "nothing to choose from"),
         ];

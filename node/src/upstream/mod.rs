@@ -11,6 +11,7 @@ pub(crate) mod choice;
 pub(crate) mod connect;
 pub(crate) mod credentials;
 pub(crate) mod retry;
+pub(crate) mod shared_health;
 mod tls;
 
 use hashbrown::HashMap;
@@ -48,8 +49,11 @@ type PerWorker = Arc<[HttpClient]>;
 pub(crate) struct Upstreams {
     workers: usize,
     transports: Mutex<HashMap<Reach, PerWorker>>,
-    breakers: Mutex<HashMap<String, Arc<Breaker>>>,
+    breakers: Breakers,
 }
+
+/// Breakers by backend and address, as other nodes know them, too.
+pub(crate) type Breakers = Arc<Mutex<HashMap<String, Arc<Breaker>>>>;
 
 /// One backend, ready to be called.
 pub(crate) struct Upstream {
@@ -75,7 +79,12 @@ pub(crate) struct Unusable {
 impl Upstreams {
     /// For a node with so many workers.
     pub(crate) fn new(workers: usize) -> Self {
-        Self { workers, transports: Mutex::default(), breakers: Mutex::default() }
+        Self { workers, transports: Mutex::default(), breakers: Breakers::default() }
+    }
+
+    /// All breakers that there are, now and later.
+    pub(crate) fn breakers(&self) -> Breakers {
+        Arc::clone(&self.breakers)
     }
 
     /// Resolves every backend of a snapshot. What is no longer reached is dropped; its running requests go on.
@@ -157,19 +166,26 @@ fn authority(endpoint: &crds::Endpoint) -> Result<Authority, String> {
 }
 
 impl Upstream {
-    /// The endpoint whose turn it is among the healthy ones; none if all are broken.
+    /// The endpoint whose turn it is among the healthy ones, else among those that others doubt; none if all are broken.
     pub(crate) fn healthy(&self, now_ms: u64) -> Option<&Endpoint> {
-        self.in_turn().find(|endpoint| match endpoint.breaker.check(now_ms) {
+        let mut doubted = None;
+        let sure = self.in_turn().find(|endpoint| match endpoint.breaker.check(now_ms) {
             Health::Closed => true,
             Health::HalfOpen => endpoint.breaker.probe(now_ms),
+            Health::Doubted => {
+                doubted = doubted.or(Some(*endpoint));
+                false
+            }
             Health::Open | Health::Resting => false,
-        })
+        });
+        sure.or(doubted)
     }
 
     /// The best that any of its endpoints is, without taking a probe.
     pub(crate) fn readiness(&self, now_ms: u64) -> Readiness {
         let each = self.endpoints.iter().map(|endpoint| match endpoint.breaker.check(now_ms) {
             Health::Closed | Health::HalfOpen => Readiness::Ready,
+            Health::Doubted => Readiness::Doubted,
             Health::Resting => Readiness::Resting,
             Health::Open => Readiness::Broken,
         });

@@ -12,20 +12,32 @@ pub(crate) struct Cluster {
     data: Vec<TempDir>,
     door: String,
     manifest: String,
+    /// How many should vote.
+    wanted: usize,
 }
 
 impl Cluster {
     /// Starts so many, and waits until they vote as they should and serve.
     pub(crate) async fn start(count: usize, manifest: &str) -> Self {
-        let data = (0..count).map(|_| tempfile::tempdir().unwrap()).collect();
+        Self::voting(count, 3, manifest).await
+    }
+
+    /// The same with another number of voters than three.
+    pub(crate) async fn voting(count: usize, wanted: usize, manifest: &str) -> Self {
         let manifest = manifest.to_owned();
-        let mut cluster = Self { nodes: Vec::new(), data, door: String::new(), manifest };
-        for place in 0..count {
-            let node = cluster.node(place).await;
-            cluster.nodes.push(Some(node));
+        let mut cluster = Self { nodes: Vec::new(), data: Vec::new(), door: String::new(), manifest, wanted };
+        for _ in 0..count {
+            cluster.add().await;
         }
-        cluster.voters(if count < 3 { 1 } else { 3 }).await;
+        cluster.voters(if count < wanted { 1 } else { wanted }).await;
         cluster
+    }
+
+    /// One more, with a data folder of its own.
+    pub(crate) async fn add(&mut self) {
+        self.data.push(tempfile::tempdir().unwrap());
+        let node = self.node(self.nodes.len()).await;
+        self.nodes.push(Some(node));
     }
 
     /// Starts the node of that place: a new one, or again with the data that it had.
@@ -34,8 +46,10 @@ impl Cluster {
         let folder = self.data[place].path().to_str().unwrap().to_owned();
         let name = format!("node-{place}");
         let token = self.data[0].path().join("join-token").to_str().unwrap().to_owned();
+        let voters = self.wanted.to_string();
         let mut arguments =
             vec!["--cluster", "127.0.0.1:0", "--data", &folder, "--node", &name, "--admission-wait", "3000"];
+        arguments.extend(["--voters", &voters]);
         let door = self.door.clone();
         if !first {
             arguments.extend(["--join", &door, "--join-token-file", &token]);
@@ -95,12 +109,15 @@ impl Cluster {
         .await
     }
 
-    async fn voters(&self, wanted: usize) {
-        until("voters", async || {
-            let nodes = self.running().next()?.shown("/v1/nodes").await;
-            let voters = nodes.as_array()?.iter().filter(|node| node["role"] == "voter").count();
-            (voters == wanted).then_some(())
-        })
-        .await;
+    /// Waits until so many vote.
+    pub(crate) async fn voters(&self, wanted: usize) {
+        until("voters", async || (self.voting_now().await.len() == wanted).then_some(())).await;
+    }
+
+    /// The ids of those that vote.
+    pub(crate) async fn voting_now(&self) -> Vec<u64> {
+        let nodes = self.running().next().unwrap().shown("/v1/nodes").await;
+        let voters = nodes.as_array().unwrap().iter().filter(|node| node["role"] == "voter");
+        voters.map(|node| node["id"].as_u64().unwrap()).collect()
     }
 }

@@ -17,6 +17,8 @@ pub struct Scene<'a> {
     pub standings: &'a BTreeMap<NodeId, Standing>,
     /// How many should vote: 3 or 5. An even number is taken for the odd one below it.
     pub wanted: usize,
+    /// Who should vote before others can, as an operator said.
+    pub preferred: &'a [NodeId],
 }
 
 /// The next step, if one is due and safe.
@@ -87,8 +89,27 @@ impl Scene<'_> {
         while let Some(worst) = self.worst(&aim).filter(|_| aim.len() > self.wanted()) {
             aim.remove(&worst);
         }
+        self.prefer(&mut aim, &mut spare);
         self.spread(&mut aim, &mut spare);
         aim
+    }
+
+    /// Exchanges voters for those that an operator prefers.
+    fn prefer(&self, aim: &mut BTreeSet<NodeId>, spare: &mut BTreeSet<NodeId>) {
+        for by in self.preferred {
+            let others = aim.iter().copied().filter(|node| !self.is_preferred(*node)).collect();
+            if !spare.contains(by) {
+                continue;
+            }
+            let Some(out) = self.worst(&others) else { return };
+            spare.remove(by);
+            aim.remove(&out);
+            aim.insert(*by);
+        }
+    }
+
+    fn is_preferred(&self, node: NodeId) -> bool {
+        self.preferred.contains(&node)
     }
 
     fn wanted(&self) -> usize {
@@ -102,20 +123,25 @@ impl Scene<'_> {
         odd.saturating_sub(voters)
     }
 
-    /// The spare that is loneliest among the voters; the oldest of these.
+    /// One that is preferred, else the spare that is loneliest among the voters; the oldest of these.
     fn add_best(&self, aim: &mut BTreeSet<NodeId>, spare: &mut BTreeSet<NodeId>) {
-        let best =
-            spare.iter().copied().min_by_key(|node| (Neighbours::of(*node, aim, self.standings), *node));
+        let rank =
+            |node: &NodeId| (!self.is_preferred(*node), Neighbours::of(*node, aim, self.standings), *node);
+        let best = spare.iter().copied().min_by_key(rank);
         if let Some(best) = best {
             spare.remove(&best);
             aim.insert(best);
         }
     }
 
-    /// The worst is the least healthy, of these the one with most neighbours, of these the youngest. Never the leader.
+    /// The worst is the least healthy, of these one that is not preferred, of these the one with most neighbours, of these the
+    /// youngest. Never the leader.
     fn worst(&self, aim: &BTreeSet<NodeId>) -> Option<NodeId> {
         let others = aim.iter().copied().filter(|node| *node != self.leader);
-        others.max_by_key(|node| (self.health(*node), Neighbours::of(*node, aim, self.standings), *node))
+        others.max_by_key(|node| {
+            let neighbours = Neighbours::of(*node, aim, self.standings);
+            (self.health(*node), !self.is_preferred(*node), neighbours, *node)
+        })
     }
 
     /// Exchanges voters for spares as long as that lets more of a place fail. Each exchange lessens the crowding, so it ends.
@@ -123,7 +149,7 @@ impl Scene<'_> {
         loop {
             let now = Crowding::of(aim, self.standings);
             let mut best = None;
-            for out in aim.iter().copied().filter(|node| *node != self.leader) {
+            for out in aim.iter().copied().filter(|node| *node != self.leader && !self.is_preferred(*node)) {
                 for by in spare.iter().copied() {
                     let mut then = aim.clone();
                     then.remove(&out);

@@ -12,6 +12,7 @@ struct World {
     membership: Membership,
     standings: BTreeMap<NodeId, Standing>,
     wanted: usize,
+    preferred: Vec<NodeId>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,13 +44,14 @@ fn world(nodes: &[Node], wanted: usize) -> World {
             .map(|node| (node.0, Standing { place: place(node.4), health: node.2, course: node.3 }))
             .collect(),
         wanted,
+        preferred: Vec::new(),
     }
 }
 
 impl World {
     fn scene(&self) -> Scene<'_> {
-        let Self { leader, membership, standings, wanted } = self;
-        Scene { leader: *leader, membership, standings, wanted: *wanted }
+        let Self { leader, membership, standings, wanted, preferred } = self;
+        Scene { leader: *leader, membership, standings, wanted: *wanted, preferred }
     }
 
     fn voters(&self) -> &BTreeSet<NodeId> {
@@ -127,6 +129,8 @@ impl World {
                 "a lost voter though one could be had",
             )?;
             sound(!voters.iter().any(going), "a voter that goes though one could be had")?;
+            let left_out = |node: &&NodeId| spare(node);
+            sound(!self.preferred.iter().any(|node| left_out(&node)), "who is preferred does not vote")?;
         }
         let leader_goes = scene.course(self.leader) != Stays;
         sound(!leader_goes || !voters.iter().any(ready), "a leader that goes though another could lead")?;
@@ -212,6 +216,31 @@ fn the_next_step() {
     }
 }
 
+/// The nodes, who is preferred, the step, and why.
+type Preference<'a> = (Vec<Node>, &'a [NodeId], Option<Step>, &'a str);
+
+#[test]
+#[rustfmt::skip]
+fn who_is_preferred_votes_before_others() {
+    const L: Node = (1, Voter, Ready, Stays, "eu");
+    let three = [L, (2, Voter, Ready, Stays, "us"), (3, Voter, Ready, Stays, "ap")];
+    let with = |more: &[Node]| [&three, more].concat();
+    let (four, five) = ((4, Learner, Ready, Stays, "eu"), (5, Learner, Ready, Stays, "eu"));
+    let cases: [Preference<'_>; 7] = [
+        (with(&[four]),                                &[4],    Some(vote(&[1, 2, 4])), "instead of the youngest of the others, wherever it stands"),
+        (with(&[four]),                                &[4, 3], Some(vote(&[1, 3, 4])), "not of one that is preferred, too"),
+        (with(&[four, five]),                          &[5, 4], Some(vote(&[1, 4, 5])), "as many as there is room for; never instead of the leader"),
+        (with(&[(4, Learner, Behind, Stays, "eu")]),   &[4],    None,                   "once it has caught up"),
+        (with(&[(4, Learner, Ready, Drains, "eu")]),   &[4],    None,                   "not while it leaves"),
+        (with(&[]),                                    &[2, 9], None,                   "it votes already; of a node that is gone nothing is expected"),
+        (vec![L, (2, Learner, Ready, Stays, "eu")],    &[2],    None,                   "an even number is no better"),
+    ];
+    for (nodes, preferred, expected, why) in cases {
+        let world = World { preferred: preferred.to_vec(), ..world(&nodes, 3) };
+        assert_eq!(plan(world.scene()).map(|change| change.step), expected, "{why}");
+    }
+}
+
 #[test]
 fn an_unfinished_change_is_waited_for_and_completed() {
     let nodes = [1, 2, 3, 4].map(|id| (id, Voter, Ready, Stays, "eu"));
@@ -268,9 +297,14 @@ fn check(states: &[usize], leader: Course, places: [&'static str; 5]) {
     for (wanted, leader_id) in [(3, 1), (3, 9), (5, 1), (5, 9)] {
         let mut nodes = nodes.clone();
         nodes.push((leader_id, Voter, Ready, leader, places[0]));
-        let mut world = World { leader: leader_id, ..world(&nodes, wanted) };
-        if let Err(why) = world.settle() {
-            panic!("{why}\n{wanted} wanted of {nodes:?}\nended with {:?}", world.membership);
+        // Who prefers has chosen the places, too.
+        let preferences: &[&[NodeId]] = if places == ["eu"; 5] { &[&[], &[3], &[5, 2]] } else { &[&[]] };
+        for preferred in preferences {
+            let preferred = preferred.to_vec();
+            let mut world = World { leader: leader_id, preferred, ..world(&nodes, wanted) };
+            if let Err(why) = world.settle() {
+                panic!("{why}\n{wanted} wanted of {nodes:?}\nended with {:?}", world.membership);
+            }
         }
     }
 }

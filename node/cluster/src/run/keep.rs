@@ -50,9 +50,11 @@ impl Controller {
             if self.bring_in().await {
                 continue; // The membership is another one now.
             }
-            let (gone, wanted) = self.replica.look(|state| {
+            let (gone, wanted, preferred) = self.replica.look(|state| {
                 let gone: BTreeSet<u64> = state.nodes().forgotten().map(|(node, _)| node).collect();
-                (gone, state.cluster().map_or(1, |cluster| cluster.voters))
+                let cluster = state.cluster();
+                let wanted = cluster.map_or(1, |cluster| cluster.voters);
+                (gone, wanted, cluster.map_or_else(Vec::new, |cluster| cluster.preferred.clone()))
             });
             let leader = replication.leader;
             let history = history.get_or_insert_with(|| History::new(Patience::default()));
@@ -62,8 +64,8 @@ impl Controller {
                     Sight { view: &view, membership: &membership, replication: &replication, leaving: &gone };
                 history.observe(sight, begin.elapsed())
             };
-            let scene =
-                Scene { leader, membership: &membership, standings: &standings, wanted: wanted.into() };
+            let (membership, standings) = (&membership, &standings);
+            let scene = Scene { leader, membership, standings, wanted: wanted.into(), preferred: &preferred };
             let Some(change) = plan(scene) else { continue };
             match carry_out(&self.raft, &change).await {
                 Ok(()) => tracing::info!("membership: {}", change.step),

@@ -13,6 +13,8 @@ pub const FORMAT: u32 = 1;
 
 /// No certificate and no sealed secret of the cluster is longer.
 pub const MOST_SECRET_BYTES: usize = 16 << 10;
+/// No more nodes are preferred: no cluster has more voters.
+pub const MOST_PREFERRED: usize = 5;
 /// The newest keys of gossip that are kept: one to send with, and the one before it.
 pub const MOST_GOSSIP_KEYS: usize = 2;
 
@@ -73,6 +75,8 @@ pub enum Setting {
     Authority(Option<Authority>),
     /// A newer format, once every node's program knows it.
     Format(u32),
+    /// Other nodes that should vote before others can, the last named first.
+    Preferred(Vec<u64>),
 }
 
 /// The cluster, once it was founded.
@@ -88,6 +92,8 @@ pub struct Cluster {
     pub voters: u8,
     /// What opens its doors.
     pub secrets: Secrets,
+    /// Who should vote before others can, as an operator said; the last named first.
+    pub preferred: Vec<u64>,
 }
 
 impl Cluster {
@@ -95,7 +101,14 @@ impl Cluster {
         let Founding { cluster, format, first: _, voters, secrets } = founding;
         check_voters(*voters)?;
         secrets.check()?;
-        Ok(Self { id: *cluster, format: *format, revision: index, voters: *voters, secrets: secrets.clone() })
+        Ok(Self {
+            id: *cluster,
+            format: *format,
+            revision: index,
+            voters: *voters,
+            secrets: secrets.clone(),
+            preferred: Vec::new(),
+        })
     }
 
     pub(super) fn change(&mut self, index: u64, change: &Change) -> Result<Applied, Refused> {
@@ -116,6 +129,10 @@ impl Cluster {
                 return Err(Refused::invalid("format", "one that is not older", format));
             }
             Setting::Format(format) => self.format = *format,
+            Setting::Preferred(nodes) if nodes.len() > MOST_PREFERRED => {
+                return Err(Refused::full("preferred voters", MOST_PREFERRED));
+            }
+            Setting::Preferred(nodes) => self.preferred.clone_from(nodes),
         }
         secrets.check()?;
         self.secrets = secrets;

@@ -93,7 +93,8 @@ impl State {
                 cluster::Setting::Voters(_)
                 | cluster::Setting::JoinToken(_)
                 | cluster::Setting::GossipKeys(_)
-                | cluster::Setting::Authority(_) => {}
+                | cluster::Setting::Authority(_)
+                | cluster::Setting::Preferred(_) => {}
             },
             Proposal::Quota { .. }
             | Proposal::Register(_)

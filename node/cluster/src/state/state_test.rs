@@ -130,10 +130,13 @@ fn a_cluster_is_founded_once_and_before_all_else() {
         (change(10, Setting::Format(0)),
                             refused(Refused::invalid("format", "one that is not older", 0)), "never back"),
         (change(10, Setting::JoinToken(Some([7; 32]))), changed(16),           "a token"),
+        (change(16, Setting::Preferred(vec![1; 6])), refused(Refused::full("preferred voters", 5)), "more than may vote"),
+        (change(16, Setting::Preferred(vec![9, 1])), changed(18),              "who should vote first"),
     ];
     let state = check(&steps);
     let cluster = state.cluster().expect("founded");
-    assert_eq!((cluster.voters, cluster.secrets.join_token, cluster.revision), (5, Some([7; 32]), 16));
+    assert_eq!((cluster.voters, cluster.secrets.join_token, cluster.revision), (5, Some([7; 32]), 18));
+    assert_eq!(cluster.preferred, [9, 1]);
     assert_eq!(state.nodes().node(FIRST_NODE).map(|node| node.member.name.as_str()), Some("n1"));
 }
 
