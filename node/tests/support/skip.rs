@@ -5,11 +5,12 @@ use std::io::Write;
 /// Set to `deny`, a skip is a failure.
 const SKIPS: &str = "TOLLGATE_TEST_SKIPS";
 
+/// What most tests that are skipped need.
+pub(crate) const PYTHON: &str = "python3 (3.11 or newer) with its venv module, and PyPI or an index like it";
+
 /// Says on standard error, past the test harness's capture, that `test` did not run, why, and what it needs.
-pub(crate) fn skip(test: &str, reason: &str) {
-    let notice = format!(
-        "\nSKIPPED: {test}: {reason}\n         to run it: python3 (3.11 or newer) with its venv module, and PyPI or an index like it\n"
-    );
+pub(crate) fn skip(test: &str, reason: &str, needs: &str) {
+    let notice = format!("\nSKIPPED: {test}: {reason}\n         to run it: {needs}\n");
     assert!(
         std::env::var(SKIPS).as_deref() != Ok("deny"),
         "{notice}{SKIPS}=deny: nothing may be skipped here"
