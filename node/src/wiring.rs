@@ -106,19 +106,24 @@ impl Node {
         let store = Arc::new(Store::new(Arc::clone(&member)));
         let upstreams = Upstreams::new(count);
         let breakers = upstreams.breakers();
-        let setup = config::Setup {
-            given: given(settings, &background.spawner())?,
-            store: Arc::clone(&store),
-            config: config.clone(),
-            gauges: gauges.clone(),
-            upstreams,
-        };
         let kubernetes = kubernetes::Setup {
             store: Arc::clone(&store),
             config: config.clone(),
             member: Arc::clone(&member),
         };
-        kubernetes::start(settings, kubernetes, &metrics)?;
+        let follows_kubernetes = kubernetes::start(settings, kubernetes, &metrics)?;
+        let given = if follows_kubernetes {
+            given_beside_kubernetes(settings)
+        } else {
+            given(settings, &background.spawner())?
+        };
+        let setup = config::Setup {
+            given,
+            store: Arc::clone(&store),
+            config: config.clone(),
+            gauges: gauges.clone(),
+            upstreams,
+        };
         member.runtime().spawn(config::budgets::keep(config.clone(), Arc::clone(&member)));
         let telemetry = Telemetry::new(metrics, access_log);
         let gateway = Arc::new(Gateway {
@@ -204,13 +209,14 @@ fn refuse_nothing(settings: &Run, config: &Config) -> Result<(), String> {
     Ok(())
 }
 
+/// What serves is said there, and until it is nothing does.
+fn given_beside_kubernetes(settings: &Run) -> Given {
+    if settings.files.is_empty() { Given::Made(String::new()) } else { Given::Files(settings.files.clone()) }
+}
+
 fn given(settings: &Run, background: &Spawner) -> Result<Given, String> {
     if !settings.files.is_empty() {
         return Ok(Given::Files(settings.files.clone()));
-    }
-    if kubernetes::is_wanted(settings) {
-        // What serves is said there, and until then nothing does.
-        return Ok(Given::Made(String::new()));
     }
     let demo = bind("demo model", SocketAddr::from(([127, 0, 0, 1], 0)))?;
     let address = demo.local_addr().map_err(|error| error.to_string())?;

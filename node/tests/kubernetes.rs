@@ -18,7 +18,7 @@ use tokio::task::JoinSet;
 use rust::cluster::Cluster;
 use rust::gateway::Settings;
 use rust::kubernetes::{Kubernetes, NEEDS};
-use rust::manifest::{GATEWAY, openai, rule};
+use rust::manifest::{GATEWAY, backend, openai, rule};
 use rust::{Ask, Client, Gateway, Simulator, until};
 
 /// What API servers ask for and files may leave out.
@@ -31,8 +31,11 @@ async fn started(test: &str) -> Option<Kubernetes> {
 }
 
 async fn gateway(kubernetes: &Kubernetes) -> Gateway {
-    let kubeconfig = kubernetes.kubeconfig();
-    let variables = [("KUBECONFIG", kubeconfig.as_str())];
+    gateway_with(&kubernetes.kubeconfig()).await
+}
+
+async fn gateway_with(kubeconfig: &str) -> Gateway {
+    let variables = [("KUBECONFIG", kubeconfig)];
     let settings = Settings { arguments: &["--kubernetes"], variables: &variables, ..Settings::default() };
     Gateway::with(settings).await
 }
@@ -62,10 +65,12 @@ async fn answered(client: &Client, model: &str, status: u16) {
     .await;
 }
 
-async fn count(gateway: &Gateway, metric: &str) -> f64 {
+/// The sum of a metric's values, rounded down.
+async fn count(gateway: &Gateway, metric: &str) -> u64 {
     let metrics = gateway.metrics().await;
     let counted = metrics.lines().filter(|line| line.starts_with(metric));
-    counted.map(|line| line.rsplit_once(' ').unwrap().1.parse::<f64>().unwrap()).sum()
+    let whole = |line: &str| line.rsplit_once(' ').unwrap().1.split('.').next().unwrap().parse::<u64>();
+    counted.map(|line| whole(line).unwrap()).sum()
 }
 
 #[tokio::test]
@@ -124,7 +129,7 @@ async fn manifests_serve_from_kubectl_apply_to_kubectl_delete() {
     }
     kubernetes.kubectl(&["delete", "aigatewayroute", "all"], "");
     answered(&gateway.client, "mended", 404).await;
-    assert_eq!(count(&gateway, "tollgate_kubernetes_status_writes{outcome=\"failed\"}").await, 0.0);
+    assert_eq!(count(&gateway, "tollgate_kubernetes_status_writes{outcome=\"failed\"}").await, 0);
 }
 
 #[tokio::test]
@@ -181,7 +186,7 @@ async fn an_api_server_that_is_away_changes_nothing_and_what_was_missed_is_made_
 
     kubernetes.pause();
     until("errors to be counted", async || {
-        (count(&gateway, "tollgate_kubernetes_errors").await > 0.0).then_some(())
+        (count(&gateway, "tollgate_kubernetes_errors").await > 0).then_some(())
     })
     .await;
     answered(&gateway.client, "sim", 200).await;
@@ -221,4 +226,30 @@ async fn the_next_leader_follows_on_and_takes_nothing_away_that_is_there() {
         .await;
     }
     kubernetes.condition(("aigatewayroute", "third"), ("Accepted", "True")).await;
+}
+
+#[tokio::test]
+async fn what_must_not_be_seen_does_not_stop_the_rest() {
+    let Some(kubernetes) = started("what_must_not_be_seen_does_not_stop_the_rest").await else { return };
+    let simulator = Simulator::start(&["--no-auth"]).await;
+    let gateway = gateway_with(&kubernetes.kubeconfig_without_secrets()).await;
+    let open = backend("open", "{name: OpenAI}", &simulator.address());
+    kubernetes.apply(&(everything(&simulator) + &open + &route("open", ("tollgate", "open", "open"))));
+    answered(&gateway.client, "open", 200).await;
+    let said = kubernetes.condition(("backendsecuritypolicy", "provider"), ("NotAccepted", "False")).await;
+    assert!(said["message"].as_str().unwrap().contains("a Secret that exists"), "{said}");
+    kubernetes.kubectl(&["delete", "aigatewayroute", "open"], "");
+    answered(&gateway.client, "open", 404).await;
+}
+
+#[tokio::test]
+async fn a_word_from_the_api_server_is_noticed() {
+    let Some(mut kubernetes) = started("a_word_from_the_api_server_is_noticed").await else { return };
+    let gateway = gateway(&kubernetes).await;
+    let age = "tollgate_kubernetes_event_age{kind=\"AIGatewayRoute\"}";
+    until("silence", async || (count(&gateway, age).await >= 2).then_some(())).await;
+    kubernetes.apply(&route("one", ("tollgate", "one", "nobody")));
+    until("an event", async || (count(&gateway, age).await < 2).then_some(())).await;
+    kubernetes.pause();
+    until("silence again", async || (count(&gateway, age).await >= 3).then_some(())).await;
 }

@@ -64,15 +64,16 @@ struct Shared {
 }
 
 /// Whether this node is to follow an API server: it was told so, or is a pod and was not told otherwise.
-pub(crate) fn is_wanted(settings: &Run) -> bool {
+fn is_wanted(settings: &Run) -> bool {
     let is_pod = || std::env::var_os(IN_A_POD).is_some_and(|host| !host.is_empty());
     settings.kubernetes().map_or_else(is_pod, |switch| switch == Switch::On)
 }
 
-/// Begins to follow whenever this node leads. An error where it was asked for and there is no way to the API server.
-pub(crate) fn start(settings: &Run, setup: Setup, metrics: &Metrics) -> Result<(), String> {
+/// Begins to follow whenever this node leads. False: it never will. An error where it was asked for and there is no way to
+/// the API server.
+pub(crate) fn start(settings: &Run, setup: Setup, metrics: &Metrics) -> Result<bool, String> {
     if !is_wanted(settings) {
-        return Ok(());
+        return Ok(false);
     }
     let kinds: Arc<[Kind]> = tollgate_crds::kinds().into();
     let metrics = metrics.kubernetes(kinds.iter().map(|kind| kind.kind));
@@ -86,9 +87,9 @@ pub(crate) fn start(settings: &Run, setup: Setup, metrics: &Metrics) -> Result<(
         // A pod may be meant to have no access.
         Err(why) if settings.kubernetes().is_none() => {
             tracing::warn!("Kubernetes is not followed: {why}");
-            Ok(())
+            Ok(false)
         }
-        connected => connected.map_err(|why| format!("--kubernetes: {why}")),
+        connected => connected.map(|()| true).map_err(|why| format!("--kubernetes: {why}")),
     }
 }
 

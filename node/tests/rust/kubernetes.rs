@@ -29,6 +29,11 @@ pub(crate) const NEEDS: &str = "kube-apiserver, etcd and kubectl in a folder tha
 /// Kinds of others, which no `tollgate crds` prints.
 const OTHERS: &str = include_str!("kubernetes_kinds.yaml");
 const TOKEN: &str = "a-token-of-the-tests";
+/// Of a user who may do little.
+const LITTLE_TOKEN: &str = "another-token-of-the-tests";
+/// Who may do what: user, verb, group, resource. No Secrets.
+const LITTLE: &str = "little * aigateway.envoyproxy.io *\nlittle * tollgate.dev *\nlittle * gateway.networking.k8s.io *\n\
+                      little * gateway.envoyproxy.io *\nlittle * core configmaps\n";
 
 /// Where the programs are.
 struct Programs {
@@ -80,7 +85,9 @@ impl Kubernetes {
             .stderr(log(folder.path(), "etcd.log"))
             .spawn()
             .unwrap();
-        fs::write(folder.path().join("tokens"), format!("{TOKEN},admin,1,\"system:masters\"\n")).unwrap();
+        let tokens = format!("{TOKEN},admin,1,\"system:masters\"\n{LITTLE_TOKEN},little,2\n");
+        fs::write(folder.path().join("tokens"), tokens).unwrap();
+        fs::write(folder.path().join("policy"), LITTLE).unwrap();
         let mut kubernetes =
             Self { programs, folder, database: etcd, etcd: Client::new(&clients), port, server: None };
         kubernetes.resume().await;
@@ -91,6 +98,13 @@ impl Kubernetes {
     /// The file that says how to reach it.
     pub(crate) fn kubeconfig(&self) -> String {
         self.path("kubeconfig").to_str().unwrap().to_owned()
+    }
+
+    /// The same for somebody who may see no Secrets.
+    pub(crate) fn kubeconfig_without_secrets(&self) -> String {
+        let all = fs::read_to_string(self.path("kubeconfig")).unwrap();
+        fs::write(self.path("little"), all.replace(TOKEN, LITTLE_TOKEN)).unwrap();
+        self.path("little").to_str().unwrap().to_owned()
     }
 
     /// Kills the API server, and nothing else.
@@ -106,6 +120,7 @@ impl Kubernetes {
             .args(["--secure-port", &self.port.to_string()])
             .args(["--cert-dir".as_ref(), self.path("certificates").as_os_str()])
             .args(["--token-auth-file".as_ref(), self.path("tokens").as_os_str()])
+            .args(["--policy-file".as_ref(), self.path("policy").as_os_str()])
             .stdout(Stdio::null())
             .stderr(log(self.folder.path(), "server.log"))
             .spawn()
