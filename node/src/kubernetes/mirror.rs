@@ -98,9 +98,9 @@ impl Mirror {
         Self { controller: controller.to_owned(), kinds }
     }
 
-    /// Takes what happened to a kind.
-    pub(crate) fn take(&mut self, kind: &str, event: Event) {
-        let Some(watched) = self.kinds.get_mut(kind) else { return };
+    /// Takes what happened to a kind. False: it is of no concern to the store, as a status that was written.
+    pub(crate) fn take(&mut self, kind: &str, event: Event) -> bool {
+        let Some(watched) = self.kinds.get_mut(kind) else { return false };
         match event {
             Event::Init => watched.staged.clear(),
             Event::Listed(object) => _ = watched.staged.insert(object.key.clone(), Arc::from(object)),
@@ -108,7 +108,7 @@ impl Mirror {
                 watched.objects = std::mem::take(&mut watched.staged);
                 watched.phase = Phase::Known;
             }
-            Event::Applied(object) => watched.apply(*object),
+            Event::Applied(object) => return watched.apply(*object),
             Event::Deleted(object) => {
                 // Another one may have its name already.
                 let known = watched.objects.get(&object.key);
@@ -122,6 +122,7 @@ impl Mirror {
             // What was known is all there is to go by.
             Event::Forbidden | Event::Stalled => {}
         }
+        true
     }
 
     /// The kinds of which nothing is known.
@@ -211,16 +212,19 @@ impl Mirror {
 }
 
 impl Watched {
-    fn apply(&mut self, object: Object) {
+    /// Whether it is another one than before, as far as the store is concerned.
+    fn apply(&mut self, object: Object) -> bool {
+        let known = self.objects.get(&object.key).filter(|known| known.origin.uid == object.origin.uid);
+        let versions = known.map(|known| (known.origin.resource_version, object.origin.resource_version));
         // The same one twice, or an old one: it was known better.
-        let is_old = |known: &Arc<Object>| {
-            known.origin.uid == object.origin.uid
-                && object.origin.resource_version != 0
-                && object.origin.resource_version <= known.origin.resource_version
-        };
-        if !self.objects.get(&object.key).is_some_and(is_old) {
-            self.objects.insert(object.key.clone(), Arc::new(object));
+        if versions.is_some_and(|(known, new)| new != 0 && new <= known) {
+            return false;
         }
+        let written = |object: &Object| object.held.as_ref().map(|held| held.entry.written.clone());
+        let is_same =
+            known.is_some_and(|known| written(known).is_some() && written(known) == written(&object));
+        self.objects.insert(object.key.clone(), Arc::new(object));
+        !is_same
     }
 
     fn miss(&mut self) {

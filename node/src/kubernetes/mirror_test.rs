@@ -44,12 +44,13 @@ fn read(value: &Value) -> Box<Object> {
 }
 
 impl World {
-    fn step(&mut self, step: Step) {
+    /// Whether it was said to be of concern to the store.
+    fn step(&mut self, step: Step) -> bool {
         match step {
             Term => self.mirror = mirror(),
             List(kind, objects) => {
                 self.step(Begin(kind, objects));
-                self.mirror.take(kind, Event::InitDone);
+                return self.mirror.take(kind, Event::InitDone);
             }
             Begin(kind, objects) => {
                 self.mirror.take(kind, Event::Init);
@@ -57,15 +58,22 @@ impl World {
                     self.mirror.take(kind, Event::Listed(read(object)));
                 }
             }
-            Put(object) => self.mirror.take(object["kind"].as_str().unwrap(), Event::Applied(read(&object))),
-            Gone(object) => self.mirror.take(object["kind"].as_str().unwrap(), Event::Deleted(read(&object))),
-            Is(kind, event) => self.mirror.take(kind, event()),
+            Put(object) => {
+                let kind = object["kind"].as_str().unwrap();
+                return self.mirror.take(kind, Event::Applied(read(&object)));
+            }
+            Gone(object) => {
+                let kind = object["kind"].as_str().unwrap();
+                return self.mirror.take(kind, Event::Deleted(read(&object)));
+            }
+            Is(kind, event) => return self.mirror.take(kind, event()),
             Stored(object, source) => {
                 let object = read(&object);
                 let entry = Entry { source, ..object.held.as_ref().unwrap().entry.clone() };
                 self.holdings.insert(object.key, Arc::new(Held::read(1, entry)));
             }
         }
+        true
     }
 
     /// Does what is proposed, and tells it.
@@ -96,7 +104,8 @@ impl World {
 fn check(rows: Vec<(Vec<Step>, &str, &str)>) {
     let mut world = World { mirror: mirror(), holdings: Holdings::new(), revision: 1 };
     for (steps, want, why) in rows {
-        steps.into_iter().for_each(|step| world.step(step));
+        let is_news = steps.into_iter().fold(false, |is_news, step| world.step(step) | is_news);
+        assert!(is_news || want.is_empty(), "nobody would look: {why}");
         assert_eq!(world.settle(), want, "{why}");
         assert!(want == "…" || !world.settle().contains(['+', '-', '~', '!']), "it is done: {why}");
     }
@@ -269,9 +278,36 @@ fn an_api_server_that_was_set_back_is_followed() {
 }
 
 #[test]
+fn what_is_of_no_concern_to_the_store_is_known() {
+    let mut world = World { mirror: mirror(), holdings: Holdings::new(), revision: 1 };
+    for step in first(6) {
+        world.step(step);
+    }
+    let mut told = route("r", "3.9", ("g", "b"));
+    told["status"] = json!({"conditions": []});
+    #[rustfmt::skip]
+    let rows = [
+        (Put(told.clone()),                            false), // its status was written
+        (Put(route("r", "3.9", ("g", "b"))),           false), // the same event twice
+        (Put(route("r", "3.10", ("g", "c"))),          true),  // it refers to another backend
+        (Put(route("r", "8.11", ("g", "c"))),          true),  // another one of that name
+        (Gone(route("r", "8.12", ("g", "c"))),         true),
+    ];
+    for (at, (step, is_news)) in rows.into_iter().enumerate() {
+        assert_eq!(world.step(step), is_news, "row {at}");
+        if at == 0 {
+            let route = world.mirror.objects("AIGatewayRoute").next().unwrap();
+            assert_eq!(route.status, told["status"], "those who report have to know");
+        }
+    }
+}
+
+#[test]
 fn what_does_not_fit_is_told() {
     let mut world = World { mirror: mirror(), holdings: Holdings::new(), revision: 1 };
-    first(6).into_iter().for_each(|step| world.step(step));
+    for step in first(6) {
+        world.step(step);
+    }
     world.step(Put(secret("s", "6.9", &"x".repeat(MOST_ENTRY_BYTES))));
     assert!(world.settle().contains("?Secret d/s"));
 }

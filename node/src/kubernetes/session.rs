@@ -24,6 +24,8 @@ const BEAT: Duration = Duration::from_millis(20);
 const QUIET: Duration = Duration::from_millis(40);
 /// …or so long at the most.
 const MOST_WAIT: Duration = Duration::from_millis(400);
+/// Between two looks at what is to be told.
+const REPORTS: Duration = Duration::from_millis(100);
 /// A kind of which nothing was heard by then does not hold up the others.
 const GRACE: Duration = Duration::from_secs(10);
 /// One try to change the store.
@@ -48,6 +50,7 @@ struct Session<'s> {
     is_stale: bool,
     /// Of the configuration: what was reported last.
     reported: u64,
+    reported_at: Instant,
 }
 
 /// Follows until `term` is over.
@@ -82,6 +85,7 @@ pub(super) async fn run(shared: &Arc<Shared>, term: u64) {
         plan: Plan::default(),
         is_stale: true,
         reported: 0,
+        reported_at: Instant::now(),
     };
     tracing::info!(term, "this node follows Kubernetes");
     let mut beat = interval(BEAT);
@@ -102,11 +106,12 @@ pub(super) async fn run(shared: &Arc<Shared>, term: u64) {
 
 impl Session<'_> {
     fn take(&mut self, (kind, event): Told) {
-        let now = Instant::now();
-        let first = self.unsettled.map_or(now, |(first, _)| first);
-        self.unsettled = Some((first, now));
         self.is_stale = true;
-        self.mirror.take(kind, event);
+        if self.mirror.take(kind, event) {
+            let now = Instant::now();
+            let first = self.unsettled.map_or(now, |(first, _)| first);
+            self.unsettled = Some((first, now));
+        }
     }
 
     /// Brings into the store what the API server has, once it is quiet.
@@ -155,10 +160,10 @@ impl Session<'_> {
     fn reports(&mut self) -> Option<Due> {
         let active = self.shared.config.latest();
         let is_new = self.is_stale || self.reported != active.revision;
-        if self.unsettled.is_some() || !is_new {
+        if self.unsettled.is_some() || !is_new || self.reported_at.elapsed() < REPORTS {
             return None;
         }
-        (self.is_stale, self.reported) = (false, active.revision);
+        (self.is_stale, self.reported, self.reported_at) = (false, active.revision, Instant::now());
         let view = View {
             mirror: &self.mirror,
             holdings: &active.standing.holdings,
