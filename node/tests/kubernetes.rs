@@ -21,9 +21,6 @@ use rust::kubernetes::{Kubernetes, NEEDS};
 use rust::manifest::{GATEWAY, backend, openai, rule};
 use rust::{Ask, Client, Gateway, Simulator, until};
 
-/// What API servers ask for and files may leave out.
-const PARENT: &str = "{name: tollgate, kind: Gateway, group: gateway.networking.k8s.io}";
-
 /// An API server, or a reason why the test is skipped, which is told.
 async fn started(test: &str) -> Option<Kubernetes> {
     let started = Kubernetes::start().await;
@@ -41,10 +38,9 @@ async fn gateway_with(kubeconfig: &str) -> Gateway {
 }
 
 fn route(name: &str, (gateway, model, backend): (&str, &str, &str)) -> String {
-    let parent = PARENT.replace("tollgate,", &format!("{gateway},"));
     format!(
         "---\napiVersion: aigateway.envoyproxy.io/v1beta1\nkind: AIGatewayRoute\nmetadata: {{name: {name}}}\nspec:\n  \
-         parentRefs: [{parent}]\n  rules:\n{}",
+         parentRefs: [{{name: {gateway}}}]\n  rules:\n{}",
         rule(model, &format!("{{name: {backend}}}"), "")
     )
 }
@@ -195,6 +191,8 @@ async fn an_api_server_that_is_away_changes_nothing_and_what_was_missed_is_made_
     // No watcher will ever be told of this: the beginning of its watch is forgotten.
     kubernetes.forget("/aigatewayroutes/default/second").await;
     kubernetes.resume().await;
+    let expired = "tollgate_kubernetes_expired";
+    until("a watch to be refused", async || (count(&gateway, expired).await > 0).then_some(())).await;
     answered(&gateway.client, "second", 404).await;
     answered(&gateway.client, "sim", 200).await;
     kubernetes.apply(&route("third", ("tollgate", "third", "provider")));
