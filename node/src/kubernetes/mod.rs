@@ -127,7 +127,12 @@ async fn follow(shared: &Arc<Shared>) {
     loop {
         if let Some(term) = shared.member.node.leads_in() {
             shared.metrics.watching.set(1.0);
-            session::run(shared, term).await;
+            let session = Arc::clone(shared);
+            // An object that breaks it must not end all following.
+            let session = tokio::spawn(async move { session::run(&session, term).await });
+            if let Err(error) = session.await {
+                tracing::error!(term, "following Kubernetes broke, and begins anew: {error}");
+            }
             shared.metrics.watching.set(0.0);
             shared.metrics.kinds.values().for_each(|of_kind| of_kind.event_age_s.set(0.0));
         }

@@ -93,6 +93,8 @@ pub(super) async fn run(shared: &Arc<Shared>, term: u64) {
     while shared.member.node.leads_in() == Some(term) {
         tokio::select! {
             Some(event) = told.recv() => session.take(event),
+            // Neither ends by itself: what was wrong is logged, and the session begins anew.
+            _ = tasks.join_next() => return,
             _ = beat.tick() => {
                 session.settle().await;
                 if let Some(told) = session.reports() {

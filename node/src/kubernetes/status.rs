@@ -81,6 +81,8 @@ fn report(view: &View<'_>, ours: &Ours, object: &Object) -> Option<Report> {
     let verdict = view.verdict(object)?;
     let (status, read_at) = match object.key.kind.as_str() {
         "Secret" | "ConfigMap" | "ReferenceGrant" => return None,
+        // Who serves beside us tells of these; two would never agree on whose word is the last.
+        _ if ours.is_shared && is_theirs(object) => return None,
         "GatewayClass" | "Backend" => {
             let accepted = verdict.condition("Accepted", ("Accepted", "Invalid"));
             (view.conditions(object, &[accepted]), None)
@@ -89,13 +91,6 @@ fn report(view: &View<'_>, ours: &Ours, object: &Object) -> Option<Report> {
         "BackendTLSPolicy" | "BackendTrafficPolicy" | "SecurityPolicy" => {
             let status = ancestors(view, (ours, object), &verdict);
             (status, Some(object.origin.resource_version))
-        }
-        // Who serves beside us tells of these; two would never agree on whose word is the last.
-        _ if ours.is_shared
-            && object.key.group == "aigateway.envoyproxy.io"
-            && object.key.kind != "AIGatewayRoute" =>
-        {
-            return None;
         }
         _ => (view.conditions(object, &[verdict.accepted_or_not()]), None),
     };
@@ -112,6 +107,12 @@ fn report(view: &View<'_>, ours: &Ours, object: &Object) -> Option<Report> {
         status,
         read_at,
     })
+}
+
+/// Whether Envoy Gateway or Envoy AI Gateway says in the same place what we would say.
+fn is_theirs(object: &Object) -> bool {
+    let ResourceKey { group, kind, .. } = &object.key;
+    kind == "Backend" || (group == "aigateway.envoyproxy.io" && kind != "AIGatewayRoute")
 }
 
 impl<'a> View<'a> {

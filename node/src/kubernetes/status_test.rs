@@ -282,11 +282,10 @@ fn what_is_said_already_is_not_said_again() {
 
 #[test]
 fn others_are_told_nothing() {
-    let world = world(&[
-        class("c", "gateway.envoyproxy.io/gatewayclass-controller"),
-        gateway(plain()),
-        route("r", to_gateway(), "b"),
-        backend("b"),
-    ]);
-    assert_eq!(world.reports(), [], "Envoy Gateway tells of what may be its own");
+    let theirs = class("x", "gateway.envoyproxy.io/gatewayclass-controller");
+    let mut objects = vec![theirs, gateway(plain()), route("r", to_gateway(), "b"), backend("b")];
+    assert_eq!(world(&objects).reports(), [], "Envoy Gateway tells of what may be its own");
+    objects.push(ours());
+    let told: Vec<String> = world(&objects).reports().into_iter().map(|report| report.key.kind).collect();
+    assert_eq!(told, ["GatewayClass", "Gateway", "AIGatewayRoute"], "and we of what is ours");
 }

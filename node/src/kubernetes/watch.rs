@@ -75,10 +75,7 @@ impl Following {
                 }
                 _ = second.tick() => self.show_ages(&running),
                 // It said why, and is started again at the next look.
-                Some(ended) = tasks.join_next() => {
-                    let kind = ended.unwrap_or_default();
-                    running.remove(kind);
-                }
+                Some(_) = tasks.join_next() => running.retain(|_, one| !one.task.is_finished()),
             }
         }
     }
@@ -87,7 +84,7 @@ impl Following {
         &self,
         kind: &'static str,
         found: Found,
-        (tasks, running): (&mut JoinSet<&'static str>, &mut BTreeMap<&'static str, Running>),
+        (tasks, running): (&mut JoinSet<()>, &mut BTreeMap<&'static str, Running>),
     ) {
         match found {
             Found::Unanswered => {}
@@ -107,10 +104,7 @@ impl Following {
                 let path =
                     Api::<DynamicObject>::all_with(self.client.clone(), &resource).resource_url().to_owned();
                 let (following, of_kind) = (self.clone(), resource.clone());
-                let task = tasks.spawn(async move {
-                    following.watch(kind, &of_kind).await;
-                    kind
-                });
+                let task = tasks.spawn(async move { following.watch(kind, &of_kind).await });
                 let mut resources = self.resources.lock().unwrap_or_else(PoisonError::into_inner);
                 resources.insert(kind, resource.clone());
                 running.insert(kind, Running { resource, path, task });
