@@ -26,8 +26,8 @@ pub use problem::{Place, Problem, Severity};
 pub use resources::{
     AiGatewayRouteSpec, AiServiceBackendSpec, BackendSecurityPolicySpec, BackendSpec, BackendTlsPolicySpec,
     BackendTrafficPolicySpec, BudgetSpec, ConfigMapContent, ConsumerSpec, GatewayClassSpec,
-    GatewayConfigSpec, GatewaySpec, PriceListSpec, QuotaPolicySpec, ReferenceGrantSpec, RejectedPolicy,
-    Resource, SecretContent, SecurityPolicySpec,
+    GatewayConfigSpec, GatewaySpec, Kind, PriceListSpec, QuotaPolicySpec, ReferenceGrantSpec, RejectedPolicy,
+    Resource, SecretContent, SecurityPolicySpec, kinds,
 };
 pub use schema::{crd_yaml, yaml_of};
 pub use snapshot::{

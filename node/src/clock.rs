@@ -11,6 +11,12 @@ pub(crate) fn unix_ms() -> u64 {
     u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX)
 }
 
+/// The same as API servers write it, to the second.
+pub(crate) fn rfc3339() -> String {
+    let seconds = i64::try_from(unix_ms() / 1_000).unwrap_or(i64::MAX);
+    jiff::Timestamp::from_second(seconds).unwrap_or(jiff::Timestamp::MAX).to_string()
+}
+
 /// Days since 1970-01-01 UTC.
 pub(crate) fn unix_day(unix_ms: u64) -> u32 {
     u32::try_from(unix_ms / 1_000 / DAY_S).unwrap_or(u32::MAX)

@@ -9,6 +9,7 @@ mod commands;
 mod config;
 mod gateway;
 mod identity;
+mod kubernetes;
 mod listen;
 mod member;
 mod quota;

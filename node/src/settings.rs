@@ -14,6 +14,9 @@ const DEFAULT_ADMIN: &str = "127.0.0.1:1064";
 /// Beside the clients' port.
 pub(crate) const DEFAULT_CLUSTER: &str = "127.0.0.1:1976";
 
+/// Classes of this one are ours.
+const DEFAULT_CONTROLLER: &str = "tollgate.dev/gateway";
+
 /// An AI gateway: one endpoint for all models, with failover, metering and true limits.
 #[derive(Debug, Parser)]
 #[command(name = "tollgate", version, arg_required_else_help = true)]
@@ -122,6 +125,15 @@ pub(crate) struct Run {
     #[arg(long, value_name = "ZONE", default_value = "")]
     pub(crate) zone: String,
 
+    /// Whether the resources of Kubernetes are mirrored, from the API server of KUBECONFIG or of the pod [default: on in a
+    /// pod, off elsewhere].
+    #[arg(long, value_name = "WHETHER", num_args = 0..=1, default_missing_value = "on")]
+    kubernetes: Option<Switch>,
+
+    /// GatewayClasses of this controller are served, in Kubernetes; those of others are left alone.
+    #[arg(long, value_name = "NAME", default_value = DEFAULT_CONTROLLER)]
+    pub(crate) controller_name: String,
+
     /// The largest request body, in bytes.
     #[arg(long, value_name = "BYTES", default_value_t = 32 * 1024 * 1024)]
     pub(crate) max_body: usize,
@@ -146,6 +158,13 @@ pub(crate) struct Run {
     /// After SIGTERM, running answers get this long to finish, in seconds.
     #[arg(long, value_name = "SECONDS", default_value_t = 30)]
     drain_timeout: u64,
+}
+
+/// On or off.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Switch {
+    On,
+    Off,
 }
 
 /// Arguments of `tollgate validate`.
@@ -331,6 +350,11 @@ impl Run {
         let shared = || variable("XDG_DATA_HOME").or_else(|| Some(variable("HOME")?.join(".local/share")));
         let folder = self.data.clone().or_else(|| Some(shared()?.join("tollgate")));
         folder.ok_or_else(|| "there is no HOME to keep data in: say where with --data".to_owned())
+    }
+
+    /// Whether Kubernetes was asked for. None: wherever this is a pod.
+    pub(crate) fn kubernetes(&self) -> Option<Switch> {
+        self.kubernetes
     }
 
     /// How many nodes should vote, if that is said.

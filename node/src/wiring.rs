@@ -18,6 +18,7 @@ use crate::admin::{self, Admin};
 use crate::config::{self, Config, Follower, Given, Store, environment};
 use crate::gateway::{Gateway, Limits};
 use crate::identity::key_sets::KeySets;
+use crate::kubernetes;
 use crate::listen::{self, Lobby};
 use crate::member::Member;
 use crate::request::accept::body_memory::BodyMemory;
@@ -102,7 +103,6 @@ impl Node {
         let (prometheus, gauges) = (metrics.handle(), metrics.gauges());
         let access_log = AccessLog::open(&sink(&settings.access_log), gauges.log_lines_dropped.clone())
             .map_err(|error| format!("--access-log {}: {error}", settings.access_log))?;
-        let telemetry = Telemetry::new(metrics, access_log);
         let (tasks, background) = (Tasks::new(), Tasks::new());
         let count = std::thread::available_parallelism().map_or(1, usize::from);
         let workers = Workers::start(count).map_err(|error| format!("no workers: {error}"))?;
@@ -110,14 +110,26 @@ impl Node {
         let store = Arc::new(Store::new(Arc::clone(&member)));
         let upstreams = Upstreams::new(count);
         let breakers = upstreams.breakers();
+        let kubernetes = kubernetes::Setup {
+            store: Arc::clone(&store),
+            config: config.clone(),
+            member: Arc::clone(&member),
+        };
+        let follows_kubernetes = kubernetes::start(settings, kubernetes, &metrics)?;
+        let given = if follows_kubernetes {
+            given_beside_kubernetes(settings)
+        } else {
+            given(settings, &background.spawner())?
+        };
         let setup = config::Setup {
-            given: given(settings, &background.spawner())?,
+            given,
             store: Arc::clone(&store),
             config: config.clone(),
             gauges: gauges.clone(),
             upstreams,
         };
         member.runtime().spawn(config::budgets::keep(config.clone(), Arc::clone(&member)));
+        let telemetry = Telemetry::new(metrics, access_log);
         let gateway = Arc::new(Gateway {
             config: config.clone(),
             member,
@@ -190,12 +202,20 @@ fn bind(flag: &str, address: SocketAddr) -> Result<TcpListener, String> {
 /// A start on which nothing at all loaded is a mistake that is better seen at once.
 fn refuse_nothing(settings: &Run, config: &Config) -> Result<(), String> {
     let config = config.latest();
+    if settings.files.is_empty() {
+        return Ok(()); // What is in the store may be mended there.
+    }
     let nothing = config.snapshot.backends.is_empty() && config.snapshot.listeners.is_empty();
     if nothing && !config.problems.is_empty() {
         let files: Vec<String> = settings.files.iter().map(|path| path.display().to_string()).collect();
         return Err(format!("nothing in {} could be used; see the problems above", files.join(", ")));
     }
     Ok(())
+}
+
+/// What serves is said there, and until it is nothing does.
+fn given_beside_kubernetes(settings: &Run) -> Given {
+    if settings.files.is_empty() { Given::Made(String::new()) } else { Given::Files(settings.files.clone()) }
 }
 
 fn given(settings: &Run, background: &Spawner) -> Result<Given, String> {

@@ -18,7 +18,7 @@ use std::time::Duration;
 use support::child::{Server, gateway};
 use support::manifest::{Backend, Key, Manifest};
 use support::python::{Script, Venv};
-use support::skip::skip;
+use support::skip::{PYTHON, skip};
 
 /// What the gateway's backends hold; `python/testbed.py` has it too.
 const BACKEND_KEY: &str = "backend-key-of-the-gateway";
@@ -53,7 +53,7 @@ fn anthropic_older() {
 fn drive(test: &str, venv: &str, script: &str) {
     let venv = match Venv::prepare(venv) {
         Ok(venv) => venv,
-        Err(reason) => return skip(&format!("clients::{test}"), &reason),
+        Err(reason) => return skip(&format!("clients::{test}"), &reason, PYTHON),
     };
     let mut simulate = Command::new(env!("CARGO_BIN_EXE_tollgate"));
     simulate.args(["simulate-provider", "--listen", "127.0.0.1:0"]);

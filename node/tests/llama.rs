@@ -16,7 +16,7 @@ use std::time::Duration;
 use support::child::{Server, gateway};
 use support::manifest::{Backend, Key, Manifest};
 use support::python::{Script, Venv};
-use support::skip::skip;
+use support::skip::{PYTHON, skip};
 
 /// A hundred requests and some that are left in the middle: seconds, also on two busy cores.
 const TIMEOUT: Duration = Duration::from_mins(3);
@@ -26,7 +26,7 @@ fn the_ledger_agrees_with_the_servers_own_counters() {
     let venv = match Venv::prepare("llama") {
         Ok(venv) => venv,
         Err(reason) => {
-            return skip("llama::the_ledger_agrees_with_the_servers_own_counters", &reason);
+            return skip("llama::the_ledger_agrees_with_the_servers_own_counters", &reason, PYTHON);
         }
     };
     let folder = tempfile::tempdir().expect("a temporary folder");

@@ -158,7 +158,7 @@ pub(super) fn secret<'a>(
     if !index.grants.permit(reference) {
         return Err(Grants::wanted(reference));
     }
-    index.secrets.find(&target).ok_or_else(|| index.missing("Secret", &target))
+    index.secret(&target)
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! All resources by kind and name. The first of a name counts; later ones are problems.
 
 use std::borrow::Borrow;
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::grants::Grants;
@@ -47,8 +48,10 @@ pub(super) struct Index<'a> {
     pub(super) security_policies: Entries<'a, BackendSecurityPolicySpec>,
     pub(super) backends: Entries<'a, BackendSpec>,
     pub(super) tls_policies: Entries<'a, BackendTlsPolicySpec>,
-    pub(super) secrets: Entries<'a, SecretContent>,
-    pub(super) config_maps: Entries<'a, ConfigMapContent>,
+    secrets: Entries<'a, SecretContent>,
+    config_maps: Entries<'a, ConfigMapContent>,
+    /// Of the two above, what was looked for.
+    referred: RefCell<BTreeSet<(&'static str, ResourceName)>>,
     pub(super) traffic_policies: Entries<'a, BackendTrafficPolicySpec>,
     pub(super) access_policies: Entries<'a, SecurityPolicySpec>,
     pub(super) quota_policies: Entries<'a, QuotaPolicySpec>,
@@ -113,6 +116,27 @@ impl<'a> Index<'a> {
             }
         }
         index
+    }
+
+    /// The Secret of that name, or what to say of the reference.
+    pub(super) fn secret(&self, name: &ResourceName) -> Result<Entry<'a, SecretContent>, String> {
+        self.note("Secret", name);
+        self.secrets.find(name).ok_or_else(|| self.missing("Secret", name))
+    }
+
+    /// The ConfigMap of that name, or what to say of the reference.
+    pub(super) fn config_map(&self, name: &ResourceName) -> Result<Entry<'a, ConfigMapContent>, String> {
+        self.note("ConfigMap", name);
+        self.config_maps.find(name).ok_or_else(|| self.missing("ConfigMap", name))
+    }
+
+    fn note(&self, kind: &'static str, name: &ResourceName) {
+        self.referred.borrow_mut().insert((kind, name.clone()));
+    }
+
+    /// The Secrets and ConfigMaps that were looked for, by kind, whether they are there or not.
+    pub(super) fn into_referred(self) -> BTreeSet<(&'static str, ResourceName)> {
+        self.referred.into_inner()
     }
 
     /// What to say of a reference to a resource that was not found.

@@ -72,6 +72,7 @@ pub fn compile<L: Borrow<Loaded>>(resources: &[L]) -> (Snapshot, Vec<Problem>) {
         backends,
         routes: table,
         quota,
+        referred: index.into_referred(),
     };
     (snapshot, problems)
 }

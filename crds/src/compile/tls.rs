@@ -173,12 +173,12 @@ fn authority(
     let name = ResourceName::new(namespace, &**name);
     let (loaded, field, text) = match (&**group, &**kind) {
         ("", "ConfigMap") => {
-            let map = index.config_maps.find(&name).ok_or_else(|| index.missing("ConfigMap", &name))?;
+            let map = index.config_map(&name)?;
             let text = map.spec.data.get(AUTHORITIES).cloned().unwrap_or_default();
             (map.loaded, format!("data[{AUTHORITIES}]"), text)
         }
         ("", "Secret") => {
-            let secret = index.secrets.find(&name).ok_or_else(|| index.missing("Secret", &name))?;
+            let secret = index.secret(&name)?;
             let text = certificates::text(secret, AUTHORITIES, problems)?;
             (secret.loaded, secret.spec.field(AUTHORITIES), text.expose().to_owned())
         }

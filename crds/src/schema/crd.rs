@@ -65,8 +65,7 @@ fn version_entry(definition: &Definition, version: &str) -> Value {
     for (name, description) in described {
         schema["properties"][name] = json!({"type": "string", "description": description});
     }
-    schema["properties"]["metadata"] =
-        json!({"type": "object", "description": "Name, namespace, labels and the like."});
+    schema["properties"]["metadata"] = json!({"type": "object"}); // API servers know what is in it, and want nothing said.
     schema["properties"]["status"] = status(definition.kind);
     schema["description"] = schema["properties"]["spec"]["description"].clone();
     if version == "v1alpha1" {

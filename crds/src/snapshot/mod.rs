@@ -10,6 +10,7 @@ mod matching;
 mod quota;
 mod table;
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -50,6 +51,8 @@ pub struct Snapshot {
     pub routes: RouteTable,
     /// Who may spend what.
     pub quota: Quota,
+    /// The Secrets and ConfigMaps that it was made with, by kind, and those that were not there.
+    pub referred: BTreeSet<(&'static str, ResourceName)>,
 }
 
 /// A namespace and a name, shown as `namespace/name`.

@@ -128,3 +128,38 @@ async fn who_has_no_token_is_told_so() {
     stop(first).await;
     stop(stranger).await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_leader_proposes_is_done_in_its_term_or_never() {
+    let folders = [(); 3].map(|()| tempfile::tempdir().unwrap());
+    let first = Node::start(settings(folders[0].path(), "first", None)).await.unwrap();
+    let second = joined(folders[1].path(), "second", &first).await;
+    let third = joined(folders[2].path(), "third", &first).await;
+    let nodes = [&first, &second, &third];
+    until("three voters", || (voters(&first).len() == 3).then_some(())).await;
+    let old = until("the first one leads", || first.leads_in()).await;
+    let tick = || Proposal::Quota { at: Timestamp(1), commands: vec![Command::Tick] };
+    first.forward().write_as_leader(tick(), old, SOON).await.unwrap();
+
+    first.hand_over().await;
+    let next = until("another one leads", || nodes[1..].iter().find(|node| node.leads_in().is_some())).await;
+    let error = first.forward().write_as_leader(tick(), old, SOON).await.unwrap_err();
+    assert!(error.is_certain(), "nobody else is asked: {error}");
+    // It leads anew, and what it began before is over all the same.
+    next.raft().trigger().transfer_leader(first.id()).await.unwrap();
+    // An election may be followed by another one at once.
+    let deadline = Instant::now() + SOON;
+    loop {
+        let new = until("the first one leads again", || first.leads_in()).await;
+        let error = first.forward().write_as_leader(tick(), old, SOON).await.unwrap_err();
+        assert!(new > old && error.is_certain(), "a term of its own that is over: {error}");
+        match first.forward().write_as_leader(tick(), new, SOON).await {
+            Ok(_) => break,
+            Err(error) => assert!(Instant::now() < deadline, "in its term {new}: {error}"),
+        }
+        next.raft().trigger().transfer_leader(first.id()).await.unwrap();
+    }
+    for node in [first, second, third] {
+        stop(node).await;
+    }
+}

@@ -20,7 +20,7 @@ const SEAL_BYTES: usize = 64;
 pub(crate) const MOST_ENTRY_BYTES: usize = MOST_MANIFEST_BYTES - SEAL_BYTES;
 
 /// Who put a resource there. Nobody changes what another one did.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Source {
     /// The files of a node.
@@ -28,9 +28,17 @@ pub(crate) enum Source {
     /// The admin API.
     Api,
     /// An API server.
-    Kubernetes,
+    Kubernetes(Origin),
     /// The environment of this node. Never in the store.
     Environment,
+}
+
+/// Which object of an API server it was.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Origin {
+    pub(crate) uid: String,
+    /// Grows with every change to the object, unless the API server's own store was set back.
+    pub(crate) resource_version: u64,
 }
 
 /// One resource.
@@ -159,7 +167,7 @@ impl fmt::Display for Source {
         f.write_str(match self {
             Self::Files => "files",
             Self::Api => "api",
-            Self::Kubernetes => "kubernetes",
+            Self::Kubernetes(_) => "kubernetes",
             Self::Environment => "environment",
         })
     }

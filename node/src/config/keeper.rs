@@ -66,7 +66,7 @@ impl Keeper {
     }
 
     fn publish(&self, revision: Revision, standing: &Arc<Standing>, local: &Local) {
-        let Revision { snapshot, problems: found, bad: _, kept_back, waits: _ } = revision;
+        let Revision { snapshot, problems: found, bad: _, kept_back, referred: _, waits: _ } = revision;
         let problems = [local.problems.clone(), standing.unread.clone(), found].concat();
         let (upstreams, unusable) = self.upstreams.resolve(&snapshot);
         for one in &unusable {

@@ -99,24 +99,24 @@ pub(crate) fn plan(holdings: &Holdings, files: &Files<'_>) -> Plan {
         after.insert(key.clone(), Arc::new(Held::read(0, entry)));
     }
     let then = revise(&after, files.counted);
-    plan.changes.extend(changes(holdings, &after, &then.bad));
+    plan.changes.extend(changes(holdings, &after, (&then.bad, |source| *source == Source::Files)));
     plan.taken = wanted.taken;
     wanted.problems.retain(|problem| !then.problems.contains(problem));
     plan.problems = wanted.problems;
     plan
 }
 
-/// What differs. Of what is good as it is written, no other version is kept.
-fn changes<'a>(
+/// What differs of what is `ours`. Of what is good as it is written, no other version is kept.
+pub(crate) fn changes<'a>(
     before: &'a Holdings,
     after: &'a Holdings,
-    bad: &'a BTreeSet<String>,
+    (bad, ours): (&'a BTreeSet<String>, fn(&Source) -> bool),
 ) -> impl Iterator<Item = Change> + 'a {
     after.iter().filter_map(move |(key, held)| {
         let stale = held.entry.good.is_some() && !bad.contains(&name_of(key));
         let there = before.get(key);
         let changed = there.is_none_or(|there| !Arc::ptr_eq(there, held));
-        if held.entry.source != Source::Files || !(changed || stale) {
+        if !ours(&held.entry.source) || !(changed || stale) {
             return None;
         }
         let good = held.entry.good.clone().filter(|_| !stale);
@@ -126,11 +126,11 @@ fn changes<'a>(
 }
 
 /// The version to go back to, when another one is written.
-fn last_good(held: &Held, is_bad: bool) -> Option<tollgate_crds::Written> {
+pub(crate) fn last_good(held: &Held, is_bad: bool) -> Option<tollgate_crds::Written> {
     if is_bad { held.entry.good.clone() } else { Some(held.entry.written.clone()) }
 }
 
-fn expected(held: Option<&Arc<Held>>) -> Expected {
+pub(crate) fn expected(held: Option<&Arc<Held>>) -> Expected {
     held.map_or(Expected::Absent, |held| Expected::Revision(held.revision))
 }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use tollgate_crds::Loaded;
 use tollgate_crds::Snapshot;
-use tollgate_crds::{KeptBudget, Problem, Severity};
+use tollgate_crds::{KeptBudget, Problem, ResourceName, Severity};
 
 use super::entry::{Held, Holdings, name_of};
 
@@ -23,6 +23,8 @@ pub(crate) struct Revision {
     pub(crate) bad: BTreeSet<String>,
     /// How many resources serve in an older version than the one that is written.
     pub(crate) kept_back: usize,
+    /// The Secrets and ConfigMaps that any version of it takes, by kind.
+    pub(crate) referred: BTreeSet<(&'static str, ResourceName)>,
     /// A budget is left out until one that was taken away is gone.
     pub(crate) waits: bool,
 }
@@ -53,13 +55,15 @@ pub(crate) fn revise(holdings: &Holdings, counted: Counted<'_>) -> Revision {
 
     let (mut snapshot, mut found) = compile(&serving, counted);
     problems.extend(found.iter().cloned());
+    let mut referred = snapshot.referred.clone();
     for layer in 0..LAYERS {
-        let of_layer = rejected(&found).into_iter().filter(|name| layer_of(name) == layer).collect();
+        let of_layer = rejected(&found).into_iter().filter(|name| layer_of_named(name) == layer).collect();
         let swapped = go_back(&mut serving, &of_layer);
         bad.extend(of_layer);
         if swapped > 0 {
             kept_back += swapped;
             (snapshot, found) = compile(&serving, counted);
+            referred.extend(snapshot.referred.iter().cloned());
         }
     }
 
@@ -69,14 +73,19 @@ pub(crate) fn revise(holdings: &Holdings, counted: Counted<'_>) -> Revision {
         serving.retain(|one| uncounted.iter().all(|(name, _)| key(&one.version) != *name));
         (snapshot, _) = compile(&serving, counted);
     }
-    Revision { snapshot, problems: once_each(problems), bad, kept_back, waits }
+    Revision { snapshot, problems: once_each(problems), bad, kept_back, referred, waits }
 }
 
 /// What others refer to goes back first: what refers to it may be good with it, and is then not held back.
 const LAYERS: usize = 5;
 
-fn layer_of(resource: &str) -> usize {
-    match resource.split(' ').next().unwrap_or_default() {
+fn layer_of_named(resource: &str) -> usize {
+    layer_of(resource.split(' ').next().unwrap_or_default())
+}
+
+/// The layer of a kind.
+pub(crate) fn layer_of(kind: &str) -> usize {
+    match kind {
         "Secret" | "ConfigMap" | "GatewayClass" | "GatewayConfig" | "ReferenceGrant" => 0,
         "Gateway" | "Backend" | "BackendTLSPolicy" | "BackendSecurityPolicy" | "SecurityPolicy" => 1,
         "AIServiceBackend" | "Consumer" | "PriceList" => 2,

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::watch;
+use tollgate_cluster::raft::forward::Written;
 use tollgate_cluster::run::Changes;
 use tollgate_cluster::state::resources::{Edit, ResourceKey};
 use tollgate_cluster::state::{Applied, Proposal, Refused};
@@ -117,15 +118,33 @@ impl Store {
 
     /// Changes all of these or none, and returns when this node has them: the revision that they make.
     pub(crate) async fn write(&self, changes: &[Change], within: Duration) -> Result<u64, Unwritten> {
+        let written = self.member.node.forward().write(self.proposal(changes), within).await;
+        self.edited(written, within).await
+    }
+
+    /// The same as the leader of `term`, or not at all.
+    pub(crate) async fn write_as_leader(
+        &self,
+        changes: &[Change],
+        term: u64,
+        within: Duration,
+    ) -> Result<u64, Unwritten> {
+        let forward = self.member.node.forward();
+        let written = forward.write_as_leader(self.proposal(changes), term, within).await;
+        self.edited(written, within).await
+    }
+
+    fn proposal(&self, changes: &[Change]) -> Proposal {
         let edits = changes.iter().map(|Change { key, expects, entry }| Edit {
             key: key.clone(),
             expects: *expects,
             manifest: entry.as_ref().map(|entry| self.vault.manifest(key, entry)),
         });
-        let proposal = Proposal::Edit(edits.collect());
-        let written =
-            self.member.node.forward().write(proposal, within).await.map_err(|error| unreachable(&error))?;
-        match written.applied {
+        Proposal::Edit(edits.collect())
+    }
+
+    async fn edited(&self, written: Result<Written, CallError>, within: Duration) -> Result<u64, Unwritten> {
+        match written.map_err(|error| unreachable(&error))?.applied {
             Applied::ResourcesEdited { revision } => {
                 self.catch_up(within).await.map_err(|error| unreachable(&error))?;
                 Ok(revision)

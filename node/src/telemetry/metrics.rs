@@ -12,9 +12,9 @@ use arc_swap::ArcSwap;
 use hashbrown::{Equivalent, HashMap};
 use metrics::{Counter, Gauge, Histogram, Key, KeyName, Label, Level, Metadata, Recorder, SharedString};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
-
 use tollgate_cluster::figures;
 
+use super::kubernetes::{OfKind, OfKubernetes};
 use crate::request::trail::{End, Trail};
 
 const TOKEN_USAGE: &str = "gen_ai.client.token.usage";
@@ -27,6 +27,13 @@ const REFUSALS: &str = "tollgate.refusals";
 const IN_FLIGHT: &str = "tollgate.requests.in_flight";
 const CONFIG_PROBLEMS: &str = "tollgate.config.problems";
 const CONFIG_REVISION: &str = "tollgate.config.revision";
+const KUBERNETES_WATCHING: &str = "tollgate.kubernetes.watching";
+const KUBERNETES_EVENT_AGE: &str = "tollgate.kubernetes.event_age";
+const KUBERNETES_LISTS: &str = "tollgate.kubernetes.lists";
+const KUBERNETES_EXPIRED: &str = "tollgate.kubernetes.expired";
+const KUBERNETES_ERRORS: &str = "tollgate.kubernetes.errors";
+const KUBERNETES_PROPOSALS: &str = "tollgate.kubernetes.proposals";
+const KUBERNETES_STATUS_WRITES: &str = "tollgate.kubernetes.status_writes";
 const LOG_LINES_DROPPED: &str = "tollgate.access_log.lines_dropped";
 
 /// Powers of four, 1 to 4^13 (OpenTelemetry's advice for token counts).
@@ -199,6 +206,33 @@ impl Metrics {
             log_lines_dropped: self
                 .recorder
                 .register_counter(&Key::from_static_name(LOG_LINES_DROPPED), &METADATA),
+        }
+    }
+
+    /// The instruments of what follows an API server, for these kinds.
+    pub(crate) fn kubernetes(&self, kinds: impl Iterator<Item = &'static str>) -> OfKubernetes {
+        let key = |name, label, value| Key::from_parts(name, vec![Label::from_static_parts(label, value)]);
+        let counter =
+            |name, label, value| self.recorder.register_counter(&key(name, label, value), &METADATA);
+        let of_kind = |kind: &'static str| {
+            let one = OfKind {
+                event_age_s: self
+                    .recorder
+                    .register_gauge(&key(KUBERNETES_EVENT_AGE, "kind", kind), &METADATA),
+                lists: counter(KUBERNETES_LISTS, "kind", kind),
+                expired: counter(KUBERNETES_EXPIRED, "kind", kind),
+                errors: counter(KUBERNETES_ERRORS, "kind", kind),
+            };
+            (kind, one)
+        };
+        let watching = Key::from_static_name(KUBERNETES_WATCHING);
+        OfKubernetes {
+            kinds: kinds.map(of_kind).collect(),
+            watching: self.recorder.register_gauge(&watching, &METADATA),
+            proposed: counter(KUBERNETES_PROPOSALS, "outcome", "written"),
+            not_proposed: counter(KUBERNETES_PROPOSALS, "outcome", "failed"),
+            status_written: counter(KUBERNETES_STATUS_WRITES, "outcome", "written"),
+            status_not_written: counter(KUBERNETES_STATUS_WRITES, "outcome", "failed"),
         }
     }
 

@@ -1,6 +1,7 @@
 //! What the node tells of itself: one access-log line and one set of metrics a request, written when it is over.
 
 mod access_log;
+pub(crate) mod kubernetes;
 mod line;
 pub(crate) mod metrics;
 

@@ -14,6 +14,8 @@ pub(crate) struct Cluster {
     manifest: String,
     /// How many should vote.
     wanted: usize,
+    /// The API server that they follow, if any.
+    kubeconfig: Option<String>,
 }
 
 impl Cluster {
@@ -22,15 +24,31 @@ impl Cluster {
         Self::voting(count, 3, manifest).await
     }
 
+    /// Three nodes that follow an API server.
+    pub(crate) async fn following(kubeconfig: &str) -> Self {
+        let mut cluster = Self::empty(3, "");
+        cluster.kubeconfig = Some(kubeconfig.to_owned());
+        cluster.grow(3).await;
+        cluster
+    }
+
     /// The same with another number of voters than three.
     pub(crate) async fn voting(count: usize, wanted: usize, manifest: &str) -> Self {
-        let manifest = manifest.to_owned();
-        let mut cluster = Self { nodes: Vec::new(), data: Vec::new(), door: String::new(), manifest, wanted };
-        for _ in 0..count {
-            cluster.add().await;
-        }
-        cluster.voters(if count < wanted { 1 } else { wanted }).await;
+        let mut cluster = Self::empty(wanted, manifest);
+        cluster.grow(count).await;
         cluster
+    }
+
+    fn empty(wanted: usize, manifest: &str) -> Self {
+        let (manifest, door) = (manifest.to_owned(), String::new());
+        Self { nodes: Vec::new(), data: Vec::new(), door, manifest, wanted, kubeconfig: None }
+    }
+
+    async fn grow(&mut self, count: usize) {
+        for _ in 0..count {
+            self.add().await;
+        }
+        self.voters(if count < self.wanted { 1 } else { self.wanted }).await;
     }
 
     /// One more, with a data folder of its own.
@@ -55,7 +73,12 @@ impl Cluster {
             arguments.extend(["--join", &door, "--join-token-file", &token]);
         }
         let manifest = if first { self.manifest.as_str() } else { "" };
-        let settings = Settings { manifest, arguments: &arguments, ..Settings::default() };
+        let mut variables = Vec::new();
+        if let Some(kubeconfig) = &self.kubeconfig {
+            arguments.push("--kubernetes");
+            variables.push(("KUBECONFIG", kubeconfig.as_str()));
+        }
+        let settings = Settings { manifest, arguments: &arguments, variables: &variables };
         let mut node = Gateway::with(settings).await;
         if first {
             node.process.announced("cluster on ").await.trim_end_matches(',').clone_into(&mut self.door);

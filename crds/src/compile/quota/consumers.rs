@@ -70,10 +70,7 @@ fn digest(
     }
     let KeyReference { name, key } = secret_ref.as_ref()?;
     let target = ResourceName::new(&*loaded.name.namespace, &**name);
-    let read = match index.secrets.find(&target) {
-        Some(secret) => certificates::text(secret, key, problems),
-        None => Err(index.missing("Secret", &target)),
-    };
+    let read = index.secret(&target).and_then(|secret| certificates::text(secret, key, problems));
     match read {
         Ok(text) => Some(Digest::of(text.expose().as_bytes())),
         Err(what) => {

@@ -111,7 +111,7 @@ fn here(index: &Index<'_>, loaded: &Loaded, local: &LocalJwks) -> Result<String,
         return Err("a ConfigMap of the core group".to_owned());
     }
     let target = ResourceName::new(&*loaded.name.namespace, &**name);
-    let found = index.config_maps.find(&target).ok_or_else(|| index.missing("ConfigMap", &target))?;
+    let found = index.config_map(&target)?;
     let data = &found.spec.data;
     let text = data.get(JWKS_KEY).or_else(|| data.values().next());
     text.cloned().ok_or_else(|| format!("a ConfigMap with a key {JWKS_KEY}"))

@@ -5,6 +5,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use openraft::async_runtime::WatchReceiver;
 use openraft::error::{ClientWriteError, ForwardToLeader, LinearizableReadError, RaftError};
+use openraft::impls::ProgressResponder;
+use openraft::raft::ClientWriteResponse;
 use openraft::raft::linearizable_read::{Linearizer, ReadLogId};
 use openraft::{Raft, ReadPolicy};
 use serde::{Deserialize, Serialize};
@@ -72,6 +74,17 @@ impl Forward {
     /// that nothing was done, so that the loss of a leader is not noticed.
     pub async fn write_again(&self, proposal: Proposal, within: Duration) -> Result<Written, CallError> {
         self.write_as(proposal, Repeat::Always, within).await
+    }
+
+    /// Proposes as the leader of `term` or not at all: if this node does not lead any more, or leads anew, nothing is done.
+    /// What was proposed before a new leader began is done before it begins, or never.
+    pub async fn write_as_leader(
+        &self,
+        proposal: Proposal,
+        term: u64,
+        within: Duration,
+    ) -> Result<Written, CallError> {
+        in_time(within, write_in(&self.raft, stamped(proposal), term)).await
     }
 
     async fn write_as(
@@ -226,7 +239,25 @@ async fn in_time<T>(
 }
 
 async fn write(raft: &Raft<Types, StateMachine>, proposal: Proposal) -> Result<Written, Refusal> {
-    match raft.client_write(stamped(proposal)).await {
+    written(raft.client_write(stamped(proposal)).await)
+}
+
+async fn write_in(
+    raft: &Raft<Types, StateMachine>,
+    proposal: Proposal,
+    term: u64,
+) -> Result<Written, Refusal> {
+    let (responder, answer) = ProgressResponder::complete_only();
+    let sent = raft.write(proposal).with_leader(term).responder(responder).await;
+    sent.map_err(|stopped| Refusal::OutcomeUnknown { why: stopped.to_string() })?;
+    let lost = |_| Refusal::OutcomeUnknown { why: "Raft stopped".to_owned() };
+    written(answer.await.map_err(lost)?.map_err(RaftError::APIError))
+}
+
+fn written(
+    answer: Result<ClientWriteResponse<Types>, RaftError<Types, ClientWriteError<Types>>>,
+) -> Result<Written, Refusal> {
+    match answer {
         Ok(written) => Ok(Written { index: written.log_id.index, applied: written.data }),
         Err(RaftError::APIError(ClientWriteError::ForwardToLeader(to))) => Err(not_leader(to)),
         Err(RaftError::APIError(error @ ClientWriteError::LogEntryDiscarded(_))) => {

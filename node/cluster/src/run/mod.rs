@@ -201,6 +201,11 @@ impl Node {
         self.metrics().current_leader == Some(self.id())
     }
 
+    /// The term in which this node leads, if it does.
+    pub fn leads_in(&self) -> Option<u64> {
+        self.raft.as_leader().ok().map(|leader| leader.term())
+    }
+
     /// Ends in peace: another one leads first, if there is one that can.
     pub async fn stop(&self) {
         self.gossip.say_duty(Duty::Draining);
