@@ -182,8 +182,8 @@ impl Mirror {
         let now = revise(holdings, counted);
         let mut plan = Plan::default();
         let mut after = holdings.clone();
-        let deletes = self.may_delete(holdings);
-        if deletes {
+        let is_settled = self.may_delete(holdings);
+        if is_settled {
             after.retain(|key, held| {
                 !is_mirrored(held) || wanted.contains_key(key) || !self.is_certain(&key.kind, holdings)
             });
@@ -200,7 +200,7 @@ impl Mirror {
         after.retain(|key, held| {
             let name = (key.kind.as_str(), key.namespace.as_str(), key.name.as_str());
             let stays = !is_content(&key.kind) || referred.contains(&name);
-            stays || !is_mirrored(held) || (!deletes && holdings.contains_key(key))
+            stays || !is_mirrored(held) || (!is_settled && holdings.contains_key(key))
         });
         plan.problems.retain(|problem| !then.problems.contains(problem));
         let gone = holdings.iter().filter(|(key, _)| !after.contains_key(key));

@@ -134,7 +134,7 @@ impl Following {
             let event = match event {
                 Ok(event) => {
                     is_failing = false;
-                    self.read(resource, event)
+                    read(resource, event)
                 }
                 Err(error) => {
                     let failure = Failure::of(&error);
@@ -166,21 +166,6 @@ impl Following {
         }
     }
 
-    fn read(&self, resource: &ApiResource, event: watcher::Event<DynamicObject>) -> Option<Event> {
-        let read =
-            Read { api_version: &resource.api_version, kind: &resource.kind, at_s: clock::unix_ms() / 1_000 };
-        let object = |object: DynamicObject| {
-            serde_json::to_value(object).ok().and_then(|value| read.object(value)).map(Box::new)
-        };
-        match event {
-            watcher::Event::Init => Some(Event::Init),
-            watcher::Event::InitApply(one) => object(one).map(Event::Listed),
-            watcher::Event::InitDone => Some(Event::InitDone),
-            watcher::Event::Apply(one) => object(one).map(Event::Applied),
-            watcher::Event::Delete(one) => object(one).map(Event::Deleted),
-        }
-    }
-
     async fn show_ages(self) {
         let mut second = interval(Duration::from_secs(1));
         loop {
@@ -194,6 +179,21 @@ impl Following {
                 }
             }
         }
+    }
+}
+
+fn read(resource: &ApiResource, event: watcher::Event<DynamicObject>) -> Option<Event> {
+    let read =
+        Read { api_version: &resource.api_version, kind: &resource.kind, at_s: clock::unix_ms() / 1_000 };
+    let object = |object: DynamicObject| {
+        serde_json::to_value(object).ok().and_then(|value| read.object(value)).map(Box::new)
+    };
+    match event {
+        watcher::Event::Init => Some(Event::Init),
+        watcher::Event::InitApply(one) => object(one).map(Event::Listed),
+        watcher::Event::InitDone => Some(Event::InitDone),
+        watcher::Event::Apply(one) => object(one).map(Event::Applied),
+        watcher::Event::Delete(one) => object(one).map(Event::Deleted),
     }
 }
 
