@@ -34,7 +34,9 @@ fn filter() -> Result<Targets, String> {
         }
         Ok(_) | Err(_) => {
             let quiet = [("openraft", Level::WARN), ("chitchat", Level::WARN), ("sled", Level::WARN)];
-            Ok(Targets::new().with_default(LevelFilter::INFO).with_targets(quiet))
+            let all = Targets::new().with_default(LevelFilter::INFO).with_targets(quiet);
+            // Who asked says what failed, and for which kind.
+            Ok(all.with_target("kube_client", LevelFilter::OFF))
         }
     }
 }

@@ -17,7 +17,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use tollgate_cluster::state::resources::ResourceKey;
-use tollgate_crds::Problem;
+use tollgate_crds::{Problem, ResourceName};
 
 use super::object::Object;
 use super::ours::Ours;
@@ -78,6 +78,8 @@ struct Watched {
 pub(crate) struct Mirror {
     controller: String,
     kinds: BTreeMap<&'static str, Watched>,
+    /// The Secrets and ConfigMaps that something took or looked for when it was compared last, by kind.
+    referred: Option<BTreeSet<(&'static str, ResourceName)>>,
 }
 
 /// What has to change.
@@ -95,11 +97,20 @@ impl Mirror {
     /// Nothing is known yet of these kinds. Classes of this controller are ours.
     pub(crate) fn new(controller: &str, kinds: impl Iterator<Item = &'static str>) -> Self {
         let kinds = kinds.map(|kind| (kind, Watched::default())).collect();
-        Self { controller: controller.to_owned(), kinds }
+        Self { controller: controller.to_owned(), kinds, referred: None }
     }
 
     /// Takes what happened to a kind. False: it is of no concern to the store, as a status that was written.
     pub(crate) fn take(&mut self, kind: &str, event: Event) -> bool {
+        let is_news = match &event {
+            Event::Applied(object) | Event::Deleted(object) => self.is_taken(object),
+            Event::Init
+            | Event::Listed(_)
+            | Event::InitDone
+            | Event::Missing
+            | Event::Forbidden
+            | Event::Stalled => true,
+        };
         let Some(watched) = self.kinds.get_mut(kind) else { return false };
         match event {
             Event::Init => watched.staged.clear(),
@@ -108,7 +119,7 @@ impl Mirror {
                 watched.objects = std::mem::take(&mut watched.staged);
                 watched.phase = Phase::Known;
             }
-            Event::Applied(object) => return watched.apply(*object),
+            Event::Applied(object) => return watched.apply(*object) && is_news,
             Event::Deleted(object) => {
                 // Another one may have its name already.
                 let known = watched.objects.get(&object.key);
@@ -122,7 +133,16 @@ impl Mirror {
             // What was known is all there is to go by.
             Event::Forbidden | Event::Stalled => {}
         }
-        true
+        is_news
+    }
+
+    /// Whether it may matter: of Secrets and ConfigMaps most are others'.
+    fn is_taken(&self, object: &Object) -> bool {
+        let ResourceKey { group: _, kind, namespace, name } = &object.key;
+        let named = |(of_kind, one): &(&str, ResourceName)| {
+            of_kind == kind && one.namespace == *namespace && one.name == *name
+        };
+        !is_content(kind) || self.referred.as_ref().is_none_or(|all| all.iter().any(named))
     }
 
     /// The kinds of which nothing is known.
@@ -154,7 +174,7 @@ impl Mirror {
     }
 
     /// What has to change in the store. None: not enough is known yet.
-    pub(crate) fn plan(&self, holdings: &Holdings, counted: Counted<'_>) -> Option<Plan> {
+    pub(crate) fn plan(&mut self, holdings: &Holdings, counted: Counted<'_>) -> Option<Plan> {
         if self.kinds.values().any(|watched| watched.phase == Phase::Unknown) {
             return None;
         }
@@ -162,8 +182,8 @@ impl Mirror {
         let now = revise(holdings, counted);
         let mut plan = Plan::default();
         let mut after = holdings.clone();
-        let deletes = self.may_delete(holdings);
-        if deletes {
+        let is_settled = self.may_delete(holdings);
+        if is_settled {
             after.retain(|key, held| {
                 !is_mirrored(held) || wanted.contains_key(key) || !self.is_certain(&key.kind, holdings)
             });
@@ -180,7 +200,7 @@ impl Mirror {
         after.retain(|key, held| {
             let name = (key.kind.as_str(), key.namespace.as_str(), key.name.as_str());
             let stays = !is_content(&key.kind) || referred.contains(&name);
-            stays || !is_mirrored(held) || (!deletes && holdings.contains_key(key))
+            stays || !is_mirrored(held) || (!is_settled && holdings.contains_key(key))
         });
         plan.problems.retain(|problem| !then.problems.contains(problem));
         let gone = holdings.iter().filter(|(key, _)| !after.contains_key(key));
@@ -189,6 +209,7 @@ impl Mirror {
         let mut deleted: Vec<Change> = gone
             .map(|(key, held)| Change { key: key.clone(), expects: expected(Some(held)), entry: None })
             .collect();
+        self.referred = Some(then.referred);
         deleted.sort_by_key(|change| std::cmp::Reverse(layer_of(&change.key.kind)));
         plan.changes.extend(deleted);
         Some(plan)

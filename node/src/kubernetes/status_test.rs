@@ -21,7 +21,7 @@ struct World {
 }
 
 /// An object: what it is, its name, its spec as YAML's flow style has it, which is JSON here.
-fn object((api_version, kind): (&str, &str), name: &str, content: Value) -> Value {
+fn object((api_version, kind): (&str, &str), name: &str, content: &Value) -> Value {
     let mut object = json!({
         "apiVersion": api_version, "kind": kind,
         "metadata": {"name": name, "namespace": "d", "uid": name, "resourceVersion": "5", "generation": 3},
@@ -31,22 +31,22 @@ fn object((api_version, kind): (&str, &str), name: &str, content: Value) -> Valu
 }
 
 fn class(name: &str, controller: &str) -> Value {
-    let mut class = object((GATEWAY, "GatewayClass"), name, json!({"spec": {"controllerName": controller}}));
+    let mut class = object((GATEWAY, "GatewayClass"), name, &json!({"spec": {"controllerName": controller}}));
     class["metadata"].as_object_mut().unwrap().remove("namespace");
     class
 }
 
-fn gateway(listeners: Value) -> Value {
-    object((GATEWAY, "Gateway"), "g", json!({"spec": {"gatewayClassName": "c", "listeners": listeners}}))
+fn gateway(listeners: &Value) -> Value {
+    object((GATEWAY, "Gateway"), "g", &json!({"spec": {"gatewayClassName": "c", "listeners": listeners}}))
 }
 
 fn plain() -> Value {
     json!([{"name": "http", "port": 80, "protocol": "HTTP"}])
 }
 
-fn route(name: &str, parent: Value, backend: &str) -> Value {
+fn route(name: &str, parent: &Value, backend: &str) -> Value {
     let spec = json!({"spec": {"parentRefs": [parent], "rules": [{"backendRefs": [{"name": backend}]}]}});
-    object((AI, "AIGatewayRoute"), name, spec)
+    object((AI, "AIGatewayRoute"), name, &spec)
 }
 
 fn backend(name: &str) -> Value {
@@ -54,7 +54,7 @@ fn backend(name: &str) -> Value {
     object(
         (AI, "AIServiceBackend"),
         name,
-        json!({"spec": {"schema": {"name": "OpenAI"}, "backendRef": host}}),
+        &json!({"spec": {"schema": {"name": "OpenAI"}, "backendRef": host}}),
     )
 }
 
@@ -64,7 +64,7 @@ fn tls_policy() -> Value {
         "targetRefs": [{"group": "gateway.envoyproxy.io", "kind": "Backend", "name": "x"}],
         "validation": {"hostname": "h.example", "caCertificateRefs": [{"group": "", "kind": "ConfigMap", "name": "nowhere"}]},
     }});
-    object((GATEWAY, "BackendTLSPolicy"), "t", spec)
+    object((GATEWAY, "BackendTLSPolicy"), "t", &spec)
 }
 
 fn world(objects: &[Value]) -> World {
@@ -97,7 +97,7 @@ impl World {
         self.found = revise(&self.holdings, &|_| None).problems;
     }
 
-    fn put(&mut self, object: Value) {
+    fn put(&mut self, object: &Value) {
         let kind = object["kind"].as_str().unwrap().to_owned();
         let read = Read { api_version: object["apiVersion"].as_str().unwrap(), kind: &kind, at_s: 7 };
         let object = Box::new(read.object(object.clone()).unwrap());
@@ -152,7 +152,7 @@ fn to_gateway() -> Value {
 
 #[test]
 fn what_is_good_is_told_so() {
-    let world = world(&[ours(), gateway(plain()), route("r", to_gateway(), "b"), backend("b")]);
+    let world = world(&[ours(), gateway(&plain()), route("r", &to_gateway(), "b"), backend("b")]);
     assert_eq!(world.told("GatewayClass", "c"), ["Accepted=True Accepted"]);
     assert_eq!(world.told("AIGatewayRoute", "r"), ["Accepted=True ReconciliationSucceeded"]);
     assert_eq!(world.told("AIServiceBackend", "b"), ["Accepted=True ReconciliationSucceeded"]);
@@ -171,8 +171,8 @@ fn what_is_good_is_told_so() {
 
 #[test]
 fn what_is_bad_is_told_why() {
-    let mut world = world(&[ours(), gateway(plain()), route("r", to_gateway(), "b"), backend("b")]);
-    world.put(json!({"apiVersion": AI, "kind": "AIGatewayRoute", "metadata": {
+    let mut world = world(&[ours(), gateway(&plain()), route("r", &to_gateway(), "b"), backend("b")]);
+    world.put(&json!({"apiVersion": AI, "kind": "AIGatewayRoute", "metadata": {
         "name": "r", "namespace": "d", "uid": "r", "resourceVersion": "6", "generation": 3,
     }, "spec": {"parentRefs": [to_gateway()], "rules": [{"backendRefs": [{"name": "nobody"}]}]}}));
     assert_eq!(world.told("AIGatewayRoute", "r"), [""; 0], "nobody knows yet");
@@ -189,21 +189,21 @@ fn listeners_are_told_one_by_one() {
         json!({"certificateRefs": [{"name": "nowhere", "group": "", "kind": "Secret"}], "mode": "Terminate"});
     let world = world(&[
         ours(),
-        gateway(json!([
+        gateway(&json!([
             {"name": "good", "port": 80, "protocol": "HTTP"},
             {"name": "odd", "port": 81, "protocol": "UDP"},
             {"name": "tls", "port": 443, "protocol": "HTTPS", "tls": tls},
             {"name": "twice", "port": 80, "protocol": "HTTP"},
         ])),
-        route("all", to_gateway(), "b"),
+        route("all", &to_gateway(), "b"),
         route(
             "one",
-            json!({"name": "g", "kind": "Gateway", "group": "gateway.networking.k8s.io", "sectionName": "good"}),
+            &json!({"name": "g", "kind": "Gateway", "group": "gateway.networking.k8s.io", "sectionName": "good"}),
             "b",
         ),
         route(
             "odd",
-            json!({"name": "g", "kind": "Gateway", "group": "gateway.networking.k8s.io", "sectionName": "odd"}),
+            &json!({"name": "g", "kind": "Gateway", "group": "gateway.networking.k8s.io", "sectionName": "odd"}),
             "b",
         ),
         backend("b"),
@@ -238,7 +238,7 @@ fn policies_are_told_for_each_gateway_beside_what_others_say() {
         json!({"ancestorRef": {"name": "o"}, "controllerName": "example.com/other", "conditions": []});
     let mut policy = tls_policy();
     policy["status"] = json!({"ancestors": [other.clone()]});
-    let world = world(&[ours(), gateway(plain()), policy]);
+    let world = world(&[ours(), gateway(&plain()), policy]);
     let told = world.told("BackendTLSPolicy", "t");
     assert_eq!(told, ["g: Accepted=False Invalid", "g: ResolvedRefs=False RefNotFound"]);
     let report = world.reports().into_iter().find(|one| one.key.kind == "BackendTLSPolicy").unwrap();
@@ -247,7 +247,7 @@ fn policies_are_told_for_each_gateway_beside_what_others_say() {
 
 #[test]
 fn what_is_said_already_is_not_said_again() {
-    let objects = [ours(), gateway(plain()), route("r", to_gateway(), "b"), backend("b"), tls_policy()];
+    let objects = [ours(), gateway(&plain()), route("r", &to_gateway(), "b"), backend("b"), tls_policy()];
     let mut told: Vec<Value> = objects.to_vec();
     for report in world(&objects).reports() {
         let one = told.iter_mut().find(|one| one["kind"] == report.key.kind.as_str()).unwrap();
@@ -283,7 +283,7 @@ fn what_is_said_already_is_not_said_again() {
 #[test]
 fn others_are_told_nothing() {
     let theirs = class("x", "gateway.envoyproxy.io/gatewayclass-controller");
-    let mut objects = vec![theirs, gateway(plain()), route("r", to_gateway(), "b"), backend("b")];
+    let mut objects = vec![theirs, gateway(&plain()), route("r", &to_gateway(), "b"), backend("b")];
     assert_eq!(world(&objects).reports(), [], "Envoy Gateway tells of what may be its own");
     objects.push(ours());
     let told: Vec<String> = world(&objects).reports().into_iter().map(|report| report.key.kind).collect();

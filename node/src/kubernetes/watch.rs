@@ -31,6 +31,8 @@ const GONE: u16 = 410;
 
 /// Between two looks for kinds.
 const LOOK: Duration = Duration::from_secs(30);
+/// The same while it does not say what it has.
+const AGAIN: Duration = Duration::from_secs(2);
 /// A watch is asked for anew after so many seconds.
 const WATCH_S: u32 = 60;
 /// Secrets of others that may be large and many: releases of Helm, tokens.
@@ -54,7 +56,6 @@ pub(super) struct Following {
 /// A watcher that runs.
 struct Running {
     resource: ApiResource,
-    path: String,
     task: AbortHandle,
 }
 
@@ -65,15 +66,18 @@ impl Following {
         let mut running: BTreeMap<&'static str, Running> = BTreeMap::new();
         let mut look = interval(LOOK);
         look.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut second = interval(Duration::from_secs(1));
+        // Beside what waits for the API server: it is there for the time when that does not answer.
+        tasks.spawn(self.clone().show_ages());
         loop {
             tokio::select! {
                 _ = look.tick() => {
                     for (kind, found) in discover(&self.client, &self.kinds).await {
+                        if found == Found::Unanswered {
+                            look.reset_after(AGAIN);
+                        }
                         self.follow(kind.kind, found, (&mut tasks, &mut running)).await;
                     }
                 }
-                _ = second.tick() => self.show_ages(&running),
                 // It said why, and is started again at the next look.
                 Some(_) = tasks.join_next() => running.retain(|_, one| !one.task.is_finished()),
             }
@@ -101,13 +105,11 @@ impl Following {
                 if let Some(old) = running.remove(kind) {
                     old.task.abort();
                 }
-                let path =
-                    Api::<DynamicObject>::all_with(self.client.clone(), &resource).resource_url().to_owned();
                 let (following, of_kind) = (self.clone(), resource.clone());
                 let task = tasks.spawn(async move { following.watch(kind, &of_kind).await });
                 let mut resources = self.resources.lock().unwrap_or_else(PoisonError::into_inner);
                 resources.insert(kind, resource.clone());
-                running.insert(kind, Running { resource, path, task });
+                running.insert(kind, Running { resource, task });
             }
         }
     }
@@ -132,7 +134,7 @@ impl Following {
             let event = match event {
                 Ok(event) => {
                     is_failing = false;
-                    self.read(resource, event)
+                    read(resource, event)
                 }
                 Err(error) => {
                     let failure = Failure::of(&error);
@@ -164,28 +166,34 @@ impl Following {
         }
     }
 
-    fn read(&self, resource: &ApiResource, event: watcher::Event<DynamicObject>) -> Option<Event> {
-        let read =
-            Read { api_version: &resource.api_version, kind: &resource.kind, at_s: clock::unix_ms() / 1_000 };
-        let object = |object: DynamicObject| {
-            serde_json::to_value(object).ok().and_then(|value| read.object(value)).map(Box::new)
-        };
-        match event {
-            watcher::Event::Init => Some(Event::Init),
-            watcher::Event::InitApply(one) => object(one).map(Event::Listed),
-            watcher::Event::InitDone => Some(Event::InitDone),
-            watcher::Event::Apply(one) => object(one).map(Event::Applied),
-            watcher::Event::Delete(one) => object(one).map(Event::Deleted),
-        }
-    }
-
-    fn show_ages(&self, running: &BTreeMap<&'static str, Running>) {
-        for (kind, one) in running {
-            let age = self.pulses.age(&one.path);
-            if let (Some(age), Some(of_kind)) = (age, self.metrics.kinds.get(kind)) {
-                of_kind.event_age_s.set(age.as_secs_f64());
+    async fn show_ages(self) {
+        let mut second = interval(Duration::from_secs(1));
+        loop {
+            second.tick().await;
+            let resources = self.resources.lock().unwrap_or_else(PoisonError::into_inner).clone();
+            for (kind, resource) in &resources {
+                let api = Api::<DynamicObject>::all_with(self.client.clone(), resource);
+                let age = self.pulses.age(api.resource_url());
+                if let (Some(age), Some(of_kind)) = (age, self.metrics.kinds.get(kind)) {
+                    of_kind.event_age_s.set(age.as_secs_f64());
+                }
             }
         }
+    }
+}
+
+fn read(resource: &ApiResource, event: watcher::Event<DynamicObject>) -> Option<Event> {
+    let read =
+        Read { api_version: &resource.api_version, kind: &resource.kind, at_s: clock::unix_ms() / 1_000 };
+    let object = |object: DynamicObject| {
+        serde_json::to_value(object).ok().and_then(|value| read.object(value)).map(Box::new)
+    };
+    match event {
+        watcher::Event::Init => Some(Event::Init),
+        watcher::Event::InitApply(one) => object(one).map(Event::Listed),
+        watcher::Event::InitDone => Some(Event::InitDone),
+        watcher::Event::Apply(one) => object(one).map(Event::Applied),
+        watcher::Event::Delete(one) => object(one).map(Event::Deleted),
     }
 }
 
