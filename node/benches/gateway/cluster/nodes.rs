@@ -14,6 +14,18 @@ use crate::targets::{Starter, threads};
 /// Until all three vote and are ready.
 const PATIENCE: Duration = Duration::from_mins(1);
 
+/// Waits for what the first node writes once it has founded the cluster.
+async fn there(token: &Path) -> Result<(), String> {
+    let start = Instant::now();
+    while !token.exists() {
+        if start.elapsed() > PATIENCE {
+            return Err(format!("no {} within {PATIENCE:?}", token.display()));
+        }
+        sleep(Duration::from_millis(20)).await;
+    }
+    Ok(())
+}
+
 /// A provider that counts tokens truly.
 pub(crate) async fn provider(starter: &Starter) -> Result<(Process, SocketAddr), String> {
     let binary = starter.gateway.as_deref().ok_or("no tollgate")?;
@@ -58,6 +70,7 @@ impl Nodes {
             }
             let name = format!("{name}-{number}");
             nodes.add(&name, &mut command, (clients, admin), (starter.workers, &folder)).await?;
+            there(&folder.join("data-0/join-token")).await?;
         }
         nodes.settled().await?;
         Ok(nodes)
