@@ -10,7 +10,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use support::{Member, SOON, budget, cluster, intent, row, until};
-use tollgate_cluster::wallet::Till;
+use tollgate_cluster::state::Proposal;
+use tollgate_cluster::wallet::{Till, clock};
+use tollgate_ratelimit::Command;
 use tollgate_ratelimit::budget::{BucketName, Key};
 use tollgate_ratelimit::ledger::rows::Query;
 use tollgate_ratelimit::unit::Unit;
@@ -164,5 +166,43 @@ async fn a_run_that_ended_suddenly_is_told_by_the_next() {
     let rest = member.till.reserve(&parts, &intent("rest"), Duration::from_secs(5)).await;
     rest.expect("1,000 less 40 and 100 are there").release();
     assert!(member.till.drain(SOON).await);
+    member.node.stop().await;
+}
+
+/// The ledger closes a session whose process lives, as an operator's word about the wrong node does: it goes on under another
+/// one, and every request is in the rows once.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_session_that_is_lost_is_followed_by_another() {
+    let member = cluster(1).await.remove(0);
+    budget(&member, "all", 10_000).await;
+    member.caught_up().await;
+    let purse = purse(&member.till, &member, "all");
+    let spend = async |much: u64| {
+        let parts = [Part { purse: &purse, amount: much }];
+        let until = tokio::time::Instant::now() + SOON;
+        loop {
+            match member.till.reserve(&parts, &intent("someone"), PATIENCE).await {
+                Ok(reservation) => {
+                    let (key, row) = row("someone", much);
+                    return reservation.settle(&[much], key, row);
+                }
+                Err(refused) => assert!(tokio::time::Instant::now() < until, "never again: {}", refused.why),
+            }
+        }
+    };
+    let sessions = || {
+        member.node.replica().look(|state| state.quota().sessions().map(|(id, ..)| id).collect::<Vec<_>>())
+    };
+    spend(40).await;
+    let [lost] = sessions()[..] else { panic!("one session: {:?}", sessions()) };
+    let commands = vec![Command::CloseSession { session: lost }];
+    let closing = Proposal::Quota { at: clock::stamp(), commands };
+    member.node.forward().write_again(closing, SOON).await.unwrap();
+    spend(7).await;
+    until("another session", || (!sessions().is_empty() && !sessions().contains(&lost)).then_some(())).await;
+    spend(5).await;
+    until("all rows", || (told(&member) == 40 + 7 + 5).then_some(())).await;
+    assert!(member.till.drain(SOON).await, "all was told");
+    assert_eq!(told(&member), 52, "each once");
     member.node.stop().await;
 }
