@@ -2,10 +2,10 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-/// Seconds in a day of civil time.
-const DAY_S: u64 = 86_400;
+/// Seconds in an hour.
+const HOUR_S: u64 = 3_600;
 
-/// Wall-clock time since 1970-01-01 UTC, in milliseconds. For logs and ledger days, never for order or time-outs.
+/// Wall-clock time since 1970-01-01 UTC, in milliseconds. For logs and ledger hours, never for order or time-outs.
 pub(crate) fn unix_ms() -> u64 {
     let elapsed = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX)
@@ -17,7 +17,7 @@ pub(crate) fn rfc3339() -> String {
     jiff::Timestamp::from_second(seconds).unwrap_or(jiff::Timestamp::MAX).to_string()
 }
 
-/// Days since 1970-01-01 UTC.
-pub(crate) fn unix_day(unix_ms: u64) -> u32 {
-    u32::try_from(unix_ms / 1_000 / DAY_S).unwrap_or(u32::MAX)
+/// Hours since 1970-01-01 UTC.
+pub(crate) fn unix_hour(unix_ms: u64) -> u32 {
+    u32::try_from(unix_ms / 1_000 / HOUR_S).unwrap_or(u32::MAX)
 }

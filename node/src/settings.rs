@@ -316,13 +316,13 @@ pub(crate) struct LedgerLook {
     /// Only this backend, as namespace/name.
     #[arg(long)]
     pub(crate) backend: Option<String>,
-    /// From this day of UTC on, as 2026-11-23.
-    #[arg(long, value_name = "DAY")]
+    /// From this day or hour of UTC on, as 2026-11-23 or 2026-11-23T14:00Z.
+    #[arg(long, value_name = "WHEN")]
     pub(crate) since: Option<String>,
-    /// Up to this day, which is not counted any more.
-    #[arg(long, value_name = "DAY")]
+    /// Up to this day or hour, which is not counted any more.
+    #[arg(long, value_name = "WHEN")]
     pub(crate) until: Option<String>,
-    /// What lines are told apart by: consumer, team, organization, model, backend, day, month; several with commas.
+    /// What lines are told apart by: consumer, team, organization, model, backend, hour, day, month; several with commas.
     #[arg(long, value_name = "BY", default_value = "consumer,model,backend,day")]
     pub(crate) group_by: String,
     /// Comma-separated values.

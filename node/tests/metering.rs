@@ -48,6 +48,29 @@ fn agree(row: &Value, produced: &Value, what: &str) {
 }
 
 #[tokio::test]
+async fn the_ledger_is_told_apart_by_hour() {
+    let (gateway, _simulator) = bed().await;
+    let before = jiff::Timestamp::now();
+    gateway.send(&Ask::chat("gpt-5")).await.expect(200);
+    gateway.booked("gpt-5", 1).await;
+    let hour = |at: jiff::Timestamp| at.strftime("%Y-%m-%dT%H:00Z").to_string();
+
+    let rows = gateway.shown("/v1/ledger?group_by=hour").await["rows"].take();
+    let row = &rows[0];
+    let began = row["hour"].as_str().unwrap().to_owned();
+    assert!(began == hour(before) || began == hour(jiff::Timestamp::now()), "{rows}");
+    assert_eq!(row["day"].as_str().unwrap(), &began[..10], "{rows}");
+    let ended = row["until"].as_str().unwrap().to_owned();
+    let mine = gateway.shown(&format!("/v1/ledger?since={began}&until={ended}")).await;
+    assert_eq!(mine["rows"][0]["requests"], 1, "{mine}");
+    let later = gateway.shown(&format!("/v1/ledger?since={ended}")).await;
+    assert_eq!(later["rows"], json!([]), "the hour is over by then");
+    let csv = gateway.admin.send(&Ask::get("/v1/ledger?group_by=model,hour&format=csv")).await;
+    let line = csv.text().lines().nth(1).unwrap().to_owned();
+    assert!(line.contains(&format!(",gpt-5,,{},{began},1,", &began[..10])), "{line}");
+}
+
+#[tokio::test]
 async fn the_ledger_agrees_with_the_provider_to_the_token() {
     let (gateway, simulator) = bed().await;
     let long = "All work and no play makes a dull gateway. ".repeat(20);

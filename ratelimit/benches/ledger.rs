@@ -133,7 +133,7 @@ fn row_key(round: u64, row: u64) -> RowKey {
         consumer: format!("user-{}", (round * 10 + row) % 5_000),
         model: "gpt-5-mini".to_owned(),
         backend: "default/openai".to_owned(),
-        day: 0,
+        hour: 0,
     }
 }
 

@@ -126,7 +126,7 @@ fn purse(wallet: &Wallet, budget: u32, user: u32) -> Arc<Purse> {
 fn row(user: usize) -> (RowKey, Row) {
     let consumer = format!("user-{user}");
     let (model, backend) = ("gpt-4o-mini".to_owned(), "default/openai".to_owned());
-    (RowKey { consumer, model, backend, day: 20_000 }, Row { requests: 1, ..Row::default() })
+    (RowKey { consumer, model, backend, hour: 480_000 }, Row { requests: 1, ..Row::default() })
 }
 
 /// Lets every purse ask once, and answers `verdict`.

@@ -23,7 +23,7 @@
 //! | wallet | a node's leases |
 //! | hold | what one request may cost at most, taken from leases; settled, released, or forfeited with its node |
 //! | overrun | what was spent without having been leased: by bounded and shadow budgets, or by an answer beyond its hold |
-//! | settlement, row | usage on its way into the ledger; its sum by consumer, model, backend and day |
+//! | settlement, row | usage on its way into the ledger; its sum by consumer, model, backend and hour |
 //! | forfeit | what a session that is closed may have spent: counted as spent |
 //!
 //! # Invariants

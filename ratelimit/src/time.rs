@@ -20,8 +20,10 @@ pub struct Span {
     pub end: Timestamp,
 }
 
+/// Milliseconds of an hour.
+pub const HOUR_MS: u64 = 60 * 60 * 1000;
 /// Milliseconds of a day of UTC.
-pub const DAY_MS: u64 = 24 * 60 * 60 * 1000;
+pub const DAY_MS: u64 = 24 * HOUR_MS;
 
 impl Timestamp {
     /// The end of windows that never end.
@@ -36,6 +38,11 @@ impl Timestamp {
     /// How long after `earlier` this is, in milliseconds; 0 if it is not.
     pub const fn since(self, earlier: Self) -> u64 {
         self.0.saturating_sub(earlier.0)
+    }
+
+    /// Hours since 1970-01-01, UTC.
+    pub fn hour(self) -> u32 {
+        u32::try_from(self.0 / HOUR_MS).unwrap_or(u32::MAX)
     }
 
     /// Days since 1970-01-01, UTC.

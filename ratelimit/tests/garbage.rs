@@ -59,7 +59,7 @@ fn key() -> RowKey {
         consumer: "alice".to_owned(),
         model: "gpt".to_owned(),
         backend: "default/openai".to_owned(),
-        day: 1,
+        hour: 1,
     }
 }
 

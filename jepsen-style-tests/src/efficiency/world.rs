@@ -306,7 +306,7 @@ impl World {
             consumer: format!("u{user}"),
             model: "model".to_owned(),
             backend: "backend".to_owned(),
-            day: START.day(),
+            hour: START.hour(),
         };
         hold.settle(&[actual, actual], (key, row));
         self.look_soon(node);

@@ -117,7 +117,7 @@ impl Tally {
             return Vec::new();
         }
         let name = || "x".to_owned();
-        let key = RowKey { consumer: name(), model: name(), backend: name(), day: 0 };
+        let key = RowKey { consumer: name(), model: name(), backend: name(), hour: 0 };
         let usage = Usage { total: self.cost, ..Usage::default() };
         vec![(key, Row { requests: self.requests, usage, ..Row::default() })]
     }

@@ -16,7 +16,7 @@ type Sums = [i64; 4];
 pub(super) fn check(world: &World) -> Result<(), Violated> {
     let mut told: BTreeMap<RowKey, Sums> = BTreeMap::new();
     for (key, row) in world.cluster.ledger.rows().rows() {
-        add(told.entry(RowKey { day: 0, ..key }).or_default(), sums(row));
+        add(told.entry(RowKey { hour: 0, ..key }).or_default(), sums(row));
     }
     let (mut least, mut most) = (BTreeMap::new(), BTreeMap::new());
     for request in &world.truth.requests {
@@ -31,7 +31,7 @@ pub(super) fn check(world: &World) -> Result<(), Violated> {
         }
     }
     for (key, row) in &world.truth.untold {
-        let key = RowKey { day: 0, ..key.clone() };
+        let key = RowKey { hour: 0, ..key.clone() };
         for bound in [&mut least, &mut most] {
             add(bound.entry(key.clone()).or_default(), sums(row).map(|sum| -sum));
         }
@@ -52,7 +52,7 @@ fn corrections(world: &World) -> Result<(), Violated> {
     let group_by = vec![GroupBy::Consumer, GroupBy::Model, GroupBy::Backend];
     let lines = world.cluster.ledger.rows().query(&Query { group_by, ..Query::default() });
     let named = lines.into_iter().filter_map(|line| {
-        let key = RowKey { consumer: line.consumer?, model: line.model?, backend: line.backend?, day: 0 };
+        let key = RowKey { consumer: line.consumer?, model: line.model?, backend: line.backend?, hour: 0 };
         (line.change != Change::default()).then_some((key, line.change))
     });
     let told: BTreeMap<RowKey, Change> = named.collect();

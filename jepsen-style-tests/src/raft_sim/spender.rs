@@ -109,10 +109,10 @@ impl Spender {
         let items = items.collect();
         let row = std::mem::take(&mut self.row);
         self.world.with(|world| world.books.tell(&self.name, &row));
-        let day = self.world.clock(0).day();
+        let hour = self.world.clock(0).hour();
         let [consumer, model, backend] = [self.name.as_str(), "model", "backend"].map(str::to_owned);
         self.sequence += 1;
-        let rows = vec![(RowKey { consumer, model, backend, day }, row)];
+        let rows = vec![(RowKey { consumer, model, backend, hour }, row)];
         Batch { session: self.session, sequence: self.sequence, items, rows }
     }
 

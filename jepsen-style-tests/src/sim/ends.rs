@@ -69,8 +69,8 @@ impl World {
             self.truth.note_difference(sent, place, *held, paid.leased, paid.overrun);
         }
         self.truth.requests[sent].is_spent = true;
-        let day = self.plan.shape.start.plus(self.now_ms).day();
-        let key = RowKey { day, ..self.truth.requests[sent].key.clone() };
+        let hour = self.plan.shape.start.plus(self.now_ms).hour();
+        let key = RowKey { hour, ..self.truth.requests[sent].key.clone() };
         self.note(|| format!("node {node}: request {number} did cost {tokens}"));
         let buckets = parts.iter().map(|(purse, _)| purse.name().clone()).collect();
         self.nodes[node].ending.insert(number, Ending { spending, buckets, key, tokens, sent });

@@ -47,7 +47,7 @@ impl World {
             consumer: format!("u{user}"),
             model: format!("m{}", user % 3),
             backend: "default/one".to_owned(),
-            day: self.plan.shape.start.plus(self.now_ms).day(),
+            hour: self.plan.shape.start.plus(self.now_ms).hour(),
         };
         let change =
             Change { output: tokens, total: tokens, cost_nano_usd: tokens * price, ..Change::default() };

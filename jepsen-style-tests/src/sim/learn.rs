@@ -55,7 +55,7 @@ impl World {
             *self.truth.adjusted.entry(bucket).or_default() += amount;
         }
         for (key, change) in &entry.rows {
-            let sum = self.truth.corrections.entry(RowKey { day: 0, ..key.clone() }).or_default();
+            let sum = self.truth.corrections.entry(RowKey { hour: 0, ..key.clone() }).or_default();
             sum.output += change.output;
             sum.total += change.total;
             sum.cost_nano_usd += change.cost_nano_usd;

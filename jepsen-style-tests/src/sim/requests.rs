@@ -91,7 +91,7 @@ impl World {
             consumer: format!("u{}", request.user),
             model: format!("m{}", request.user % 3),
             backend: "default/one".to_owned(),
-            day: self.plan.shape.start.plus(self.now_ms).day(),
+            hour: self.plan.shape.start.plus(self.now_ms).hour(),
         };
         let bound = first_tokens(&request);
         let intent =
@@ -102,7 +102,7 @@ impl World {
         let reserved_at = self.nodes[node].disk.append(&record);
         self.truth.requests.push(Sent {
             session,
-            key: RowKey { day: 0, ..key },
+            key: RowKey { hour: 0, ..key },
             known: Known::Open,
             bound,
             more: None,

@@ -104,13 +104,6 @@ pub(super) fn described(problem: &Problem) -> Value {
     })
 }
 
-pub(super) fn date(day: u32) -> String {
-    let epoch = jiff::civil::date(1970, 1, 1);
-    epoch
-        .checked_add(jiff::Span::new().days(i64::from(day)))
-        .map_or_else(|_| day.to_string(), |date| date.to_string())
-}
-
 const PATHS: [(&str, &str); 9] = [
     ("/healthz", "The process is up."),
     ("/readyz", "The node serves and can admit; 503 with the reason otherwise."),

@@ -14,10 +14,10 @@ use tollgate_cluster::state::{Applied, Proposal};
 use tollgate_cluster::wallet::clock;
 use tollgate_crds::Snapshot;
 use tollgate_ratelimit::Row;
-use tollgate_ratelimit::ledger::rows::{GroupBy, Line};
+use tollgate_ratelimit::ledger::rows::{Grain, GroupBy, Line, Term};
 use tollgate_ratelimit::money::format_usd;
 
-use super::answers::{date, problem, typed, value};
+use super::answers::{problem, typed, value};
 use super::question::{self, Format, Freshness, LedgerQuestion, People};
 use super::{Admin, Answer};
 use crate::member::Member;
@@ -215,8 +215,12 @@ fn described(told: &Told) -> Value {
         }
     }
     if let Some(term) = line.term {
-        shown.insert("day".to_owned(), json!(date(term.first_day)));
-        shown.insert("until".to_owned(), json!(date(term.end_day())));
+        let (day, hour, until) = when(term);
+        shown.insert("day".to_owned(), json!(day));
+        if let Some(hour) = hour {
+            shown.insert("hour".to_owned(), json!(hour));
+        }
+        shown.insert("until".to_owned(), json!(until));
     }
     let Row { requests, estimated_requests, unknown_requests, .. } = line.row;
     shown.insert("requests".to_owned(), json!(requests));
@@ -231,19 +235,28 @@ fn described(told: &Told) -> Value {
     Value::Object(shown)
 }
 
+/// The day that a term begins on, the hour if it is one, and the first day or hour after it.
+fn when(term: Term) -> (String, Option<String>, String) {
+    let day = Term::of(Grain::Day, term.first_hour).to_string();
+    let is_hour = term.grain == Grain::Hour;
+    let after = if is_hour { Grain::Hour } else { Grain::Day };
+    (day, is_hour.then(|| term.to_string()), Term::of(after, term.end_hour()).to_string())
+}
+
 fn csv(lines: &[Told]) -> String {
     let mut text = String::from(
-        "organization,team,consumer,model,backend,day,requests,estimated_requests,unknown_requests,input_tokens,\
+        "organization,team,consumer,model,backend,day,hour,requests,estimated_requests,unknown_requests,input_tokens,\
          output_tokens,total_tokens,cost_usd\n",
     );
     for Told { people, line } in lines {
         let named = |one: &People| people.get(one).map_or(String::new(), |name| quoted(name));
         let text_of = |field: &Option<String>| field.as_deref().map_or(String::new(), quoted);
-        let day = line.term.map_or(String::new(), |term| date(term.first_day));
+        let (day, hour, _) = line.term.map(when).unwrap_or_default();
+        let hour = hour.unwrap_or_default();
         let Row { requests, estimated_requests, unknown_requests, usage, cost_nano_usd, .. } = &line.row;
         let _to_a_string_always_succeeds = writeln!(
             text,
-            "{},{},{},{},{},{day},{requests},{estimated_requests},{unknown_requests},{},{},{},{}",
+            "{},{},{},{},{},{day},{hour},{requests},{estimated_requests},{unknown_requests},{},{},{},{}",
             named(&People::Organization),
             named(&People::Team),
             text_of(&line.consumer),

@@ -1,7 +1,11 @@
 //! What is asked in a query: `consumer=…&group_by=model,day`. An unknown name or value is an error: a typing mistake must not
 //! pass for an answer to something else.
 
+use jiff::Timestamp;
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
 use tollgate_ratelimit::ledger::rows::{GroupBy, Query};
+use tollgate_ratelimit::time::HOUR_MS;
 
 /// What `/v1/ledger` is asked.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -52,8 +56,8 @@ pub(super) fn ledger(query: Option<&str>) -> Result<LedgerQuestion, String> {
             "consumer" => asked.query.consumer = Some(value),
             "model" => asked.query.model = Some(value),
             "backend" => asked.query.backend = Some(value),
-            "since" => asked.query.since_day = day("since", &value)?,
-            "until" => asked.query.until_day = Some(day("until", &value)?),
+            "since" => asked.query.since_hour = hour("since", &value)?,
+            "until" => asked.query.until_hour = Some(hour("until", &value)?),
             "group_by" => group(&mut asked, &value)?,
             "format" => asked.format = format(&value)?,
             "freshness" => asked.freshness = freshness(&value)?,
@@ -74,13 +78,14 @@ fn group(asked: &mut LedgerQuestion, value: &str) -> Result<(), String> {
             "consumer" => asked.query.group_by.push(GroupBy::Consumer),
             "model" => asked.query.group_by.push(GroupBy::Model),
             "backend" => asked.query.group_by.push(GroupBy::Backend),
+            "hour" => asked.query.group_by.push(GroupBy::Hour),
             "day" => asked.query.group_by.push(GroupBy::Day),
             "month" => asked.query.group_by.push(GroupBy::Month),
             "organization" => asked.by_people.push(People::Organization),
             "team" => asked.by_people.push(People::Team),
             _ => {
                 return Err(format!(
-                    "group_by: expected consumer, team, organization, model, backend, day or month, `{one}` came"
+                    "group_by: expected consumer, team, organization, model, backend, hour, day or month, `{one}` came"
                 ));
             }
         }
@@ -104,12 +109,19 @@ fn freshness(value: &str) -> Result<Freshness, String> {
     }
 }
 
-/// `2026-11-23` as days since 1970.
-fn day(name: &str, value: &str) -> Result<u32, String> {
-    let wrong = || format!("{name}: expected a day as 2026-11-23, `{value}` came");
-    let date: jiff::civil::Date = value.parse().map_err(|_| wrong())?;
-    let since = date.since(jiff::civil::date(1970, 1, 1)).map_err(|_| wrong())?;
-    u32::try_from(since.get_days()).map_err(|_| wrong())
+/// `2026-11-23` or `2026-11-23T14:00Z` as hours since 1970. Minutes would be a finer answer than there is.
+fn hour(name: &str, value: &str) -> Result<u32, String> {
+    let expected = "expected a day or an hour of UTC as 2026-11-23 or 2026-11-23T14:00Z";
+    let wrong = || format!("{name}: {expected}, `{value}` came");
+    let moment = match value.parse::<Date>() {
+        Ok(day) if !value.contains('T') => day.to_zoned(TimeZone::UTC).map_err(|_| wrong())?.timestamp(),
+        Ok(_) | Err(_) => value.parse::<Timestamp>().map_err(|_| wrong())?,
+    };
+    let ms = u64::try_from(moment.as_millisecond()).map_err(|_| wrong())?;
+    if !ms.is_multiple_of(HOUR_MS) {
+        return Err(wrong());
+    }
+    Ok(tollgate_ratelimit::time::Timestamp(ms).hour())
 }
 
 /// Names and values, decoded.
@@ -150,15 +162,20 @@ mod tests {
         let asked =
             ledger(Some("consumer=default%2Falice&group_by=model,team&since=1970-01-03&format=csv")).unwrap();
         assert_eq!(asked.query.consumer.as_deref(), Some("default/alice"));
-        assert_eq!((asked.query.since_day, asked.query.until_day), (2, None));
+        assert_eq!((asked.query.since_hour, asked.query.until_hour), (48, None));
         assert_eq!(asked.query.group_by, [GroupBy::Model]);
         assert_eq!((asked.by_people, asked.format), (vec![People::Team], Format::Csv));
+        let asked = ledger(Some("since=1970-01-01T13:00Z&until=1970-01-02&group_by=hour")).unwrap().query;
+        assert_eq!((asked.since_hour, asked.until_hour, asked.group_by), (13, Some(24), vec![GroupBy::Hour]));
         assert_eq!(ledger(None).unwrap().freshness, Freshness::Current);
 
         for (query, field) in [
             ("consumr=x", "`consumr`"),
             ("group_by=modle", "`modle`"),
             ("since=yesterday", "since"),
+            ("since=2026-11-23T14:30Z", "14:30"),
+            ("until=2026-11-23T14:00", "until"),
+            ("since=1969-12-31", "since"),
             ("format=xml", "format"),
             ("freshness=old", "freshness"),
         ] {

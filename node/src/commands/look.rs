@@ -140,6 +140,7 @@ pub(crate) fn ledger(look: &LedgerLook) -> ExitCode {
             ("MODEL", "model"),
             ("BACKEND", "backend"),
             ("DAY", "day"),
+            ("HOUR", "hour"),
         ];
         let there = |column: &(&str, &str)| flat.iter().any(|row| !row[column.1].is_null());
         let mut columns: Vec<(&str, &str)> = named.into_iter().filter(there).collect();

@@ -113,7 +113,7 @@ impl Admission {
             return true;
         }
         let longer = passed.div_ceil(bound.answers).saturating_add(AHEAD);
-        let bill = Bill::new(plan, original_model, (self.candidate, key.day));
+        let bill = Bill::new(plan, original_model, (self.candidate, key.hour));
         let Some((more, usage)) = more(&bill, shares, *bound, (*cap, longer)) else { return false };
         let extended = reservation.extend(&more, usage, 0).is_ok();
         if extended {
@@ -134,7 +134,7 @@ impl Admission {
     /// The request has ended and did cost this.
     pub(crate) fn settle(&mut self, plan: &Plan, original_model: &str, usage: Usage, certainty: Certainty) {
         let Some(Held { reservation, shares, bound, cap, key, .. }) = self.held.take() else { return };
-        let bill = Bill::new(plan, original_model, (self.candidate, key.day));
+        let bill = Bill::new(plan, original_model, (self.candidate, key.hour));
         let actual: Vec<Amount> = (shares.iter().enumerate())
             .map(|(at, share)| bill.actual(&share.budget, &usage).unwrap_or_else(|| reservation.amount(at)))
             .collect();

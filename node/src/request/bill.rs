@@ -36,11 +36,11 @@ pub(crate) fn at_most(bound: Bound, output: u64) -> Usage {
 }
 
 impl<'a> Bill<'a> {
-    /// By the prices that are in force on a day.
-    pub(crate) fn new(plan: &'a Plan, model: &'a str, (candidate, day): (usize, u32)) -> Self {
+    /// By the prices that are in force in an hour.
+    pub(crate) fn new(plan: &'a Plan, model: &'a str, (candidate, hour): (usize, u32)) -> Self {
         let candidate = &plan.rule.candidates[candidate];
         let asked = candidate.model_override.as_deref().unwrap_or(model);
-        let price = plan.config.snapshot.quota.prices.find(&candidate.backend, asked, day);
+        let price = plan.config.snapshot.quota.prices.find(&candidate.backend, asked, hour / 24);
         Self { model, rule: &plan.rule, candidate, price }
     }
 

@@ -132,7 +132,7 @@ struct Asking<'a> {
     bill: Bill<'a>,
     bound: Bound,
     shares: Vec<Share>,
-    day: u32,
+    hour: u32,
 }
 
 impl<'a> Asking<'a> {
@@ -142,11 +142,11 @@ impl<'a> Asking<'a> {
         accepted: &'a Accepted,
         candidate: usize,
     ) -> Result<Self, Refusal> {
-        let day = clock::unix_day(clock::unix_ms());
-        let bill = Bill::new(plan, &accepted.peek.model, (candidate, day));
+        let hour = clock::unix_hour(clock::unix_ms());
+        let bill = Bill::new(plan, &accepted.peek.model, (candidate, hour));
         let bytes = u64::try_from(accepted.body.len()).unwrap_or(u64::MAX);
         let bound = Bound { input: bytes, answers: 1 };
-        let mut asking = Self { gateway, plan, accepted, bill, bound, shares: Vec::new(), day };
+        let mut asking = Self { gateway, plan, accepted, bill, bound, shares: Vec::new(), hour };
         asking.shares = asking.covering()?;
         if !asking.shares.is_empty() {
             asking.bound = tollgate_api::bound::bound(accepted.endpoint, &accepted.body);
@@ -245,7 +245,7 @@ impl<'a> Asking<'a> {
             consumer: self.plan.caller.consumer.name().to_owned(),
             model: self.accepted.peek.model.clone(),
             backend: self.bill.candidate.backend.name.to_string(),
-            day: self.day,
+            hour: self.hour,
         }
     }
 

@@ -46,7 +46,7 @@ pub enum Record<'a> {
         hold: u64,
         /// From where, and how much.
         parts: Cow<'a, [Part]>,
-        /// Where it is booked, if not where it was meant to be: another backend answered, or another day.
+        /// Where it is booked, if not where it was meant to be: another backend answered, or in another hour.
         key: Option<Cow<'a, RowKey>>,
         /// What the ledger is told.
         row: Row,

@@ -29,7 +29,7 @@ fn bucket() -> BucketName {
 
 fn key(model: &str) -> RowKey {
     let name = str::to_owned;
-    RowKey { consumer: name("alice"), model: name(model), backend: name("default/openai"), day: 20_000 }
+    RowKey { consumer: name("alice"), model: name(model), backend: name("default/openai"), hour: 20_000 }
 }
 
 fn part(place: Place, leased: u64, overrun: u64) -> Part {

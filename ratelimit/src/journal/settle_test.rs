@@ -36,7 +36,7 @@ fn writes(record: Record<'static>) -> Event {
 }
 
 fn key(model: &str) -> RowKey {
-    RowKey { consumer: "alice".into(), model: model.into(), backend: "default/openai".into(), day: 20_000 }
+    RowKey { consumer: "alice".into(), model: model.into(), backend: "default/openai".into(), hour: 20_000 }
 }
 
 fn usage(tokens: u64) -> Usage {

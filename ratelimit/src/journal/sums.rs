@@ -16,24 +16,24 @@ pub(super) fn merge<'a>(into: &mut RowsByKey, rows: impl IntoIterator<Item = (&'
 
 /// Takes a batch out of `rows`. None, and nothing is changed, where it has what they have not.
 ///
-/// A wallet of very many rows sums those of a day as [`Rows::OTHER`]. Whose they were is not known then: until all of the day
-/// is told, only the day's sum is kept here as well.
+/// A wallet of very many rows sums those of an hour as [`Rows::OTHER`]. Whose they were is not known then: until all of the
+/// hour is told, only the hour's sum is kept here as well.
 pub(super) fn take_out(rows: &mut RowsByKey, batch: &RowsByKey) -> Option<()> {
-    let days: BTreeSet<u32> = batch.keys().map(|key| key.day).collect();
-    let is_summed = |day: &u32| rows.contains_key(&other(*day)) || batch.contains_key(&other(*day));
-    let summed: BTreeSet<u32> = days.into_iter().filter(is_summed).collect();
+    let hours: BTreeSet<u32> = batch.keys().map(|key| key.hour).collect();
+    let is_summed = |hour: &u32| rows.contains_key(&other(*hour)) || batch.contains_key(&other(*hour));
+    let summed: BTreeSet<u32> = hours.into_iter().filter(is_summed).collect();
 
     let mut taken = RowsByKey::new();
     for (key, row) in batch {
-        let key = if summed.contains(&key.day) { other(key.day) } else { key.clone() };
+        let key = if summed.contains(&key.hour) { other(key.hour) } else { key.clone() };
         taken.entry(key).or_default().merge(row);
     }
     let mut left = Vec::with_capacity(taken.len());
     for (key, row) in taken {
-        let had = if summed.contains(&key.day) { of_day(rows, key.day) } else { of_key(rows, &key) };
+        let had = if summed.contains(&key.hour) { of_hour(rows, key.hour) } else { of_key(rows, &key) };
         left.push((key, had.minus(&row)?));
     }
-    rows.retain(|key, _| !summed.contains(&key.day));
+    rows.retain(|key, _| !summed.contains(&key.hour));
     for (key, row) in left {
         if row.is_empty() {
             rows.remove(&key);
@@ -48,15 +48,15 @@ fn of_key(rows: &RowsByKey, key: &RowKey) -> Row {
     rows.get(key).copied().unwrap_or_default()
 }
 
-fn of_day(rows: &RowsByKey, day: u32) -> Row {
+fn of_hour(rows: &RowsByKey, hour: u32) -> Row {
     let mut sum = Row::default();
-    rows.iter().filter(|(key, _)| key.day == day).for_each(|(_, row)| sum.merge(row));
+    rows.iter().filter(|(key, _)| key.hour == hour).for_each(|(_, row)| sum.merge(row));
     sum
 }
 
-fn other(day: u32) -> RowKey {
+fn other(hour: u32) -> RowKey {
     let name = || Rows::OTHER.to_owned();
-    RowKey { consumer: name(), model: name(), backend: name(), day }
+    RowKey { consumer: name(), model: name(), backend: name(), hour }
 }
 
 #[cfg(test)]
@@ -65,16 +65,16 @@ mod tests {
 
     const FULL: u64 = u64::MAX;
 
-    /// Rows by what they say: consumer, day, requests, nano-dollars.
+    /// Rows by what they say: consumer, hour, requests, nano-dollars.
     type Said = &'static [(&'static str, u32, u64, u64)];
 
     fn rows(said: Said) -> RowsByKey {
         let row = |requests, cost_nano_usd| Row { requests, cost_nano_usd, prices: 3, ..Row::default() };
-        let key = |name: &str, day| match name {
-            Rows::OTHER => other(day),
-            _ => RowKey { consumer: name.to_owned(), model: "gpt".into(), backend: "a/b".into(), day },
+        let key = |name: &str, hour| match name {
+            Rows::OTHER => other(hour),
+            _ => RowKey { consumer: name.to_owned(), model: "gpt".into(), backend: "a/b".into(), hour },
         };
-        said.iter().map(|&(name, day, requests, cost)| (key(name, day), row(requests, cost))).collect()
+        said.iter().map(|&(name, hour, requests, cost)| (key(name, hour), row(requests, cost))).collect()
     }
 
     #[test]
@@ -89,14 +89,14 @@ mod tests {
             (&[("a", 1, 1, 9)],                  &[("a", 1, 2, 9)],          None),                            // more requests than were settled
             (&[("a", 1, 1, 9)],                  &[("a", 1, 1, 10)],         None),                            // more money
             (&[("a", 1, 1, 9), ("b", 1, 1, 9)],  &[("a", 1, 1, 9), ("c", 1, 1, 1)], None),                     // one never settled: none is taken
-            (&[("a", 1, 1, 9)],                  &[("a", 2, 1, 9)],          None),                            // of another day
+            (&[("a", 1, 1, 9)],                  &[("a", 2, 1, 9)],          None),                            // of another hour
             (&[],                                &[("a", 1, 0, 0)],          Some(&[])),                       // a row that says nothing
             (&[("a", 1, 2, FULL)],               &[("a", 1, 1, 5)],          Some(&[("a", 1, 1, FULL)])),      // how much was behind full is not known
             (&[("a", 1, 1, 4), ("b", 1, 1, 5), ("b", 2, 1, 6)], &[(OTHER, 1, 1, 5)], Some(&[(OTHER, 1, 1, 4), ("b", 2, 1, 6)])), // whose it was is not known
             (&[(OTHER, 1, 1, 4)],                &[("a", 1, 1, 4)],          Some(&[])),                       // nor then, but what is left is told
             (&[(OTHER, 1, 1, 4), ("a", 1, 1, 3)], &[("a", 1, 2, 5)],         Some(&[(OTHER, 1, 0, 2)])),       // settled before and after
-            (&[("a", 1, 1, 4), ("b", 1, 1, 5)],  &[(OTHER, 1, 2, 10)],       None),                            // more than the day has
-            (&[("a", 2, 1, 4)],                  &[(OTHER, 1, 1, 4)],        None),                            // of another day
+            (&[("a", 1, 1, 4), ("b", 1, 1, 5)],  &[(OTHER, 1, 2, 10)],       None),                            // more than the hour has
+            (&[("a", 2, 1, 4)],                  &[(OTHER, 1, 1, 4)],        None),                            // of another hour
         ];
         for (case, (settled, batch, expected)) in cases.into_iter().enumerate() {
             let mut left = rows(settled);

@@ -137,7 +137,7 @@ fn buckets_that_come_and_go_leave_nothing_behind() {
 #[test]
 fn whatever_is_accepted_can_be_written() {
     let long = "x".repeat(2 << 20);
-    let key = RowKey { consumer: long.clone(), model: String::new(), backend: String::new(), day: 1 };
+    let key = RowKey { consumer: long.clone(), model: String::new(), backend: String::new(), hour: 1 };
     let mut patterns = budget(1, Window::Lifetime);
     let matcher = crate::cover::Matcher {
         dimension: crate::cover::Dimension::User,

@@ -207,7 +207,7 @@ fn a_refusal_is_final_only_after_a_recall() {
 fn a_batch_is_applied_once() {
     let mut bench = Bench::new(budget(100, minute()), 1);
     let row = Row { requests: 1, ..Row::default() };
-    let key = RowKey { consumer: "c".into(), model: "m".into(), backend: "d/b".into(), day: 0 };
+    let key = RowKey { consumer: "c".into(), model: "m".into(), backend: "d/b".into(), hour: 0 };
     let batch = |sequence| Batch {
         session: SessionId(1),
         sequence,

@@ -149,11 +149,11 @@ impl Ledger {
         Outcome::Answers(batches.iter().map(|batch| self.batch(batch, nudges)).collect())
     }
 
-    /// Adds to a row. A day that has not come yet is a node's clock running ahead: it is today.
+    /// Adds to a row. An hour that has not come yet is a node's clock running ahead: it is this one.
     fn book(&mut self, key: &RowKey, row: &Row) {
-        let today = self.now.day();
-        if key.day > today {
-            let key = RowKey { day: today, ..key.clone() };
+        let now = self.now.hour();
+        if key.hour > now {
+            let key = RowKey { hour: now, ..key.clone() };
             self.rows.add(&key, row);
         } else {
             self.rows.add(key, row);

@@ -15,7 +15,7 @@ fn open(bench: &mut Bench, node: u64, incarnation: u64) -> (SessionId, Vec<Unfin
 }
 
 fn row(requests: u64) -> (RowKey, Row) {
-    let key = RowKey { consumer: "c".into(), model: "m".into(), backend: "d/b".into(), day: 0 };
+    let key = RowKey { consumer: "c".into(), model: "m".into(), backend: "d/b".into(), hour: 0 };
     (key, Row { requests, ..Row::default() })
 }
 

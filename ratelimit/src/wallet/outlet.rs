@@ -74,7 +74,7 @@ impl Outlet {
         let rows = &mut booked.rows;
         if rows.len() >= MOST_ROWS_A_SHARD && !rows.contains_key(&key) {
             let other = || Rows::OTHER.to_owned();
-            let key = RowKey { consumer: other(), model: other(), backend: other(), day: key.day };
+            let key = RowKey { consumer: other(), model: other(), backend: other(), hour: key.hour };
             rows.entry(key).or_default().merge(row);
         } else {
             rows.entry(key).or_default().merge(row);

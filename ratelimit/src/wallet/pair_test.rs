@@ -31,7 +31,7 @@ pub(super) fn budget(limit: Amount, window: Window, enforcement: Enforcement) ->
 
 pub(super) fn row() -> (RowKey, Row) {
     let text = |text: &str| text.to_owned();
-    let key = RowKey { consumer: text("alice"), model: text("gpt"), backend: text("d/o"), day: 0 };
+    let key = RowKey { consumer: text("alice"), model: text("gpt"), backend: text("d/o"), hour: 0 };
     (key, Row { requests: 1, ..Row::default() })
 }
 

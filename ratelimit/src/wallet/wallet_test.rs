@@ -194,7 +194,7 @@ fn terms(enforcement: Enforcement, limit: Amount) -> Terms {
 
 fn row() -> (RowKey, Row) {
     let text = |text: &str| text.to_owned();
-    let key = RowKey { consumer: text("alice"), model: text("gpt"), backend: text("d/o"), day: 1 };
+    let key = RowKey { consumer: text("alice"), model: text("gpt"), backend: text("d/o"), hour: 1 };
     (key, Row { requests: 1, ..Row::default() })
 }
 

@@ -26,7 +26,7 @@ pub(super) fn bucket() -> BucketName {
 }
 
 pub(super) fn row_key() -> RowKey {
-    RowKey { consumer: name("alice"), model: name("gpt"), backend: name("default/openai"), day: 20_000 }
+    RowKey { consumer: name("alice"), model: name("gpt"), backend: name("default/openai"), hour: 480_000 }
 }
 
 pub(super) fn row() -> Row {

@@ -27,7 +27,7 @@ pub(crate) enum Who {
 
 pub(crate) fn key(model: &str) -> RowKey {
     let name = str::to_owned;
-    RowKey { consumer: name("alice"), model: name(model), backend: name("default/openai"), day: 0 }
+    RowKey { consumer: name("alice"), model: name(model), backend: name("default/openai"), hour: 0 }
 }
 
 fn row(tokens: u64) -> Row {

@@ -162,7 +162,7 @@ impl World {
         let model = words.named("model").unwrap_or_else(|| "gpt".to_owned());
         let (id, reason) = (words.named("id"), words.next("why")?);
         words.done()?;
-        let key = RowKey { consumer, model, backend: "default/openai".to_owned(), day: self.now.day() };
+        let key = RowKey { consumer, model, backend: "default/openai".to_owned(), hour: self.now.hour() };
         self.adjust(id, reason, Vec::new(), vec![(key, change)])
     }
 

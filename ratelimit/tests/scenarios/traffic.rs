@@ -70,7 +70,7 @@ impl World {
         let consumer = words.named("by").unwrap_or_else(|| who.to_owned());
         let model = words.named("model").unwrap_or_else(|| "gpt".to_owned());
         words.done()?;
-        let key = RowKey { consumer, model, backend: "default/openai".to_owned(), day: self.now.day() };
+        let key = RowKey { consumer, model, backend: "default/openai".to_owned(), hour: self.now.hour() };
         let request = Request { parts, key };
         let now = self.clock(node)?;
         let wallet = Arc::clone(&self.node(node)?.life()?.wallet);
@@ -232,7 +232,7 @@ impl World {
             let beyond = if overrun > 0 { format!(", {overrun} beyond the lease") } else { String::new() };
             self.say(format!("{name} did cost {cost} of {}{beyond}", part.text));
         }
-        let key = RowKey { day: self.now.day(), ..held.request.key.clone() };
+        let key = RowKey { hour: self.now.hour(), ..held.request.key.clone() };
         held.hold.settle(&actual, (key, row));
         if let Err(why) = noted {
             self.say(format!("{why}: after a restart {name} counts as unknown"));

@@ -114,5 +114,5 @@ pub(crate) fn row(consumer: &str, total: u64) -> (RowKey, Row) {
 }
 
 fn key(consumer: &str) -> RowKey {
-    RowKey { consumer: consumer.to_owned(), model: "m".to_owned(), backend: "b".to_owned(), day: 20_000 }
+    RowKey { consumer: consumer.to_owned(), model: "m".to_owned(), backend: "b".to_owned(), hour: 480_000 }
 }

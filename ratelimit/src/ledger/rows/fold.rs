@@ -1,17 +1,23 @@
-//! Old rows fold: days into months, months into years, by rule and once a day. Whole months and whole years only, so that no
-//! month is half folded; sums stay the same. What is booked late to a day that was folded makes a row of that day again,
-//! which folds with the next day.
+//! Old rows fold: hours into days, days into months, months into years, by rule and once a day. Whole ones only, so that no
+//! day or month is half folded; sums stay the same. What is booked late to an hour that was folded makes a row of that hour
+//! again, which folds with the next day.
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
 use super::term::month_number;
-use super::{Change, Grain, Place, Row, Rows, Term};
+use super::{Change, Grain, MOST_ROWS, Place, Row, Rows, Term};
+
+/// Hours of a day of UTC.
+const DAY_HOURS: u32 = 24;
 
 /// How long rows stay as fine as they were booked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Retention {
+    /// For how many days hours stay by themselves, counted from the end of their day. Only today's do in a table that is
+    /// more than half full.
+    pub days_of_hours: u32,
     /// Days by themselves, counted from the end of their month.
     pub keep_days: u32,
     /// Months by themselves, counted from the end of their year.
@@ -19,24 +25,32 @@ pub struct Retention {
 }
 
 impl Default for Retention {
-    /// Days for more than a year, so that a month can be compared with the same one a year before; months for five years.
+    /// Hours for a week; days for more than a year, so that a month can be compared with the same one a year before; months
+    /// for five years.
     fn default() -> Self {
-        Self { keep_days: 400, keep_months: 60 }
+        Self { days_of_hours: 7, keep_days: 400, keep_months: 60 }
     }
 }
 
 impl Retention {
     /// What a row is kept as.
     fn kept(self, term: Term, today: u32) -> Term {
-        let long_ago =
-            |term: Term| term.end_day().checked_add(self.keep_days).is_some_and(|due| due <= today);
+        let ended = |term: Term, days: u32| {
+            let due = (term.end_hour() / DAY_HOURS).checked_add(days);
+            due.is_some_and(|due| due <= today)
+        };
         let year = term.within(Grain::Year);
-        let months = month_number(today).checked_sub(month_number(year.end_day()));
-        if long_ago(year) && months.is_some_and(|months| months >= self.keep_months) {
+        let this_month = month_number(today.saturating_mul(DAY_HOURS));
+        let months = this_month.checked_sub(month_number(year.end_hour()));
+        if ended(year, self.keep_days) && months.is_some_and(|months| months >= self.keep_months) {
             return year;
         }
         let month = term.within(Grain::Month);
-        if long_ago(month) { month } else { term }
+        if ended(month, self.keep_days) {
+            return month;
+        }
+        let day = term.within(Grain::Day);
+        if ended(day, self.days_of_hours) { day } else { term }
     }
 }
 
@@ -47,6 +61,9 @@ impl Rows {
             return;
         }
         self.folded_on = today;
+        let crowded = self.booked.len() > MOST_ROWS / 2;
+        let retention =
+            Retention { days_of_hours: if crowded { 0 } else { retention.days_of_hours }, ..retention };
         fold(&mut self.booked, Row::merge, |term| retention.kept(term, today));
         fold(&mut self.changes, Change::merge, |term| retention.kept(term, today));
     }

@@ -1,5 +1,6 @@
-//! Who spent what: totals by consumer, model, backend and day. Rows are only ever added to; what an operator says of them
-//! stands beside them. Old days fold into months and old months into years (`fold`); any period can be asked for (`query`).
+//! Who spent what: totals by consumer, model, backend and hour. Rows are only ever added to; what an operator says of them
+//! stands beside them. Old hours fold into days, those into months, those into years (`fold`); any period can be asked for
+//! (`query`).
 //!
 //! Names are kept once (`names`), so that a row takes some two hundred bytes however long its names are. All collections
 //! are bounded: what does not fit is booked to [`Rows::OTHER`], so that totals stay right.
@@ -21,7 +22,7 @@ use names::{NameId, Names};
 pub use query::{GroupBy, Line, Query};
 pub use term::{Grain, Term};
 
-/// The most rows, and the most changes, that are kept by name. Past it, what is new goes to the day's row of
+/// The most rows, and the most changes, that are kept by name. Past it, what is new goes to the hour's row of
 /// [`Rows::OTHER`]. Fewer in tests, which fill the table.
 const MOST_ROWS: usize = if cfg!(test) { 20_000 } else { 2_000_000 };
 /// How many rows of that kind there may be. Past it, it is the year's: nine thousand more at most.
@@ -36,8 +37,8 @@ pub struct RowKey {
     pub model: String,
     /// The backend that answered, as `namespace/name`.
     pub backend: String,
-    /// Days since 1970-01-01, UTC.
-    pub day: u32,
+    /// Hours since 1970-01-01, UTC.
+    pub hour: u32,
 }
 
 /// What one request did cost.
@@ -203,7 +204,7 @@ impl Rows {
         }
     }
 
-    /// All rows, ordered by consumer, model, backend, day. Those that were folded are named by their first day:
+    /// All rows, ordered by consumer, model, backend, hour. Those that were folded are named by their first hour:
     /// [`Rows::query`] tells them apart.
     pub fn rows(&self) -> impl Iterator<Item = (RowKey, &Row)> {
         let mut rows: Vec<_> = self.booked.iter().map(|(place, row)| (self.key(place), row)).collect();
@@ -216,7 +217,7 @@ impl Rows {
             consumer: self.number(&key.consumer),
             model: self.number(&key.model),
             backend: self.number(&key.backend),
-            term: Term::of(Grain::Day, key.day),
+            term: Term::of(Grain::Hour, key.hour),
         }
     }
 
@@ -244,7 +245,7 @@ impl Rows {
             consumer: name(place.consumer),
             model: name(place.model),
             backend: name(place.backend),
-            day: place.term.first_day,
+            hour: place.term.first_hour,
         }
     }
 }

@@ -16,19 +16,21 @@ pub enum GroupBy {
     Model,
     /// By the backend that answered.
     Backend,
-    /// By day of UTC.
+    /// By hour of UTC.
+    Hour,
+    /// By day of UTC. Together with hours, by hours.
     Day,
-    /// By month of UTC. Together with days, by days.
+    /// By month of UTC. Together with anything shorter, by that.
     Month,
 }
 
 /// A question.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Query {
-    /// The first day, since 1970-01-01.
-    pub since_day: u32,
-    /// The first day that is not asked for any more; none for all.
-    pub until_day: Option<u32>,
+    /// The first hour, since 1970-01-01.
+    pub since_hour: u32,
+    /// The first hour that is not asked for any more; none for all.
+    pub until_hour: Option<u32>,
     /// Only this consumer.
     pub consumer: Option<String>,
     /// Only this model.
@@ -54,7 +56,7 @@ pub struct Line {
     pub row: Row,
     /// What operators added or took away.
     pub change: Change,
-    /// Rows in it were folded into months or years that are longer than what was asked for: it holds more days than it says,
+    /// Rows in it were folded into what is longer than what was asked for: it holds more hours than it says,
     /// all of those in `term` if there is one.
     pub coarse: bool,
 }
@@ -115,7 +117,8 @@ impl<'a> Asked<'a> {
             Some(name) => rows.names.known(name).map(Some),
             None => Some(None),
         };
-        let finest = [(GroupBy::Day, Grain::Day), (GroupBy::Month, Grain::Month)];
+        let finest =
+            [(GroupBy::Hour, Grain::Hour), (GroupBy::Day, Grain::Day), (GroupBy::Month, Grain::Month)];
         Some(Self {
             consumer: number(&query.consumer)?,
             model: number(&query.model)?,
@@ -128,12 +131,12 @@ impl<'a> Asked<'a> {
     /// The line that what stands at `place` goes to. None where it was not asked for.
     fn line<'l>(&self, place: &Place, lines: &'l mut BTreeMap<Group, Line>) -> Option<&'l mut Line> {
         let wanted = |filter: Option<NameId>, id| filter.is_none_or(|filter| filter == id);
-        let (first_day, end_day) = (place.term.first_day, place.term.end_day());
-        let (since_day, until_day) = (self.query.since_day, self.query.until_day.unwrap_or(u32::MAX));
+        let (first_hour, end_hour) = (place.term.first_hour, place.term.end_hour());
+        let (since_hour, until_hour) = (self.query.since_hour, self.query.until_hour.unwrap_or(u32::MAX));
         let named = wanted(self.consumer, place.consumer)
             && wanted(self.model, place.model)
             && wanted(self.backend, place.backend);
-        if !named || end_day <= since_day || until_day <= first_day {
+        if !named || end_hour <= since_hour || until_hour <= first_hour {
             return None;
         }
         let by = |group: GroupBy, id| self.query.group_by.contains(&group).then_some(id);
@@ -145,7 +148,7 @@ impl<'a> Asked<'a> {
         );
         let line = lines.entry(group).or_default();
         let longer = self.grain.is_some_and(|grain| place.term.grain > grain);
-        line.coarse |= longer || first_day < since_day || until_day < end_day;
+        line.coarse |= longer || first_hour < since_hour || until_hour < end_hour;
         Some(line)
     }
 }

@@ -7,9 +7,14 @@ use crate::wire::snapshot::{Reader, Writer};
 /// 2024-10-04.
 const DAY: u32 = 20_000;
 
+/// Midday of a day.
 fn key(consumer: &str, model: &str, day: u32) -> RowKey {
+    at(consumer, model, day * 24 + 12)
+}
+
+fn at(consumer: &str, model: &str, hour: u32) -> RowKey {
     let owned = str::to_owned;
-    RowKey { consumer: owned(consumer), model: owned(model), backend: owned("default/openai"), day }
+    RowKey { consumer: owned(consumer), model: owned(model), backend: owned("default/openai"), hour }
 }
 
 fn settlement(model: &str, output: u64, certainty: Certainty) -> Settlement {
@@ -60,7 +65,7 @@ fn a_full_ledger_keeps_its_totals() {
     }
     let output: u64 = ledger.rows().map(|(_, row)| row.usage.output).sum();
     assert_eq!(output, MOST_ROWS as u64 + 10);
-    assert_eq!(ledger.booked.len(), MOST_ROWS + 1, "one row more for all others of that day");
+    assert_eq!(ledger.booked.len(), MOST_ROWS + 1, "one row more for all others of that hour");
     let known = ledger.names.clone();
 
     // Nor does a clock that shows any day make it grow for ever.
@@ -127,9 +132,9 @@ fn any_period_can_be_asked_for_by_anything() {
         (alice(), vec![], &["14"], "hers"),
         (Query { model: Some("a".to_owned()), ..alice() }, vec![Month], &["2024-10 2", "2024-11 8"], "hers, of one model"),
         (Query { backend: Some("none".to_owned()), ..all() }, vec![], &[], "a name that no row has"),
-        (Query { since_day: DAY + 1, ..all() }, vec![], &["12"], "from a day on"),
-        (Query { until_day: Some(DAY + 1), ..all() }, vec![], &["3"], "up to a day, without it"),
-        (Query { since_day: DAY + 1, until_day: Some(DAY + 1), ..all() }, vec![], &[], "no day"),
+        (Query { since_hour: (DAY + 1) * 24, ..all() }, vec![], &["12"], "from a day on"),
+        (Query { until_hour: Some((DAY + 1) * 24), ..all() }, vec![], &["3"], "up to a day, without it"),
+        (Query { since_hour: (DAY + 1) * 24, until_hour: Some((DAY + 1) * 24), ..all() }, vec![], &[], "no day"),
     ];
     for (query, group_by, want, why) in rows {
         let lines = ledger.query(&Query { group_by, ..query });
@@ -158,7 +163,7 @@ fn old_rows_fold_into_whole_months_and_years() {
         ledger.add(&key("alice", "a", day), &row(requests));
     }
     ledger.change(&key("alice", "a", 19_753), &Change { requests: -3, ..Change::default() });
-    let retention = Retention { keep_days: 30, keep_months: 3 };
+    let retention = Retention { days_of_hours: 0, keep_days: 30, keep_months: 3 };
     let rows: [(u32, &[&str], &str); 7] = [
         // today, by day, why
         (19_752, &["2023-12-31 1", "2024-01-01 2", "2024-01-31 4", "2024-02-01 8", "2024-10-04 16"], "December ended 29 days ago"),
@@ -183,10 +188,10 @@ fn an_answer_says_where_it_holds_more_days_than_asked() {
     // 2024-01-10, folded into its month, and 2024-10-04.
     ledger.add(&key("alice", "a", 19_732), &row(1));
     ledger.add(&key("alice", "a", DAY), &row(2));
-    ledger.fold(DAY, Retention { keep_days: 30, keep_months: 100 });
-    let asked = |since_day, until_day, group_by: &[GroupBy]| Query {
-        since_day,
-        until_day: Some(until_day),
+    ledger.fold(DAY, Retention { days_of_hours: 0, keep_days: 30, keep_months: 100 });
+    let asked = |since_day: u32, until_day: u32, group_by: &[GroupBy]| Query {
+        since_hour: since_day * 24,
+        until_hour: Some(until_day.saturating_mul(24)),
         group_by: group_by.to_vec(),
         ..Query::default()
     };
@@ -204,11 +209,57 @@ fn an_answer_says_where_it_holds_more_days_than_asked() {
     }
     ledger.add(&key("alice", "a", 19_732), &row(4));
     let january = asked(19_723, 19_754, &[GroupBy::Day]);
-    assert_eq!(shown(&ledger.query(&january)), ["2024-01 1 coarse", "2024-01-10 4"], "a late settlement is a day again");
-    ledger.fold(DAY, Retention { keep_days: 30, keep_months: 100 });
+    assert_eq!(shown(&ledger.query(&january)), ["2024-01 1 coarse", "2024-01-10 4"], "a late settlement is an hour again");
+    ledger.fold(DAY, Retention { days_of_hours: 0, keep_days: 30, keep_months: 100 });
     assert_eq!(shown(&ledger.query(&january)).len(), 2, "once a day is enough");
-    ledger.fold(DAY + 1, Retention { keep_days: 30, keep_months: 100 });
+    ledger.fold(DAY + 1, Retention { days_of_hours: 0, keep_days: 30, keep_months: 100 });
     assert_eq!(shown(&ledger.query(&january)), ["2024-01 5 coarse"], "until it folds too");
+}
+
+#[test]
+#[rustfmt::skip]
+fn hours_are_told_apart_until_they_fold_into_their_day() {
+    use GroupBy::{Day, Hour};
+    let hour = |of_day: u32| DAY * 24 + of_day;
+    let mut ledger = Rows::default();
+    for (hour, requests) in [(hour(0), 1), (hour(23), 2), (hour(24), 4)] {
+        ledger.add(&at("alice", "a", hour), &row(requests));
+    }
+    let asked = |since_hour, until_hour, by: &[GroupBy]| Query {
+        since_hour, until_hour: Some(until_hour), group_by: by.to_vec(), ..Query::default()
+    };
+    let whole: &[&str] = &["2024-10-04T00:00Z 1", "2024-10-04T23:00Z 2", "2024-10-05T00:00Z 4"];
+    let rows: [(u32, Query, &[&str], &str); 8] = [
+        // today, what is asked, the answer, why
+        (DAY,      asked(0, u32::MAX, &[Hour]),            whole,                                    "by hour"),
+        (DAY,      asked(0, u32::MAX, &[Day, Hour]),       whole,                                    "the finer one"),
+        (DAY,      asked(0, u32::MAX, &[Day]),             &["2024-10-04 3", "2024-10-05 4"],        "hours make days"),
+        (DAY,      asked(hour(1), hour(24), &[]),          &["2"],                                   "a part of a day"),
+        (DAY + 7,  asked(0, u32::MAX, &[Hour]),            whole,                                    "it ended six days ago"),
+        (DAY + 8,  asked(0, u32::MAX, &[Hour]),            &["2024-10-04 3 coarse", "2024-10-05T00:00Z 4"], "and now seven"),
+        (DAY + 8,  asked(hour(1), hour(24), &[]),          &["3 coarse"],                            "more hours than asked for"),
+        (DAY + 9,  asked(0, u32::MAX, &[Hour]),            &["2024-10-04 3 coarse", "2024-10-05 4 coarse"], "a day later the next"),
+    ];
+    for (today, query, want, why) in rows {
+        ledger.fold(today, Retention::default());
+        assert_eq!(shown(&ledger.query(&query)), want, "{why}");
+    }
+}
+
+#[test]
+fn a_crowded_table_keeps_only_todays_hours() {
+    let mut ledger = Rows::default();
+    for model in 0..=u32::try_from(MOST_ROWS / 2).unwrap() / 2 {
+        for hour in [11, 12] {
+            ledger.add(&at("alice", &model.to_string(), DAY * 24 + hour), &row(1));
+        }
+    }
+    let crowded = ledger.booked.len();
+    ledger.fold(DAY, Retention::default());
+    assert_eq!(ledger.booked.len(), crowded, "today is not over");
+    ledger.fold(DAY + 1, Retention::default());
+    assert_eq!(ledger.booked.len(), crowded / 2, "two hours a row");
+    assert_eq!(total(&ledger).0, crowded as u64);
 }
 
 #[test]
@@ -217,7 +268,7 @@ fn a_year_does_not_fold_before_its_days_may() {
     ledger.add(&key("alice", "a", 19_722), &row(1)); // 2023-12-31
     let by_day = Query { group_by: vec![GroupBy::Day], ..Query::default() };
     for (today, want) in [(19_782, "2023-12-31 1"), (19_783, "2023 1 coarse")] {
-        ledger.fold(today, Retention { keep_days: 60, keep_months: 0 });
+        ledger.fold(today, Retention { days_of_hours: 0, keep_days: 60, keep_months: 0 });
         assert_eq!(shown(&ledger.query(&by_day)), [want]);
     }
 }
@@ -240,6 +291,7 @@ fn folding_never_changes_a_total() {
                 ledger.change(&key, &change);
             }
             let retention = Retention {
+                days_of_hours: u32::try_from(dice.below(9)).unwrap(),
                 keep_days: u32::try_from(dice.below(200)).unwrap(),
                 keep_months: u32::try_from(dice.below(30)).unwrap(),
             };
@@ -259,7 +311,7 @@ fn a_table_is_written_and_read_again_byte_for_byte() {
         ledger.add(&key("alice", &n.to_string(), DAY - n * 20), &row(u64::from(n)));
     }
     ledger.change(&key("bob", "a", DAY), &Change { requests: -2, ..Change::default() });
-    ledger.fold(DAY, Retention { keep_days: 30, keep_months: 6 });
+    ledger.fold(DAY, Retention { days_of_hours: 0, keep_days: 30, keep_months: 6 });
     let bytes = written(&ledger);
     let mut again = Rows::default();
     let mut reader = Reader::begin(bytes.as_slice()).unwrap();
