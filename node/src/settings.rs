@@ -52,6 +52,8 @@ pub(crate) enum Command {
     /// The cluster's nodes.
     #[command(subcommand)]
     Node(NodeCommand),
+    /// Has a node write all that it has applied to a snapshot in its data folder, from which it starts the next time.
+    Snapshot(Ask),
     /// Prints the custom resource definitions as YAML.
     Crds,
     /// Runs a provider to try things against: true token counts, streaming, scripted failures.

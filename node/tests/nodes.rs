@@ -51,6 +51,9 @@ async fn metrics_tell_of_the_cluster() {
             ("tollgate_raft_term", 1.0..=f64::MAX),
             ("tollgate_raft_lag_entries", 0.0..=1_000.0),
             ("tollgate_gossip_peers", 3.0..=3.0),
+            ("tollgate_gossip_missing", 0.0..=0.0),
+            ("tollgate_gossip_datagrams_sent_total", 1.0..=f64::MAX),
+            ("tollgate_gossip_datagrams_received_total", 1.0..=f64::MAX),
             ("tollgate_leases_granted_total", 1.0..=f64::MAX),
             ("tollgate_leases_wait_seconds_count", 1.0..=f64::MAX),
             ("tollgate_batches_sent_total", 1.0..=f64::MAX),
@@ -82,6 +85,12 @@ async fn strangers_change_nothing() {
     let ids = |nodes: &serde_json::Value| {
         nodes.as_array().into_iter().flatten().map(|node| node["id"].clone()).collect::<Vec<_>>()
     };
+
+    // A web page that a browser on this machine shows.
+    for (name, value) in [("origin", "https://evil.example"), ("host", "evil.example")] {
+        let ask = Ask::post("/v1/nodes/leave", String::new()).header(name, value);
+        assert_eq!(node.admin.send(&ask).await.status, 403, "{name}");
+    }
 
     // A newcomer without a token, with none that anybody gave, and with that of another cluster.
     let data = tempfile::tempdir().expect("a folder");
@@ -169,7 +178,7 @@ async fn a_backend_that_fails_on_one_node_is_passed_over_on_others() {
 #[tokio::test]
 async fn a_node_that_is_promoted_votes() {
     let simulator = Simulator::start(&[]).await;
-    let cluster = Cluster::start(4, &manifest(&simulator)).await;
+    let mut cluster = Cluster::start(4, &manifest(&simulator)).await;
     let any = cluster.nodes[0].as_ref().expect("it runs");
     let voters = cluster.voting_now().await;
     let mut learner = None;
@@ -180,7 +189,7 @@ async fn a_node_that_is_promoted_votes() {
     }
     let learner = learner.expect("three of four vote");
     let (code, output) = tollgate(any, &["node", "promote", &learner.to_string()]).await;
-    assert_eq!(code, 0, "{output}");
+    assert!(code == 0 && output.contains("promoted"), "{output}");
     let now = until("it to vote", async || {
         let now = cluster.voting_now().await;
         (now.contains(&learner) && now.len() == 3).then_some(now)
@@ -193,6 +202,22 @@ async fn a_node_that_is_promoted_votes() {
     );
     let (code, output) = tollgate(any, &["node", "promote", "4711"]).await;
     assert!(code != 0 && output.contains("4711"), "{output}");
+    let (code, output) = tollgate(any, &["snapshot"]).await;
+    assert!(code == 0 && output.contains("\"entry\""), "{output}");
+    let applied = measured(any, "tollgate_raft_snapshot_entry").await;
+    assert!(applied >= 1.0, "nothing was in a snapshot of so young a cluster before: {applied}");
+
+    let stopped = id(cluster.nodes[3].as_ref().expect("it runs")).await;
+    cluster.kill(3);
+    let any = cluster.nodes[0].as_ref().expect("it runs");
+    until("it not to be seen", async || {
+        let nodes = any.shown("/v1/nodes").await;
+        let all = nodes.as_array().expect("a list");
+        all.iter().any(|one| one["id"] == stopped && one["seen"] == false).then_some(())
+    })
+    .await;
+    let (code, output) = tollgate(any, &["node", "promote", &stopped.to_string()]).await;
+    assert!(code != 0 && output.contains("not there"), "{output}");
 
     let (code, output) = tollgate(any, &["top", "--once"]).await;
     assert!(code == 0 && output.contains("anonymous") && output.contains("default/all"), "{output}");

@@ -4,6 +4,7 @@
 use metrics::{counter, gauge};
 use openraft::Instant as _;
 
+use crate::gossip::{run as gossiping, socket};
 use crate::run::Node;
 use crate::wallet::{Till, TillStats};
 
@@ -23,6 +24,9 @@ pub(crate) const RECALLED: &str = "tollgate.leases.recalled";
 pub(crate) const DENIED: &str = "tollgate.leases.denied";
 /// Records that the journal took.
 const RECORDS: &str = "tollgate.journal.records";
+
+/// Nodes of the cluster that nobody hears of.
+const MISSING: &str = "tollgate.gossip.missing";
 
 const TERM: &str = "tollgate.raft.term";
 const LEADS: &str = "tollgate.raft.leads";
@@ -53,7 +57,7 @@ const FLUSHES: &str = "tollgate.journal.flushes";
 const FAILS: &str = "tollgate.journal.fails";
 
 /// Every name, and what it says.
-pub const DESCRIPTIONS: [(&str, &str); 35] = [
+pub const DESCRIPTIONS: [(&str, &str); 42] = [
     (COMMIT, "Seconds from a proposal of batches to its being applied, on the leader."),
     (FLUSH, "Seconds that a flush of the journal took."),
     (ROUND_TRIP, "Seconds from a batch to its answer."),
@@ -88,6 +92,13 @@ pub const DESCRIPTIONS: [(&str, &str); 35] = [
     (REFUSED, "Requests that budgets refused."),
     (BYTES, "Bytes of the journal's file."),
     (FLUSHES, "Flushes of the journal."),
+    (gossiping::PEERS, "Nodes that are there, this one among them."),
+    (MISSING, "Nodes of the cluster that are not heard of."),
+    (gossiping::RESTARTS, "How often gossip had to be started again."),
+    (socket::SENT, "Gossip's datagrams that were sent."),
+    (socket::UNSENT, "Gossip's datagrams that could not be sent."),
+    (socket::RECEIVED, "Gossip's datagrams that were taken."),
+    (socket::DROPPED, "Datagrams on gossip's port that were dropped: strangers', repeated, too old."),
     (FAILS, "1 while the journal takes no records."),
 ];
 
@@ -113,6 +124,9 @@ pub fn observe(node: &Node, till: &Till) {
     if let Some(at) = raft.last_quorum_acked {
         gauge!(QUORUM_AGE).set(at.elapsed().as_secs_f64());
     }
+    let there = node.gossip().peers().borrow().clone();
+    let members = raft.membership_config.membership().nodes();
+    set(MISSING, members.filter(|(id, _)| !there.contains_key(*id)).count() as u64);
     let desk = node.desk().stats();
     counter!(PROPOSED).absolute(desk.entries);
     counter!(CARRIED).absolute(desk.batches);

@@ -83,7 +83,7 @@ pub(super) fn status(admin: &Admin) -> Answer {
         "most_running_requests": admin.gateway.slots.limit(),
         "config": {"revision": config.revision, "problems": problems},
         "backends": backends,
-        "cluster": super::cluster::summary(&admin.gateway.member),
+        "cluster": super::nodes::summary(&admin.gateway.member),
     });
     value(StatusCode::OK, &body)
 }
@@ -104,7 +104,7 @@ pub(super) fn described(problem: &Problem) -> Value {
     })
 }
 
-const PATHS: [(&str, &str); 9] = [
+const PATHS: [(&str, &str); 10] = [
     ("/healthz", "The process is up."),
     ("/readyz", "The node serves and can admit; 503 with the reason otherwise."),
     ("/metrics", "Prometheus metrics."),
@@ -118,6 +118,7 @@ const PATHS: [(&str, &str); 9] = [
         "/v1/nodes",
         "The cluster's nodes; POST /v1/nodes/leave, /v1/nodes/{id}/forget, /v1/nodes/{id}/promote.",
     ),
+    ("/v1/snapshot", "POST: this node writes all that it has applied to a snapshot."),
     (
         "/v1/resources",
         "Resources and what is wrong with them: ?kind=, /KIND/NAMESPACE/NAME; PUT and DELETE, ?dry-run=true.",
@@ -129,7 +130,9 @@ pub(super) fn openapi() -> Answer {
     let paths: serde_json::Map<String, Value> = PATHS
         .iter()
         .map(|(path, summary)| {
-            let answer = json!({"get": {"summary": summary, "responses": {"200": {"description": summary}}}});
+            let method = if summary.starts_with("POST: ") { "post" } else { "get" };
+            let answer =
+                json!({method: {"summary": summary, "responses": {"200": {"description": summary}}}});
             ((*path).to_owned(), answer)
         })
         .collect();

@@ -2,14 +2,16 @@
 //! and a runtime of its own, so that it answers when requests overwhelm the rest.
 
 mod answers;
-mod cluster;
+mod nodes;
 mod question;
 pub(crate) mod resources;
+mod spending;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use http::{HeaderMap, Method, Request, Response, StatusCode, header};
+use http::uri::Authority;
+use http::{HeaderMap, Method, Request, Response, StatusCode, Uri, header};
 use http_body_util::Full;
 use hyper::body::Incoming as IncomingBody;
 use hyper::service::service_fn;
@@ -102,6 +104,10 @@ type Answer = Response<Full<bytes::Bytes>>;
 async fn answer(admin: &Admin, request: Request<IncomingBody>) -> Answer {
     let path = request.uri().path();
     let open = matches!(path, "/healthz" | "/readyz");
+    if !open && admin.token.is_none() && is_of_a_web_page(request.uri(), request.headers()) {
+        let why = "without TOLLGATE_ADMIN_TOKEN, only what calls this address or localhost is answered, and no page of another site";
+        return answers::problem(StatusCode::FORBIDDEN, why);
+    }
     if !open && !authorized(admin, request.headers()) {
         return answers::problem(StatusCode::UNAUTHORIZED, "expected the admin token as a bearer token");
     }
@@ -120,9 +126,9 @@ async fn answer(admin: &Admin, request: Request<IncomingBody>) -> Answer {
         "/readyz" => answers::ready(admin),
         "/metrics" => answers::metrics(admin),
         "/v1/status" => answers::status(admin),
-        "/v1/ledger" => cluster::ledger(admin, request.uri().query()).await,
-        "/v1/budgets" => cluster::budgets(&admin.gateway.member),
-        "/v1/nodes" => answers::value(StatusCode::OK, &cluster::nodes(&admin.gateway.member)),
+        "/v1/ledger" => spending::ledger(admin, request.uri().query()).await,
+        "/v1/budgets" => spending::budgets(&admin.gateway.member),
+        "/v1/nodes" => answers::value(StatusCode::OK, &nodes::nodes(&admin.gateway.member)),
         "/openapi.json" => answers::openapi(),
         "/" => answers::index(),
         _ => answers::problem(StatusCode::NOT_FOUND, "no such path; GET / lists them"),
@@ -134,11 +140,25 @@ async fn act(admin: &Admin, path: &str) -> Answer {
     let member = &admin.gateway.member;
     let node = path.strip_prefix("/v1/nodes/").and_then(|rest| rest.split_once('/'));
     match (path, node) {
-        ("/v1/nodes/leave", _) => cluster::leave(member),
-        (_, Some((id, "forget"))) => cluster::forget(member, id).await,
-        (_, Some((id, "promote"))) => cluster::promote(member, id).await,
+        ("/v1/nodes/leave", _) => nodes::leave(member),
+        ("/v1/snapshot", _) => nodes::snapshot(member).await,
+        (_, Some((id, "forget"))) => nodes::forget(member, id).await,
+        (_, Some((id, "promote"))) => nodes::promote(member, id).await,
         (_, Some(_) | None) => answers::problem(StatusCode::METHOD_NOT_ALLOWED, "expected GET"),
     }
+}
+
+/// Browsers reach loopback for any page: those say where a request comes from that changes something, and a name that was
+/// made to point here is in the host.
+fn is_of_a_web_page(uri: &Uri, headers: &HeaderMap) -> bool {
+    let text = |name| headers.get(name).and_then(|value: &http::HeaderValue| value.to_str().ok());
+    let host = uri.authority().map(Authority::as_str).or_else(|| text(header::HOST)).unwrap_or_default();
+    let name =
+        host.rsplit_once(':').map_or(host, |(name, port)| if port.ends_with(']') { host } else { name });
+    let is_address = name.trim_matches(['[', ']']).parse::<std::net::IpAddr>().is_ok();
+    let is_here = host.is_empty() || is_address || name == "localhost";
+    let origin = text(header::ORIGIN).map(|origin| origin.trim_start_matches("http://"));
+    !is_here || origin.is_some_and(|origin| origin != host)
 }
 
 /// Compared without an early end, so that the time tells nothing of how much was right.
@@ -155,6 +175,31 @@ fn authorized(admin: &Admin, headers: &HeaderMap) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn pages_of_other_sites_are_told_apart() {
+        #[rustfmt::skip]
+        let rows = [
+            (Some("127.0.0.1:1064"), None,                           false, "a program"),
+            (Some("[::1]:1064"),     None,                           false, "another address"),
+            (Some("[::1]"),          None,                           false, "without a port"),
+            (Some("localhost:1064"), None,                           false, "its name"),
+            (None,                   None,                           false, "HTTP/1.0 has no host"),
+            (Some("localhost:1064"), Some("http://localhost:1064"),  false, "a page of our own"),
+            (Some("127.0.0.1:1064"), Some("https://evil.example"),   true,  "another site's form"),
+            (Some("127.0.0.1:1064"), Some("null"),                   true,  "a page from a file"),
+            (Some("evil.example"),   None,                           true,  "a name that points here"),
+        ];
+        for (host, origin, want, why) in rows {
+            let mut headers = HeaderMap::new();
+            for (name, value) in [(header::HOST, host), (header::ORIGIN, origin)] {
+                headers.extend(value.map(|value| (name, http::HeaderValue::from_static(value))));
+            }
+            assert_eq!(is_of_a_web_page(&Uri::from_static("/v1/nodes"), &headers), want, "{why}");
+        }
+        let named = Uri::from_static("http://evil.example/v1/nodes");
+        assert!(is_of_a_web_page(&named, &HeaderMap::new()), "HTTP/2 has the host in its path");
+    }
 
     #[test]
     fn off_loopback_a_token_is_needed() {

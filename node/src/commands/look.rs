@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::ask::ask;
 use super::fail;
-use crate::settings::{BudgetCommand, LedgerLook, Look, NodeCommand};
+use crate::settings::{Ask, BudgetCommand, LedgerLook, Look, NodeCommand};
 
 pub(crate) fn status(look: &Look) -> ExitCode {
     show(look, "/v1/status", |status| {
@@ -166,6 +166,10 @@ pub(crate) fn nodes(command: &NodeCommand) -> ExitCode {
             act(ask(whom, Method::POST, &format!("/v1/nodes/{id}/forget")))
         }
     }
+}
+
+pub(crate) fn snapshot(whom: &Ask) -> ExitCode {
+    act(ask(whom, Method::POST, "/v1/snapshot"))
 }
 
 pub(super) const NODES: &[(&str, &str)] = &[

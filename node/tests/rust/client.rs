@@ -119,7 +119,7 @@ async fn try_open_over(
         let _what_went_wrong_shows_in_the_body = connection.await;
     }));
     let mut request = request(ask);
-    let host = header::HeaderValue::from_static("gateway.test");
+    let host = header::HeaderValue::from_static("localhost");
     request.headers_mut().entry(header::HOST).or_insert(host);
     let response = in_time(sender.send_request(request)).await?;
     Ok(Flowing::new(response, connection))

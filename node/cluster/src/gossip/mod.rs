@@ -26,9 +26,9 @@ mod codec;
 pub mod health;
 mod limit;
 pub mod open;
-mod run;
+pub(crate) mod run;
 pub mod seal;
-mod socket;
+pub(crate) mod socket;
 pub mod view;
 
 use std::fmt;

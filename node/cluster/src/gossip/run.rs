@@ -34,8 +34,10 @@ const SHOWN_MOST: usize = 64;
 const URGENT_MOST: u32 = 4;
 /// Between an end of chitchat and its next start.
 const RESTART_PAUSE: Duration = Duration::from_secs(1);
-const RESTARTS: &str = "tollgate.gossip.restarts";
-const PEERS: &str = "tollgate.gossip.peers";
+/// How often gossip had to be started again.
+pub(crate) const RESTARTS: &str = "tollgate.gossip.restarts";
+/// Nodes that are there, this one among them.
+pub(crate) const PEERS: &str = "tollgate.gossip.peers";
 
 /// What the handle hands over to the task.
 #[derive(Debug)]

@@ -22,8 +22,14 @@ const DATAGRAM_MOST: usize = 65_536;
 /// Errors of a socket are most often of one datagram. So many without a success between them are not.
 const ERRORS_MOST: u32 = 64;
 const ERROR_PAUSE: Duration = Duration::from_millis(50);
-const DATAGRAMS_DROPPED: &str = "tollgate.gossip.datagrams_dropped";
-const DATAGRAMS_UNSENT: &str = "tollgate.gossip.datagrams_unsent";
+/// Datagrams that were sent.
+pub(crate) const SENT: &str = "tollgate.gossip.datagrams_sent";
+/// Datagrams that could not be sent.
+pub(crate) const UNSENT: &str = "tollgate.gossip.datagrams_unsent";
+/// Datagrams that came and could be opened.
+pub(crate) const RECEIVED: &str = "tollgate.gossip.datagrams_received";
+/// Datagrams that came and were dropped, by reason.
+pub(crate) const DROPPED: &str = "tollgate.gossip.datagrams_dropped";
 
 /// Wall-clock time since 1970-01-01 UTC, in milliseconds.
 pub(super) fn unix_ms() -> u64 {
@@ -57,14 +63,14 @@ impl Tally {
 
     fn count_unsent(&self) {
         self.unsent.fetch_add(1, Ordering::Relaxed);
-        metrics::counter!(DATAGRAMS_UNSENT).increment(1);
+        metrics::counter!(UNSENT).increment(1);
     }
 
     fn count(&self, why: Dropped) {
         if let Some(position) = Dropped::ALL.iter().position(|reason| *reason == why) {
             self.dropped[position].fetch_add(1, Ordering::Relaxed);
         }
-        metrics::counter!(DATAGRAMS_DROPPED, "reason" => why.name()).increment(1);
+        metrics::counter!(DROPPED, "reason" => why.name()).increment(1);
     }
 }
 
@@ -120,6 +126,7 @@ impl Socket for SealedSocket {
         let datagram = self.sealer.seal(message, unix_ms());
         let sent = self.outside.send_to(&datagram, to).await;
         let num_bytes_sent = sent.inspect_err(|_error| self.tally.count_unsent())?;
+        metrics::counter!(SENT).increment(1);
         Ok(SendOutcome { num_bytes_sent })
     }
 
@@ -138,6 +145,7 @@ impl Socket for SealedSocket {
             self.follow_keys();
             match self.opener.open(&self.buffer[..len], from.ip(), unix_ms()) {
                 Ok(message) => {
+                    metrics::counter!(RECEIVED).increment(1);
                     match self.codec.feed(&message).await {
                         Ok(()) => self.in_codec = Some((from, len)),
                         // As a datagram that was lost on its way.
