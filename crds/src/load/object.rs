@@ -1,6 +1,6 @@
 //! One document to one resource, or to several where it is a list: which kind it is, its metadata, its content.
 
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
 use serde_json::{Map, Value};
 
@@ -21,18 +21,23 @@ pub(super) struct Origin<'a> {
     pub(super) written: &'a Written,
 }
 
-/// Every served kind, with its schema read.
+/// A served kind in one of its versions, with its schema read.
 struct Known {
-    definition: Definition,
+    definition: Arc<Definition>,
+    version: &'static str,
     shape: Shape,
 }
 
 static KNOWN: LazyLock<Vec<Known>> = LazyLock::new(|| {
     let read = |definition: Definition| {
-        let shape = Shape::read(&definition.schema).expect("our own schemas are read by a test");
-        Known { definition, shape }
+        let definition = Arc::new(definition);
+        definition.versions.iter().map(move |version| {
+            let schema = definition.schema_in(version);
+            let shape = Shape::read(&schema).expect("our own schemas are read by a test");
+            Known { definition: Arc::clone(&definition), version, shape }
+        })
     };
-    definitions().into_iter().map(read).collect()
+    definitions().into_iter().flat_map(read).collect()
 });
 
 static METADATA: LazyLock<Shape> =
@@ -197,15 +202,14 @@ fn find(
 ) -> Result<&'static Known, Vec<Problem>> {
     let (group, version) = api_version.rsplit_once('/').unwrap_or(("", api_version));
     let of_kind = |known: &&Known| known.definition.kind == kind && known.definition.group == group;
-    let Some(known) = KNOWN.iter().find(of_kind) else {
+    let Some(any) = KNOWN.iter().find(of_kind) else {
         let problem = origin.problem(lines, "kind", String::new(), &ignored(group, kind));
         return Err(vec![Problem { severity: Severity::NotHonoured, ..problem }]);
     };
-    let versions = known.definition.versions;
-    if versions.contains(&version) {
+    if let Some(known) = KNOWN.iter().filter(of_kind).find(|known| known.version == version) {
         return Ok(known);
     }
-    let expected = format!("one of the versions {}", versions.join(", "));
+    let expected = format!("one of the versions {}", any.definition.versions.join(", "));
     Err(vec![origin.problem(lines, "apiVersion", api_version.to_owned(), &expected)])
 }
 

@@ -136,9 +136,9 @@ pub(crate) struct OidcExchangeToken {
     pub(crate) aud: Option<String>,
 }
 
-/// An OpenID provider and client, as Envoy Gateway writes them.
+/// An OpenID provider and client, as Envoy Gateway writes them. Its other fields are about people who log in.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase")]
 #[schemars(extend("x-kubernetes-preserve-unknown-fields" = true))]
 #[expect(dead_code, reason = "checked whole; not served yet")]
 pub(crate) struct Oidc {

@@ -102,7 +102,10 @@ text! {
 }
 text! {
     /// An amount, such as `100000`, `10M` or `250.00 USD`; a number is read as its text.
-    AmountText: {"x-kubernetes-int-or-string": true}
+    AmountText: {"x-kubernetes-int-or-string": true, "x-kubernetes-validations": [{
+        "rule": "string(self) != '' && !string(self).startsWith('-')",
+        "message": "must be a whole number that is not negative, or a text",
+    }]}
 }
 
 impl GatewayDuration {

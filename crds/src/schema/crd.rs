@@ -59,7 +59,7 @@ fn document(definition: &Definition, crd: &Crd) -> Value {
 }
 
 fn version_entry(definition: &Definition, version: &str) -> Value {
-    let mut schema = definition.schema.clone();
+    let mut schema = definition.schema_in(version);
     let described =
         [("apiVersion", "Group and version of this object's form."), ("kind", "Kind of this object.")];
     for (name, description) in described {
@@ -68,9 +68,6 @@ fn version_entry(definition: &Definition, version: &str) -> Value {
     schema["properties"]["metadata"] = json!({"type": "object"}); // API servers know what is in it, and want nothing said.
     schema["properties"]["status"] = status(definition.kind);
     schema["description"] = schema["properties"]["spec"]["description"].clone();
-    if version == "v1alpha1" {
-        narrow(definition.kind, &mut schema);
-    }
     json!({
         "name": version,
         "served": true,
@@ -84,13 +81,6 @@ fn version_entry(definition: &Definition, version: &str) -> Value {
             "jsonPath": ".status.conditions[-1:].type",
         }],
     })
-}
-
-/// The one difference between the versions: a policy of v1alpha1 has no room for an override of its credential.
-fn narrow(kind: &str, schema: &mut Value) {
-    if kind == "BackendSecurityPolicy" {
-        schema["properties"]["spec"]["maxProperties"] = json!(3);
-    }
 }
 
 fn status(kind: &str) -> Value {

@@ -33,8 +33,8 @@ pub(crate) struct Definition {
     pub(crate) versions: &'static [&'static str],
     pub(crate) namespaced: bool,
     pub(crate) crd: Option<Crd>,
-    /// The structural schema of the object without apiVersion, kind, metadata and status.
-    pub(crate) schema: Value,
+    /// The structural schema of the object without apiVersion, kind, metadata and status, in the version that is stored.
+    schema: Value,
     read: Box<dyn Fn(Value) -> Result<Resource, serde_json::Error> + Send + Sync>,
 }
 
@@ -86,6 +86,16 @@ impl Definition {
 
     pub(crate) fn without_namespace(self) -> Self {
         Self { namespaced: false, ..self }
+    }
+
+    /// The schema of one of its versions. The one difference: a policy of v1alpha1 has no room for an override of its
+    /// credential.
+    pub(crate) fn schema_in(&self, version: &str) -> Value {
+        let mut schema = self.schema.clone();
+        if self.kind == "BackendSecurityPolicy" && version == "v1alpha1" {
+            schema["properties"]["spec"]["maxProperties"] = json!(3);
+        }
+        schema
     }
 
     /// Reads content that passed [`check`].
