@@ -52,8 +52,10 @@ impl Books {
     /// Once every batch was answered: the ledger's books and these are the same.
     pub(super) fn compare(&self, ledger: &Ledger) -> Result<(), Violated> {
         ledger.check().map_err(|why| Violated::new("the ledger's sums", why.0))?;
-        let rows: BTreeMap<String, Row> =
-            ledger.rows().rows().map(|(key, row)| (key.consumer, *row)).collect();
+        let mut rows: BTreeMap<String, Row> = BTreeMap::new();
+        for (key, row) in ledger.rows().rows() {
+            rows.entry(key.consumer).or_default().merge(row);
+        }
         for (client, told) in &self.told {
             let booked = rows.get(client).copied().unwrap_or_default();
             if (booked.requests, booked.usage) != (told.requests, told.usage) {

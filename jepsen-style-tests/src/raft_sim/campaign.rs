@@ -87,6 +87,7 @@ impl Campaign {
                 });
             }
         });
+        drop(std::panic::take_hook()); // What is found is for the caller to tell.
         let mut found = found.into_inner().unwrap_or_else(PoisonError::into_inner);
         found.failed.sort_by_key(|failed| failed.seed);
         found
