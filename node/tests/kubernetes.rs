@@ -11,13 +11,15 @@ mod skip;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Instant;
 
-use serde_json::Value;
+use futures_util::{StreamExt as _, stream};
+use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
 use rust::cluster::Cluster;
 use rust::gateway::Settings;
-use rust::kubernetes::{Kubernetes, NEEDS};
+use rust::kubernetes::{Kubernetes, NEEDS, create};
 use rust::manifest::{GATEWAY, backend, openai, rule};
 use rust::{Ask, Client, Gateway, Simulator, until};
 
@@ -224,6 +226,65 @@ async fn the_next_leader_follows_on_and_takes_nothing_away_that_is_there() {
         .await;
     }
     kubernetes.condition(("aigatewayroute", "third"), ("Accepted", "True")).await;
+}
+
+/// How long it takes from a word to the API server until every node serves by it. A command of its own, since it takes a
+/// minute: `cargo test -p tollgate --test kubernetes -- --ignored --nocapture`.
+#[tokio::test]
+#[ignore = "prints figures"]
+async fn two_thousand_routes_are_served() {
+    const AT_ONCE: usize = 2_000;
+    let Some(kubernetes) = started("two_thousand_routes_are_served").await else { return };
+    let simulator = Simulator::start(&[]).await;
+    kubernetes.apply(&everything(&simulator));
+    let cluster = Cluster::following(&kubernetes.kubeconfig()).await;
+    for node in cluster.running() {
+        answered(&node.client, "sim", 200).await;
+    }
+    let client = kubernetes.client().await;
+    let path = "/apis/aigateway.envoyproxy.io/v1beta1/namespaces/default/aigatewayroutes";
+    let object = |name: &str| {
+        json!({"apiVersion": "aigateway.envoyproxy.io/v1beta1", "kind": "AIGatewayRoute", "metadata": {"name": name},
+            "spec": {"parentRefs": [{"name": "tollgate", "group": "gateway.networking.k8s.io", "kind": "Gateway"}],
+                "rules": [{"backendRefs": [{"name": "provider"}],
+                    "matches": [{"headers": [{"name": "x-ai-eg-model", "value": name}]}]}]}})
+    };
+    let mut one = Vec::new();
+    for number in 0..20 {
+        let name = format!("one-{number}");
+        let begin = Instant::now();
+        create(&client, path, &object(&name)).await.unwrap();
+        for node in cluster.running() {
+            answered(&node.client, &name, 200).await;
+        }
+        one.push(begin.elapsed());
+    }
+    one.sort();
+    println!("one route, of 20: median {:?}, slowest {:?}", one[10], one[19]);
+
+    let begin = Instant::now();
+    let all = (0..AT_ONCE).map(|number| object(&format!("many-{number}")));
+    let created = stream::iter(all).map(|one| {
+        let client = client.clone();
+        async move { create(&client, path, &one).await }
+    });
+    let created: Vec<_> = created.buffer_unordered(32).collect().await;
+    let told = begin.elapsed();
+    assert!(created.iter().all(Result::is_ok), "{:?}", created.iter().find(|one| one.is_err()));
+    for node in cluster.running() {
+        until("all to be served", async || {
+            let models = node.send(&Ask::get("/v1/models")).await.json();
+            (models["data"].as_array()?.len() > AT_ONCE + one.len()).then_some(())
+        })
+        .await;
+    }
+    println!(
+        "{AT_ONCE} routes at once: the API server had them after {told:?}, every node after {:?}",
+        begin.elapsed()
+    );
+    for number in [0, 777, AT_ONCE - 1] {
+        answered(&cluster.running().next().unwrap().client, &format!("many-{number}"), 200).await;
+    }
 }
 
 #[tokio::test]

@@ -11,6 +11,7 @@ use std::process::{Child, Command, Stdio};
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD as BASE64;
+use kube::config::{KubeConfigOptions, Kubeconfig};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -157,6 +158,14 @@ impl Kubernetes {
         self.try_kubectl(arguments, input).unwrap_or_else(|said| panic!("kubectl {arguments:?}: {said}"))
     }
 
+    /// A client of many requests at once, which kubectl is not.
+    pub(crate) async fn client(&self) -> kube::Client {
+        let _another_test_may_have_done_so = rustls::crypto::ring::default_provider().install_default();
+        let read = Kubeconfig::read_from(self.path("kubeconfig")).unwrap();
+        let config = kube::Config::from_custom_kubeconfig(read, &KubeConfigOptions::default()).await.unwrap();
+        kube::Client::try_from(config).unwrap()
+    }
+
     /// Applies a manifest as people do.
     pub(crate) fn apply(&self, manifest: &str) {
         self.kubectl(&["apply", "-f", "-"], manifest);
@@ -221,6 +230,17 @@ impl Drop for Kubernetes {
     fn drop(&mut self) {
         self.server.iter_mut().for_each(end);
         end(&mut self.database);
+    }
+}
+
+/// Creates an object. An error says why the API server refuses.
+pub(crate) async fn create(client: &kube::Client, path: &str, object: &Value) -> Result<(), String> {
+    let request = http::Request::post(path).header("content-type", "application/json");
+    let request = request.body(object.to_string().into_bytes()).unwrap();
+    match client.request_text(request).await {
+        Ok(_) => Ok(()),
+        Err(kube::Error::Api(status)) => Err(status.message.clone()),
+        Err(error) => panic!("{error}"),
     }
 }
 

@@ -15,7 +15,6 @@ mod skip;
 use std::collections::BTreeSet;
 
 use futures_util::{StreamExt as _, stream};
-use kube::config::{KubeConfigOptions, Kubeconfig};
 use serde_json::{Value, json};
 use tollgate_crds::Severity;
 
@@ -34,7 +33,7 @@ async fn we_take_what_an_api_server_takes_and_nothing_else() {
         Ok(kubernetes) => kubernetes,
         Err(reason) => return skip::skip("kubernetes::verdicts", &reason, NEEDS),
     };
-    let client = client(&kubernetes.kubeconfig()).await;
+    let client = kubernetes.client().await;
     let mut disputed = Vec::new();
     for (plural, version, bases) in objects::all() {
         let definition = definition(&kubernetes, plural);
@@ -101,13 +100,6 @@ async fn the_command_refuses_what_a_rule_forbids() {
     }
 }
 
-async fn client(kubeconfig: &str) -> kube::Client {
-    let _another_test_may_have_done_so = rustls::crypto::ring::default_provider().install_default();
-    let read = Kubeconfig::read_from(kubeconfig).unwrap();
-    let config = kube::Config::from_custom_kubeconfig(read, &KubeConfigOptions::default()).await.unwrap();
-    kube::Client::try_from(config).unwrap()
-}
-
 fn definition(kubernetes: &Kubernetes, plural: &str) -> Value {
     let all = kubernetes.kubectl(&["get", "crd", "-o", "json"], "");
     let mut all: Value = serde_json::from_str(&all).unwrap();
@@ -117,13 +109,7 @@ fn definition(kubernetes: &Kubernetes, plural: &str) -> Value {
 
 /// The API server's. An error says why it refuses.
 async fn verdict(client: &kube::Client, path: &str, object: &Value) -> Result<(), String> {
-    let request = http::Request::post(path).header("content-type", "application/json");
-    let request = request.body(object.to_string().into_bytes()).unwrap();
-    match client.request_text(request).await {
-        Ok(_) => Ok(()),
-        Err(kube::Error::Api(status)) => Err(status.message.clone()),
-        Err(error) => panic!("{error}"),
-    }
+    rust::kubernetes::create(client, path, object).await
 }
 
 fn our_verdict(object: &Value) -> Result<(), String> {
