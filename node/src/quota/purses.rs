@@ -36,6 +36,13 @@ pub(crate) struct Left {
     pub(crate) until_ms: Option<u64>,
 }
 
+impl Left {
+    /// How scarce it is.
+    pub(crate) fn thousandths_of(self, limit: Amount) -> u128 {
+        u128::from(self.amount.min(limit)) * 1_000 / u128::from(limit.max(1))
+    }
+}
+
 /// Why a budget that covers a request can't be asked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum NoPurse {

@@ -7,6 +7,7 @@
 //! ```
 
 use http::HeaderMap;
+use smallvec::SmallVec;
 use tollgate_api::endpoint::Dialect;
 use tollgate_ratelimit::budget::OnExhausted;
 use tollgate_ratelimit::unit::Amount;
@@ -135,7 +136,7 @@ impl Admission {
     pub(crate) fn settle(&mut self, plan: &Plan, original_model: &str, usage: Usage, certainty: Certainty) {
         let Some(Held { reservation, shares, bound, cap, key, .. }) = self.held.take() else { return };
         let bill = Bill::new(plan, original_model, (self.candidate, key.hour));
-        let actual: Vec<Amount> = (shares.iter().enumerate())
+        let actual: SmallVec<[Amount; 8]> = (shares.iter().enumerate())
             .map(|(at, share)| bill.actual(&share.budget, &usage).unwrap_or_else(|| reservation.amount(at)))
             .collect();
         reservation.settle(&actual, key, bill.row(usage, certainty));

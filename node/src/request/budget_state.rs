@@ -41,11 +41,6 @@ impl BudgetState {
         }
     }
 
-    /// How scarce it is.
-    pub(crate) fn thousandths_left(&self) -> u128 {
-        u128::from(self.left) * 1_000 / u128::from(self.limit.max(1))
-    }
-
     /// What the request may take, in words.
     pub(crate) fn amount(&self) -> String {
         shown(self.asked, &self.unit)
@@ -54,39 +49,59 @@ impl BudgetState {
     /// Writes the headers: limit, what is left, and when more comes.
     pub(crate) fn write(&self, dialect: Dialect, now_ms: u64, headers: &mut HeaderMap) {
         // What is neither requests nor tokens has no headers that an SDK would read.
-        let what = match self.unit {
-            Unit::Requests => "requests",
-            Unit::InputTokens if dialect == Dialect::Anthropic => "input-tokens",
-            Unit::OutputTokens if dialect == Dialect::Anthropic => "output-tokens",
+        let Some([limit, left, reset]) = headers_of(&self.unit, dialect) else { return };
+        // Several budgets may have a header: it tells of the one that is written last, and of no other.
+        headers.insert(limit, HeaderValue::from(self.limit));
+        headers.insert(left, HeaderValue::from(self.left));
+        let until = match dialect {
+            Dialect::OpenAi => self.until.map(span),
+            Dialect::Anthropic => self.until.and_then(|until| moment(now_ms, until)),
+        };
+        match until.map(HeaderValue::try_from) {
+            Some(Ok(value)) => _ = headers.insert(reset, value),
+            Some(Err(_)) | None => _ = headers.remove(reset),
+        }
+    }
+}
+
+/// The headers of a unit: the limit, what is left, and when more comes. What is neither requests nor tokens has none that an
+/// SDK would read.
+fn headers_of(unit: &Unit, dialect: Dialect) -> Option<[HeaderName; 3]> {
+    let names = match (dialect, unit) {
+        (_, Unit::Cost | Unit::Expression(_)) => return None,
+        (Dialect::OpenAi, Unit::Requests) => {
+            ["x-ratelimit-limit-requests", "x-ratelimit-remaining-requests", "x-ratelimit-reset-requests"]
+        }
+        (
+            Dialect::OpenAi,
             Unit::InputTokens
             | Unit::OutputTokens
             | Unit::TotalTokens
             | Unit::CachedInputTokens
-            | Unit::ReasoningTokens => "tokens",
-            Unit::Cost | Unit::Expression(_) => return,
-        };
-        // Several budgets may have a header: it tells of the one that is written last, and of no other.
-        let mut set = |name: String, value: Option<String>| {
-            let Ok(name) = HeaderName::try_from(name) else { return };
-            match value.map(HeaderValue::try_from) {
-                Some(Ok(value)) => _ = headers.insert(name, value),
-                Some(Err(_)) | None => _ = headers.remove(name),
-            }
-        };
-        match dialect {
-            Dialect::OpenAi => {
-                set(format!("x-ratelimit-limit-{what}"), Some(self.limit.to_string()));
-                set(format!("x-ratelimit-remaining-{what}"), Some(self.left.to_string()));
-                set(format!("x-ratelimit-reset-{what}"), self.until.map(span));
-            }
-            Dialect::Anthropic => {
-                set(format!("anthropic-ratelimit-{what}-limit"), Some(self.limit.to_string()));
-                set(format!("anthropic-ratelimit-{what}-remaining"), Some(self.left.to_string()));
-                let until = self.until.and_then(|until| moment(now_ms, until));
-                set(format!("anthropic-ratelimit-{what}-reset"), until);
-            }
-        }
-    }
+            | Unit::ReasoningTokens,
+        ) => ["x-ratelimit-limit-tokens", "x-ratelimit-remaining-tokens", "x-ratelimit-reset-tokens"],
+        (Dialect::Anthropic, Unit::Requests) => [
+            "anthropic-ratelimit-requests-limit",
+            "anthropic-ratelimit-requests-remaining",
+            "anthropic-ratelimit-requests-reset",
+        ],
+        (Dialect::Anthropic, Unit::InputTokens) => [
+            "anthropic-ratelimit-input-tokens-limit",
+            "anthropic-ratelimit-input-tokens-remaining",
+            "anthropic-ratelimit-input-tokens-reset",
+        ],
+        (Dialect::Anthropic, Unit::OutputTokens) => [
+            "anthropic-ratelimit-output-tokens-limit",
+            "anthropic-ratelimit-output-tokens-remaining",
+            "anthropic-ratelimit-output-tokens-reset",
+        ],
+        (Dialect::Anthropic, Unit::TotalTokens | Unit::CachedInputTokens | Unit::ReasoningTokens) => [
+            "anthropic-ratelimit-tokens-limit",
+            "anthropic-ratelimit-tokens-remaining",
+            "anthropic-ratelimit-tokens-reset",
+        ],
+    };
+    Some(names.map(HeaderName::from_static))
 }
 
 impl fmt::Display for BudgetState {

@@ -3,6 +3,7 @@
 
 use std::time::{Duration, Instant};
 
+use smallvec::SmallVec;
 use tollgate_api::bound::Bound;
 use tollgate_api::endpoint::Endpoint;
 use tollgate_cluster::wallet::Reservation;
@@ -27,6 +28,8 @@ use crate::quota::{self, Left, NoPurse, Share};
 /// Between two looks whether others have given back what they held; drawn between half of this and all of it.
 const FIRST_PAUSE: Duration = Duration::from_millis(10);
 const LONGEST_PAUSE: Duration = Duration::from_millis(50);
+/// More budgets than most requests have; past it, memory is allocated.
+const FEW: usize = 8;
 
 /// What is held of budgets for one candidate.
 pub(super) struct Held {
@@ -217,7 +220,7 @@ impl<'a> Asking<'a> {
         bill::at_most(self.bound, length.saturating_mul(self.bound.answers))
     }
 
-    fn amounts(&self, length: u64) -> Result<Vec<Amount>, Refusal> {
+    fn amounts(&self, length: u64) -> Result<SmallVec<[Amount; FEW]>, Refusal> {
         let (bill, most) = (self.bill, self.most(length));
         let amount = |share: &Share| {
             bill.bound(&share.budget, &most).map_err(|why| self.uncounted(&share.budget, why))
@@ -256,7 +259,7 @@ impl<'a> Asking<'a> {
         loop {
             let amounts = self.amounts(length)?;
             let parts = self.shares.iter().zip(&amounts);
-            let parts: Vec<Part<'_>> =
+            let parts: SmallVec<[Part<'_>; FEW]> =
                 parts.map(|(share, amount)| Part { purse: &share.purse, amount: *amount }).collect();
             let (bill, most) = (self.bill, self.most(length));
             let intent = Intent {
@@ -267,6 +270,7 @@ impl<'a> Asking<'a> {
             };
             let left = deadline.saturating_duration_since(Instant::now());
             let reserved = self.gateway.member.till.reserve(&parts, &intent, left).await;
+            drop(parts);
             let refused = match reserved {
                 Ok(reservation) => {
                     let shares = std::mem::take(&mut self.shares);
@@ -290,17 +294,21 @@ impl<'a> Asking<'a> {
         }
     }
 
-    /// What is left of each budget that says no, the scarcest last.
+    /// What is left of the budgets that say no: of each unit the scarcest, the scarcest of all last.
     fn left(&self, held: &Held) -> Vec<BudgetState> {
-        let state = |(at, share): (usize, &Share)| {
-            let left = quota::left(&self.gateway.member, share);
-            BudgetState::new(&share.budget, held.reservation.amount(at), left)
+        let enforced = held.shares.iter().enumerate().filter(|(_, share)| bill::is_enforced(&share.budget));
+        let mut all: SmallVec<[_; FEW]> =
+            enforced.map(|(at, share)| (at, share, quota::left(&self.gateway.member, share))).collect();
+        all.sort_by_key(|(_, share, left)| std::cmp::Reverse(left.thousandths_of(share.budget.budget.limit)));
+        let is_scarcest = |at: usize| {
+            let unit = |at: usize| &all[at].1.budget.budget.unit;
+            all[at + 1..].iter().zip(at + 1..).all(|(_, other)| unit(other) != unit(at))
         };
-        let shares = held.shares.iter().enumerate();
-        let mut states: Vec<BudgetState> =
-            shares.filter(|(_, share)| bill::is_enforced(&share.budget)).map(state).collect();
-        states.sort_by_key(|state| std::cmp::Reverse(state.thousandths_left()));
-        states
+        let told = (0..all.len()).filter(|at| is_scarcest(*at)).map(|at| {
+            let (part, share, left) = all[at];
+            BudgetState::new(&share.budget, held.reservation.amount(part), left)
+        });
+        told.collect()
     }
 
     fn cap_of(&self, shares: &[Share], length: u64) -> Option<u64> {

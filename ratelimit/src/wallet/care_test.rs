@@ -101,7 +101,7 @@ fn purses_that_nobody_needs_are_forgotten_and_no_others() {
     pair.purses[0] = wallet.purse(&named("other"), &terms(Enforcement::Strict)).unwrap();
     sweep();
     assert_eq!(known(), before + 1, "one with a lease is kept, one without is not");
-    for _ in 0..30 {
+    for _ in 0..130 {
         pair.pass(1_000);
     }
     sweep();

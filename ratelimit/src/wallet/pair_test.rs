@@ -157,7 +157,7 @@ fn a_budget_that_was_taken_away_is_asked_about_no_more() {
     }
     hold.settle(&[60], row());
     pair.pass(1_000);
-    pair.pass(21_000);
+    pair.pass(121_000);
     pair.pass(1_000);
     assert_eq!((pair.ledger.spent_ever(BudgetId(1)), pair.ledger.buckets().count()), (60, 0), "it settled");
 }

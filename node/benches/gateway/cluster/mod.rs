@@ -4,7 +4,8 @@ mod admin;
 mod manifest;
 mod nodes;
 
-use std::time::Duration;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use tokio::task::JoinSet;
 use tokio::time::sleep;
@@ -19,6 +20,8 @@ use nodes::Nodes;
 
 /// Connections of the load.
 const CONNECTIONS: usize = 48;
+/// Connections to each node on which every user calls for the first time.
+const FIRST_CALLS: usize = 16;
 /// Leases are as large as they get after so long.
 const GROWTH: Duration = Duration::from_secs(3);
 
@@ -39,6 +42,7 @@ pub(crate) async fn compare(options: &Options, starter: &Starter) -> Result<(), 
     let anybody = vec![chat::request(without.clients[0], Model::Small, 1)];
     let users: Vec<Vec<u8>> =
         (0..manifest::USERS).map(|user| manifest::request(with.clients[0], user)).collect();
+    first_calls(&with, &users).await?;
     let mut rows = [Vec::new(), Vec::new()];
     for round in 0..=options.rounds {
         let plans = [(&without, &anybody, vec![0]), (&with, &users, order.clone())];
@@ -53,6 +57,42 @@ pub(crate) async fn compare(options: &Options, starter: &Starter) -> Result<(), 
         }
     }
     print(&rows);
+    Ok(())
+}
+
+/// Every user calls every node once, so that what follows is steady load. Prints what that costs: a lease each.
+async fn first_calls(nodes: &Nodes, requests: &[Vec<u8>]) -> Result<(), String> {
+    let before = admin::read(nodes).await?;
+    let begin = Instant::now();
+    let requests: Arc<[Vec<u8>]> = requests.into();
+    let mut clients = JoinSet::new();
+    for address in nodes.clients.clone() {
+        for first in 0..FIRST_CALLS {
+            let requests = Arc::clone(&requests);
+            clients.spawn(async move {
+                let mut wire = Wire::connect(address).await?;
+                for request in requests.iter().skip(first).step_by(FIRST_CALLS) {
+                    wire.send(request).await?;
+                    let head = wire.head().await?.ok_or("no answer to a first call")?;
+                    if head.status != 200 {
+                        return Err(format!("status {} for a first call", head.status));
+                    }
+                    let mut body = head.body;
+                    while wire.piece(&mut body).await?.is_some() {}
+                }
+                Ok::<_, String>(())
+            });
+        }
+    }
+    clients.join_all().await.into_iter().collect::<Result<(), String>>()?;
+    let after = admin::read(nodes).await?;
+    let calls = after.admitted() - before.admitted();
+    println!(
+        "\nfirst calls of {} users on each of three nodes: {:.0} a second, {:.4} entries each",
+        requests.len(),
+        calls / begin.elapsed().as_secs_f64(),
+        (after.entries - before.entries) / calls
+    );
     Ok(())
 }
 

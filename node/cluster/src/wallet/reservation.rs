@@ -127,7 +127,7 @@ impl Reservation {
         journal.append(&mut file, record).map_err(|_told_already| Refused { part: 0, why: Why::Unreachable })
     }
 
-    /// The request has ended and did cost this, part by part; it is booked as this row.
+    /// The request has ended and did cost this, part by part; it is booked as this row, under the key that its intent named.
     pub fn settle(mut self, actual: &[Amount], key: RowKey, row: Row) {
         self.cancel();
         let Some(hold) = self.hold.take() else { return };
@@ -173,7 +173,7 @@ impl Shared {
             let record = Record::Settled {
                 hold: ended.spending.number(),
                 parts: parts.collect(),
-                key: Some(Cow::Borrowed(&ended.key)),
+                key: None, // As was intended.
                 row: ended.row,
             };
             self.journal.append(&mut file, record)

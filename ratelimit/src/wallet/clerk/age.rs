@@ -28,8 +28,10 @@ impl Clerk {
         let rolled = entry.roll(now);
         entry.look(now);
         let is_used = entry.is_used(now, round_trip_ms);
+        let is_idle = entry.is_idle(now, round_trip_ms);
         let is_owed = entry.owes_without_lease() && entry.owed_at.is_some_and(|at| at <= now);
         let mut has_news = rolled || entry.has_scraps(now);
+        let mut has_time = false;
         if is_owed {
             entry.owed_at = None; // Until it is told again.
             has_news = true;
@@ -39,12 +41,14 @@ impl Clerk {
             entry.next = if is_used { NextLease::Due } else { entry.next_later(now) };
             has_news |= is_used;
         }
-        if !is_used && entry.may_lay_down() {
+        if is_idle && entry.may_lay_down() {
             entry.lay_down(&outlet);
-            has_news = true;
+            has_time = true; // Nobody waits for it: then it would have been recalled.
         }
         if has_news {
             self.make_urgent(place);
+        } else if has_time {
+            self.laid_down.insert(place);
         }
         self.reschedule(place, now);
     }

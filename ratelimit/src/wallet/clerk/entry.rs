@@ -28,8 +28,11 @@ const PREFETCH_AGAIN_MS: u64 = 1_000;
 /// What lies idle and can't go back is looked at again when it did so for half as long again, at least and at most after
 /// this: there may be a million of them.
 const IDLE_AGAIN_MS: (u64, u64) = (CALM_MS, 60_000);
-/// A lease that nobody took from for so many horizons goes back.
-const IDLE_HORIZONS: u64 = 2;
+/// A lease that nobody took from for so many horizons goes back: two minutes for what is seldom used. Until then whoever calls
+/// again finds it, and before others go short of it the ledger recalls it.
+const IDLE_HORIZONS: u64 = 12;
+/// One that nobody took from for so many needs no successor in the next window.
+const UNUSED_HORIZONS: u64 = 2;
 
 /// What a lease is to its purse.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -401,13 +404,18 @@ impl Entry {
         if cell.lease.avail() < next { 0 } else { self.demand.in_ms(KEPT_AFTER_RECALL_MS).max(self.backlog) }
     }
 
-    fn idle_ms(&self, round_trip_ms: u64) -> u64 {
-        IDLE_HORIZONS.saturating_mul(self.demand.horizon_ms(self.sizing(round_trip_ms)))
+    fn horizons_ms(&self, count: u64, round_trip_ms: u64) -> u64 {
+        count.saturating_mul(self.demand.horizon_ms(self.sizing(round_trip_ms)))
     }
 
     /// Whether somebody took from it lately.
     pub(super) fn is_used(&self, now: NodeTime, round_trip_ms: u64) -> bool {
-        now.since(self.used_at) < self.idle_ms(round_trip_ms) || !self.waiting.is_empty()
+        now.since(self.used_at) < self.horizons_ms(UNUSED_HORIZONS, round_trip_ms) || !self.waiting.is_empty()
+    }
+
+    /// Whether nobody took from it for so long that it goes back.
+    pub(super) fn is_idle(&self, now: NodeTime, round_trip_ms: u64) -> bool {
+        now.since(self.used_at) >= self.horizons_ms(IDLE_HORIZONS, round_trip_ms) && self.waiting.is_empty()
     }
 
     /// Whether its lease may go back whole: nobody waits or holds, and nothing is lent that later income should make whole.
@@ -453,7 +461,9 @@ impl Entry {
         let next = self.books.iter().find(|book| book.role == Role::Next).map(|book| book.leased.cell.from());
         let over = next.map(|from| from.max(book.leased.cell.until()));
         let again_ms = (now.since(self.used_at) / 2).clamp(IDLE_AGAIN_MS.0, IDLE_AGAIN_MS.1);
-        let idle = book.id().map(|_| self.used_at.plus(self.idle_ms(round_trip_ms)).max(now.plus(again_ms)));
+        let idle = book.id().map(|_| {
+            self.used_at.plus(self.horizons_ms(IDLE_HORIZONS, round_trip_ms)).max(now.plus(again_ms))
+        });
         let again = (!self.waiting.is_empty()).then_some(self.ask_again_at.max(now.plus(1)));
         let prefetch = self.prefetch_at();
         let owed = self.owed_at.filter(|_| self.owes_without_lease());
@@ -464,34 +474,5 @@ impl Entry {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::budget::{BucketName, BudgetId, Enforcement, Key};
-    use crate::unit::Unit;
-    use crate::wallet::cell::Usable;
-    use crate::wallet::purse::Terms;
-
-    #[test]
-    fn what_is_covered_makes_the_allowance_whole_and_no_more() {
-        let enforcement = Enforcement::Bounded { per_node: 30 };
-        let terms = Terms { unit: Unit::TotalTokens, enforcement, limit: 100 };
-        let name = BucketName { budget: BudgetId(1), key: Key::default() };
-        let purse = Purse::new(name, terms, 0, &Arc::new(Outlet::new()));
-        let mut book = Book::new(purse.current.load(), Role::Current);
-        let lent = book.leased.cell.take(30, Usable::Lease).expect("the allowance has it");
-        book.leased.cell.settle(lent, 50); // 20 of it is debt, which nobody may spend again.
-        #[rustfmt::skip]
-        let steps = [
-            // covered  avail  why
-            (0,         0,     "nothing could be paid for"),
-            (20,        20,    "as much as was"),
-            (20,        20,    "the same answer again"),
-            (10,        20,    "an older one"),
-            (50,        30,    "all of it: what was lent, and not the debt"),
-        ];
-        for (covered, avail, why) in steps {
-            book.install(0, covered);
-            assert_eq!(book.leased.cell.allowance.avail(), avail, "{why}");
-        }
-    }
-}
+#[path = "entry_test.rs"]
+mod tests;

@@ -42,6 +42,8 @@ pub(super) struct Clerk {
     urgent: VecDeque<u32>,
     /// Purses whose spending is told with the next report.
     reports: VecDeque<u32>,
+    /// Whose idle leases the next report gives back.
+    laid_down: BTreeSet<u32>,
     report_at: NodeTime,
     report_soon_at: NodeTime,
     heartbeat_at: NodeTime,
@@ -99,6 +101,7 @@ impl Clerk {
             swept: 0,
             urgent: VecDeque::new(),
             reports: VecDeque::new(),
+            laid_down: BTreeSet::new(),
             report_at: NodeTime(0),
             report_soon_at: NodeTime(0),
             heartbeat_at: NodeTime(0),

@@ -1,6 +1,8 @@
 //! What the ledger is told: only purses with something to say, one batch in flight, the same batch again while its answer is
 //! missing.
 
+use std::mem;
+
 use super::Clerk;
 use super::entry::{Book, Entry, NextLease, Question, Role};
 use crate::ledger::command::{Batch, Item, Keep, LeaseId, Target};
@@ -103,7 +105,7 @@ impl Clerk {
             return;
         }
         self.report_at = now.plus(self.settings.report_ms);
-        for place in self.outlet.take_spent() {
+        for place in self.outlet.take_spent().into_iter().chain(mem::take(&mut self.laid_down)) {
             self.report_later(place);
         }
         self.outlet.collect(&mut self.rows);
