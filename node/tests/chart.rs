@@ -187,8 +187,9 @@ async fn pods_become_one_cluster_and_a_founder_without_its_volume_joins_it() {
         }
     };
     kubernetes.apply("apiVersion: v1\nkind: Secret\nmetadata: {name: tg-join}\n");
-    let free = [(); 3].map(|()| TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap());
-    let ports = free.map(|listener| listener.local_addr().unwrap().port());
+    let free = [(); 4].map(|()| TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap());
+    let [zero, one, two, new] = free.map(|listener| listener.local_addr().unwrap().port());
+    let ports = [zero, one, two];
     let data = [(); 4].map(|()| tempfile::tempdir().unwrap());
     let [first, second, third, fresh] = [0, 1, 2, 3].map(|at: usize| data[at].path().to_str().unwrap());
     let (founder, one, two) = tokio::join!(
@@ -199,8 +200,9 @@ async fn pods_become_one_cluster_and_a_founder_without_its_volume_joins_it() {
     until("three voters", async || (voters(&one).await.len() == 3).then_some(())).await;
     let ids = voters(&two).await;
 
-    // Its volume is lost.
+    // Its volume is lost. A new pod has a new address, too.
     drop(founder);
+    let ports = [new, ports[1], ports[2]];
     let again = pod(&kubernetes, ("pod-0", fresh), &ports).await;
     let status = again.shown("/v1/status").await;
     let id = status["cluster"]["node"].as_u64().unwrap();
