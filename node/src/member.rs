@@ -9,12 +9,14 @@ use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
 use tollgate_cluster::gossip::view::Duty;
+use tollgate_cluster::identity::home::Home;
 use tollgate_cluster::identity::token::JoinToken;
 use tollgate_cluster::run::{Door, Node, Settings};
 use tollgate_cluster::state::Proposal;
 use tollgate_cluster::state::nodes::Farewell;
 use tollgate_cluster::wallet::{Till, clock};
 
+use crate::kubernetes::{Entry, JoinSecret};
 use crate::settings::{DEFAULT_CLUSTER, Run};
 
 /// Consensus, gossip and the wallet's task share these.
@@ -36,11 +38,22 @@ impl Member {
         let runtime = runtime.worker_threads(THREADS).thread_name("cluster").enable_all().build();
         let runtime = runtime.map_err(|error| format!("no runtime for the cluster: {error}"))?;
         let data = run.data()?;
-        let token = JoinToken::given(run.join_token.as_deref(), run.join_token_file.as_deref())?;
+        let mut token = JoinToken::given(run.join_token.as_deref(), run.join_token_file.as_deref())?;
+        let mut join = run.join.clone();
+        let secret =
+            run.join_secret.as_deref().map(|name| runtime.block_on(JoinSecret::of(name))).transpose()?;
+        // A node that belongs to a cluster starts without asking: the API server may be away. And before the door is open:
+        // who only waits must not look like one who serves.
+        if let Some(secret) = secret.as_ref().filter(|_| !Home::is_in(&data)) {
+            match runtime.block_on(secret.entry(run))? {
+                Entry::Found => join.clear(),
+                Entry::Join(found) => token = Some(found),
+            }
+        }
         let settings = Settings {
             data: data.clone(),
             door: door(run)?,
-            join: run.join.clone(),
+            join,
             token,
             voters: run.voters(),
             name: run.node(),
@@ -55,6 +68,10 @@ impl Member {
             let till = Till::start(&node, &data).await.map_err(|error| error.to_string())?;
             Ok::<_, String>((node, till))
         })?;
+        let founders = node.home().token().map_err(|error| error.to_string())?;
+        if let (Some(secret), Some(token)) = (secret, founders) {
+            runtime.spawn(secret.publish(token));
+        }
         tracing::info!("data in {}", data.display());
         Ok(Self { node, till, runtime, leaves: watch::Sender::new(false) })
     }

@@ -98,7 +98,8 @@ pub(crate) struct Run {
     #[arg(long, value_name = "HOST:PORT")]
     pub(crate) advertise: Option<String>,
 
-    /// Joins the cluster of these nodes; several after one --join, or each with its own. Without meaning for a node that
+    /// Joins the cluster of these nodes; several after one --join, or each with its own. A name may have many addresses: all
+    /// of them are asked, again and again. Without meaning for a node that
     /// belongs to one already, but that it finds the others there.
     #[arg(long, value_name = "HOST:PORT", num_args = 1..)]
     pub(crate) join: Vec<String>,
@@ -110,6 +111,15 @@ pub(crate) struct Run {
     /// The cluster's join token, if it is not in a file.
     #[arg(long, env = "TOLLGATE_JOIN_TOKEN", hide_env_values = true, value_name = "TOKEN")]
     pub(crate) join_token: Option<String>,
+
+    /// The Secret with the cluster's join token under the key `token`, in the namespace of this pod or of KUBECONFIG. It has
+    /// to be there, perhaps empty: the founder writes the token into it, all others wait for it.
+    #[arg(long, value_name = "SECRET", conflicts_with_all = ["join_token_file", "join_token"], requires = "join")]
+    pub(crate) join_secret: Option<String>,
+
+    /// The node of this name founds the cluster, if there is no token in --join-secret and nobody answers at --join.
+    #[arg(long, value_name = "NODE", requires = "join_secret")]
+    pub(crate) founder: Option<String>,
 
     /// How many nodes should vote: 1, 3 or 5 [default: 3 for a new cluster, otherwise as it is].
     #[arg(long, value_name = "N", value_parser = ["1", "3", "5"])]

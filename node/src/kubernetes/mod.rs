@@ -12,6 +12,7 @@
 mod client;
 mod discover;
 mod gateway;
+mod join_secret;
 mod mirror;
 mod object;
 mod ours;
@@ -36,6 +37,8 @@ use crate::telemetry::kubernetes::OfKubernetes;
 use crate::telemetry::metrics::Metrics;
 
 use client::Pulses;
+
+pub(crate) use join_secret::{Entry, JoinSecret};
 
 /// Between two looks whether this node leads.
 const LOOK: Duration = Duration::from_millis(100);

@@ -204,7 +204,8 @@ impl Kubernetes {
         self.etcd.send(&ask).await.expect(200).json()
     }
 
-    fn try_kubectl(&self, arguments: &[&str], input: &str) -> Result<String, String> {
+    /// The same; an error is what it said.
+    pub(crate) fn try_kubectl(&self, arguments: &[&str], input: &str) -> Result<String, String> {
         let mut kubectl = Command::new(&self.programs.kubectl)
             .args(["--kubeconfig".as_ref(), self.path("kubeconfig").as_os_str()])
             .args(["--cache-dir".as_ref(), self.path("cache").as_os_str()])

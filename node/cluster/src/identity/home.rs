@@ -1,6 +1,7 @@
 //! A node's place in its cluster, as its data folder remembers it.
 
 use std::fmt;
+use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use rcgen::KeyPair;
@@ -66,6 +67,11 @@ struct Written {
 }
 
 impl Home {
+    /// Whether the folder is a node's already.
+    pub fn is_in(folder: &Path) -> bool {
+        folder.join(FILE.name).exists()
+    }
+
     /// What is in the folder. A node that was here before begins a new incarnation, which is on the disk before it is used.
     pub fn open(folder: Folder) -> Result<Found, FolderError> {
         let Some(mut written) = FILE.read::<Written>(&folder)? else { return Ok(Found::Nobody(folder)) };

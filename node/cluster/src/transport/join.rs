@@ -1,5 +1,6 @@
 //! A newcomer's side of joining.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::future::{Ready, ready};
 use std::io;
@@ -11,7 +12,7 @@ use hyper_util::rt::TokioIo;
 use rustls::ClientConfig;
 use rustls::client::Resumption;
 use rustls::version::TLS13;
-use tokio::net::TcpStream;
+use tokio::net::{TcpStream, lookup_host};
 use tokio::time::timeout;
 use tokio_rustls::client::TlsStream;
 use tonic::client::Grpc;
@@ -36,8 +37,10 @@ use crate::raft::types::Member;
 
 /// One node asked. Longer than it may take to answer.
 const ATTEMPT: Duration = Duration::from_secs(35);
+/// Who serves has shown who it is by then. Who is only starting takes connections, and says nothing.
+const HANDSHAKE: Duration = Duration::from_secs(5);
 
-/// Asks one node after the other to be let in, until one does. What is certain (the token is wrong) is not asked twice.
+/// Asks one node after the other to be let in, at all addresses that their names have now, until one does. What is certain (the token is wrong) is not asked twice.
 pub async fn join(
     addresses: &[String],
     token: &JoinToken,
@@ -51,7 +54,7 @@ pub async fn join(
         member,
     };
     let (mut tried, mut others) = (Vec::new(), 0);
-    for address in addresses {
+    for address in &places(addresses, &message.member.address).await {
         let asked = timeout(ATTEMPT, ask(address, token, &message)).await;
         let error = match asked.unwrap_or(Err(Unasked::Again(CallError::TimedOut { within: ATTEMPT }))) {
             Ok(admission) => {
@@ -75,6 +78,20 @@ pub async fn join(
         }
         last => JoinError::Nobody { tried: tried.into_iter().chain(last).collect() },
     })
+}
+
+/// Every address, of a name that has several, in their order. Not the newcomer's own: a name may stand for all nodes.
+async fn places(names: &[String], own: &str) -> Vec<String> {
+    let (mut places, mut seen) = (Vec::new(), BTreeSet::new());
+    for name in names {
+        let found = match lookup_host(name).await {
+            Ok(found) => found.map(|address| address.to_string()).collect(),
+            // Asked all the same: that says why not.
+            Err(_) => vec![name.clone()],
+        };
+        places.extend(found.into_iter().filter(|place| place != own && seen.insert(place.clone())));
+    }
+    places
 }
 
 /// Why there was no admission.
@@ -101,7 +118,9 @@ impl From<DialError> for Unasked {
 }
 
 async fn ask(address: &str, token: &JoinToken, message: &JoinRequest) -> Result<Admission, Unasked> {
-    let stream = connect(address, reception(token.cluster), Arc::new(config(token))).await?;
+    let connected =
+        timeout(HANDSHAKE, connect(address, reception(token.cluster), Arc::new(config(token)))).await;
+    let stream = connected.map_err(|_| CallError::TimedOut { within: HANDSHAKE })??;
     let channel = Endpoint::from_static("http://join").connect_with_connector_lazy(Made(Some(stream)));
     let mut grpc = Grpc::new(channel);
     grpc.ready().await.map_err(|error| CallError::of(&Status::from_error(error.into())))?;

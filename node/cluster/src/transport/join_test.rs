@@ -178,3 +178,26 @@ async fn a_newcomer_can_do_nothing_but_join() {
         assert!(error.to_string().contains("CertificateRequired"), "{error}");
     }
 }
+
+#[tokio::test]
+async fn who_takes_connections_and_says_nothing_is_passed_over() {
+    let (open, token) = Open::with(None).await;
+    // Another newcomer: its door is open, and nobody serves there yet.
+    let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let mut addresses = vec![silent.local_addr().unwrap().to_string()];
+    addresses.extend(open.addresses());
+    let (_data, folder) = empty();
+    let began = std::time::Instant::now();
+    let admitted = join(&addresses, &token, Newcomer::of(&folder).unwrap(), member()).await.unwrap();
+    assert_eq!(admitted.name().node, 10);
+    assert!(began.elapsed() < ATTEMPT, "the whole time of an attempt is for who is of the cluster");
+}
+
+#[tokio::test]
+async fn every_address_is_asked_once_but_ones_own() {
+    let names = ["127.0.0.1:7", "localhost:7", "127.0.0.1:8", "no-such-name.invalid:7"].map(str::to_owned);
+    let found = places(&names, "127.0.0.1:8").await;
+    let four: Vec<&str> = found.iter().map(String::as_str).filter(|place| !place.starts_with('[')).collect();
+    // A name without addresses is asked all the same, which says why not.
+    assert_eq!(four, ["127.0.0.1:7", "no-such-name.invalid:7"]);
+}
