@@ -28,8 +28,6 @@ const LOOK: Duration = Duration::from_millis(50);
 pub(super) fn nodes(member: &Member) -> Value {
     let node = &member.node;
     let metrics = node.metrics();
-    let membership = metrics.membership_config.membership();
-    let voters: Vec<u64> = membership.voter_ids().collect();
     let seen = node.gossip().peers().borrow().clone();
     let known: Vec<Value> = node.replica().look(|state| {
         let all = state.nodes().all().map(|(id, known)| {
@@ -40,7 +38,7 @@ pub(super) fn nodes(member: &Member) -> Value {
                 "address": known.member.address,
                 "region": known.member.region,
                 "zone": known.member.zone,
-                "role": if voters.contains(&id) { "voter" } else { "learner" },
+                "role": if votes(member, id) { "voter" } else { "learner" },
                 "leader": metrics.current_leader == Some(id),
                 "seen": peer.is_some(),
                 "duty": peer.map(|peer| peer.news.duty.name()),
@@ -148,12 +146,11 @@ pub(super) async fn promote(member: &Member, id: &str) -> Answer {
 
 /// The leader sees to it step by step; where it can't now, it will as soon as it can.
 async fn promoted(member: &Member, node: u64) -> Answer {
-    let votes = || member.node.metrics().membership_config.membership().voter_ids().any(|id| id == node);
     let deadline = Instant::now() + PROMOTION;
-    while !votes() && Instant::now() < deadline {
+    while !votes(member, node) && Instant::now() < deadline {
         sleep(LOOK).await;
     }
-    if votes() {
+    if votes(member, node) {
         return value(StatusCode::OK, &json!({"promoted": node}));
     }
     let why = "it does not vote yet: it will once it has the whole log and an odd number of nodes can vote";
@@ -186,6 +183,13 @@ pub(super) async fn snapshot(member: &Member) -> Answer {
         return problem(StatusCode::SERVICE_UNAVAILABLE, &why);
     }
     value(StatusCode::OK, &json!({"node": member.node.id(), "entry": written()}))
+}
+
+/// Whether it votes, before and after a change that is under way: until that is over, those who voted before it decide.
+fn votes(member: &Member, node: u64) -> bool {
+    let metrics = member.node.metrics();
+    let mut sets = metrics.membership_config.membership().get_joint_config().iter();
+    sets.all(|voters| voters.contains(&node))
 }
 
 /// Whether it is there and takes requests.

@@ -40,7 +40,8 @@ const ATTEMPT: Duration = Duration::from_secs(35);
 /// Who serves has shown who it is by then. Who is only starting takes connections, and says nothing.
 const HANDSHAKE: Duration = Duration::from_secs(5);
 
-/// Asks one node after the other to be let in, at all addresses that their names have now, until one does. What is certain (the token is wrong) is not asked twice.
+/// Asks one node after the other to be let in, at all addresses that their names have now, until one does. What is certain
+/// (the token is wrong) is not asked twice.
 pub async fn join(
     addresses: &[String],
     token: &JoinToken,
