@@ -16,6 +16,7 @@ mod quota;
 mod request;
 mod settings;
 mod simulate;
+mod stop;
 mod tasks;
 mod telemetry;
 mod upstream;

@@ -18,6 +18,7 @@ use tollgate_cluster::wallet::{Till, clock};
 
 use crate::kubernetes::{Entry, JoinSecret};
 use crate::settings::{DEFAULT_CLUSTER, Run};
+use crate::stop::told_to_stop;
 
 /// Consensus, gossip and the wallet's task share these.
 const THREADS: usize = 2;
@@ -45,7 +46,7 @@ impl Member {
         // A node that belongs to a cluster starts without asking: the API server may be away. And before the door is open:
         // who only waits must not look like one who serves.
         if let Some(secret) = secret.as_ref().filter(|_| !Home::is_in(&data)) {
-            match runtime.block_on(secret.entry(run))? {
+            match runtime.block_on(unless_stopped(secret.entry(run)))? {
                 Entry::Found => join.clear(),
                 Entry::Join(found) => token = Some(found),
             }
@@ -62,12 +63,12 @@ impl Member {
             admin: admin.to_string(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
         };
-        let (node, till) = runtime.block_on(async {
+        let (node, till) = runtime.block_on(unless_stopped(async {
             let node = Node::start(settings).await.map_err(|error| error.to_string())?;
             tracing::info!("cluster on {}, as node {}", node.member().address, node.id());
             let till = Till::start(&node, &data).await.map_err(|error| error.to_string())?;
             Ok::<_, String>((node, till))
-        })?;
+        }))?;
         let founders = node.home().token().map_err(|error| error.to_string())?;
         if let (Some(secret), Some(token)) = (secret, founders) {
             runtime.spawn(secret.publish(token));
@@ -147,6 +148,15 @@ impl Member {
             Ok(_) => tracing::info!("left the cluster for good: its data folder is of no more use"),
             Err(error) => tracing::error!("the cluster was not told that this node left: {error}"),
         }
+    }
+}
+
+/// Others may be long in coming.
+async fn unless_stopped<T>(starting: impl Future<Output = Result<T, String>>) -> Result<T, String> {
+    let stop = told_to_stop()?;
+    tokio::select! {
+        started = starting => started,
+        () = stop => Err("stopped before it was part of a cluster".to_owned()),
     }
 }
 

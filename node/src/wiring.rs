@@ -24,6 +24,7 @@ use crate::member::Member;
 use crate::request::accept::body_memory::BodyMemory;
 use crate::settings::Run;
 use crate::simulate;
+use crate::stop::told_to_stop;
 use crate::tasks::{Spawner, Tasks};
 use crate::telemetry::metrics::Metrics;
 use crate::telemetry::{AccessLog, Sink, Telemetry};
@@ -40,7 +41,7 @@ pub(crate) fn run(settings: &Run) -> Result<(), String> {
         .map_err(|error| format!("no runtime: {error}"))?;
     let started = Instant::now();
     // Signals are heard before anything is served, so that a stop is never missed.
-    let stop = runtime.block_on(async { stop_signal() })?;
+    let stop = runtime.block_on(async { told_to_stop() })?;
     let _a_failed_write_tells = runtime.block_on(async { signal(SignalKind::from_raw(FILE_TOO_LARGE)) });
     let doors = runtime.block_on(async { Doors::bind(settings) })?;
     let member = Arc::new(Member::start(settings, doors.admin_address()?)?);
@@ -258,16 +259,4 @@ fn sink(name: &str) -> Sink {
         "stdout" => Sink::Stdout,
         path => Sink::File(PathBuf::from(path)),
     }
-}
-
-fn stop_signal() -> Result<impl Future<Output = ()>, String> {
-    let listen = |kind| signal(kind).map_err(|error| format!("signals can't be heard: {error}"));
-    let mut terminate = listen(SignalKind::terminate())?;
-    let mut interrupt = listen(SignalKind::interrupt())?;
-    Ok(async move {
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
-        }
-    })
 }

@@ -12,7 +12,7 @@ use tokio::net::TcpStream;
 
 use rust::gateway::Settings;
 use rust::manifest::{GATEWAY, openai, route, rule};
-use rust::{Ask, Gateway, Simulator, until};
+use rust::{Ask, Gateway, Process, Simulator, until};
 
 async fn bed(arguments: &[&str]) -> (Gateway, Simulator) {
     let simulator = Simulator::start(&[]).await;
@@ -127,4 +127,20 @@ async fn a_second_start_on_a_used_address_says_so() {
     let (code, output) = rust::Process::run(&arguments, &[]).await;
     assert_eq!(code, 1);
     assert!(output.contains(&format!("--listen {address}")), "{output}");
+}
+
+#[tokio::test]
+async fn a_node_that_waits_to_be_let_in_can_be_stopped() {
+    let data = [(); 2].map(|()| tempfile::tempdir().unwrap());
+    let [founded, empty] = data.each_ref().map(|folder| folder.path().to_str().unwrap());
+    let variables = [("TOLLGATE_DATA", founded)];
+    drop(Gateway::with(Settings { variables: &variables, ..Settings::default() }).await);
+    let token = format!("{founded}/join-token");
+    let arguments = ["run", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--cluster", "127.0.0.1:0"];
+    let joins = ["--data", empty, "--join", "127.0.0.1:1", "--join-token-file", &token];
+    let mut waits = Process::start(&[&arguments[..], &joins].concat(), &[]);
+    waits.announced("not let in yet").await;
+    waits.terminate();
+    assert_eq!(waits.ended().await.code(), Some(1));
+    assert!(waits.output().contains("stopped before"), "{}", waits.output());
 }

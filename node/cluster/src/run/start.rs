@@ -121,11 +121,17 @@ pub(super) async fn start(settings: &mut Settings, listener: TcpListener) -> Res
 async fn ask_in(settings: &Settings, folder: &Folder, member: &Member) -> Result<Admitted, StartError> {
     let token = settings.token.as_ref().ok_or(StartError::NoToken)?;
     let deadline = Instant::now() + JOIN;
+    let mut last = String::new();
     loop {
         let newcomer = Newcomer::of(folder).map_err(StartError::Folder)?;
         match join(&settings.join, token, newcomer, member.clone()).await {
             Ok(admitted) => return Ok(admitted),
-            Err(JoinError::Nobody { .. }) if Instant::now() + JOIN_PAUSE < deadline => {
+            Err(error @ JoinError::Nobody { .. }) if Instant::now() + JOIN_PAUSE < deadline => {
+                let why = error.to_string();
+                if why != last {
+                    tracing::info!("not let in yet: {why}");
+                    last = why;
+                }
                 sleep(JOIN_PAUSE).await;
             }
             Err(error) => return Err(StartError::Join(error)),
