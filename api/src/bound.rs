@@ -2,11 +2,11 @@
 //!
 //! A byte-level tokenizer never makes more tokens of a text than it has bytes, and what stands around texts (roles, the
 //! borders of messages, the beginning of the answer) is a few tokens each, whatever template writes it. So texts are bounded by
-//! their bytes as JSON has them, where escapes only make them longer; what is neither text nor a setting, such as tools, by
-//! all of its bytes. Images are the exception: what they cost has nothing to do with their bytes.
+//! their bytes; what is neither text nor a setting, such as tools, by all of its bytes as JSON has them, where escapes only make
+//! them longer. Images are the exception: what they cost has nothing to do with their bytes.
 
 use serde::Deserialize;
-use serde::de::{Deserializer, MapAccess, Visitor};
+use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
 use crate::borrowed::Text;
@@ -67,6 +67,10 @@ impl<'de> Visitor<'de> for FieldsVisitor {
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Fields, A::Error> {
         let mut fields = Fields { input: 0, answers: 1, prompts: 1 };
         while let Some(key) = map.next_key::<Text<'de>>()? {
+            if matches!(&*key, "messages" | "system" | "input" | "instructions") {
+                fields.input = fields.input.saturating_add(map.next_value_seed(Said::Messages)?);
+                continue;
+            }
             let value: &RawValue = map.next_value()?;
             let text = value.get();
             let cost = match &*key {
@@ -74,10 +78,10 @@ impl<'de> Visitor<'de> for FieldsVisitor {
                     fields.answers = fields.answers.max(text.parse().unwrap_or(1));
                     0
                 }
-                "messages" | "system" | "input" | "instructions" => messages(text),
                 "prompt" => {
                     fields.prompts = prompts(text);
-                    messages(text)
+                    let mut prompt = serde_json::Deserializer::from_str(text);
+                    Said::Messages.deserialize(&mut prompt).map_err(serde::de::Error::custom)?
                 }
                 "tools" | "functions" => TOOLS_TOKENS + length(text.as_bytes()),
                 // Settings: what is said to the model is a string that is not the model's name, or has parts.
@@ -91,40 +95,98 @@ impl<'de> Visitor<'de> for FieldsVisitor {
     }
 }
 
-/// A text, or a list of texts or messages.
-fn messages(json: &str) -> u64 {
-    match list(json) {
-        Some(all) => all.iter().map(|one| MESSAGE_TOKENS + message(one.get())).sum(),
-        None => MESSAGE_TOKENS + length(json.as_bytes()).saturating_sub(2),
-    }
+/// What is said to the model, added up in the one pass that reads it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Said {
+    /// A text, or a list of texts or messages.
+    Messages,
+    /// A message, or a part of one.
+    Message,
+    /// A message's text, or its parts.
+    Content,
 }
 
-fn message(json: &str) -> u64 {
-    let Some(fields) = members(json) else {
-        return length(json.as_bytes()).saturating_sub(if json.starts_with('"') { 2 } else { 0 });
-    };
-    if is_image(&fields) {
-        return IMAGE_TOKENS;
-    }
-    let cost = |(name, value): &(Text<'_>, &RawValue)| {
-        let text = value.get();
-        match &**name {
-            "role" | "type" => 0,
-            "content" | "output" => list(text)
-                .map_or_else(|| string(text), |parts| parts.iter().map(|one| 2 + message(one.get())).sum()),
-            "text" => string(text),
-            _ => length(text.as_bytes()),
+impl Said {
+    /// What is written around a text of this kind.
+    const fn around(self) -> u64 {
+        match self {
+            Self::Messages => MESSAGE_TOKENS,
+            Self::Message | Self::Content => 0,
         }
-    };
-    fields.iter().map(cost).sum()
+    }
 }
 
-/// Parts that show an image, in each dialect's words.
-fn is_image(fields: &[(Text<'_>, &RawValue)]) -> bool {
-    fields.iter().any(|(name, value)| {
-        &**name == "type" && ["\"image_url\"", "\"image\"", "\"input_image\""].contains(&value.get())
-    })
+impl<'de> DeserializeSeed<'de> for Said {
+    type Value = u64;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<u64, D::Error> {
+        deserializer.deserialize_any(self)
+    }
 }
+
+impl<'de> Visitor<'de> for Said {
+    type Value = u64;
+
+    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("text, or a list of texts or messages")
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<u64, E> {
+        Ok(self.around() + length(text.as_bytes()))
+    }
+
+    fn visit_u64<E>(self, token: u64) -> Result<u64, E> {
+        Ok(self.around() + 1 + u64::from(token.checked_ilog10().unwrap_or(0)))
+    }
+
+    fn visit_i64<E: serde::de::Error>(self, token: i64) -> Result<u64, E> {
+        self.visit_u64(token.unsigned_abs())
+    }
+
+    fn visit_f64<E: serde::de::Error>(self, _odd: f64) -> Result<u64, E> {
+        self.visit_u64(u64::MAX) // As many digits as a number has.
+    }
+
+    fn visit_bool<E>(self, _odd: bool) -> Result<u64, E> {
+        Ok(self.around() + length(b"false"))
+    }
+
+    fn visit_unit<E>(self) -> Result<u64, E> {
+        Ok(0)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<u64, A::Error> {
+        let (mut sum, each) = match self {
+            Self::Messages => (0, MESSAGE_TOKENS),
+            Self::Content => (0, 2),
+            Self::Message => (1, 1), // As it is written: a prompt in tokens.
+        };
+        while let Some(one) = list.next_element_seed(Self::Message)? {
+            sum += each + one;
+        }
+        Ok(sum)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<u64, A::Error> {
+        let (mut sum, mut is_image) = (0, false);
+        while let Some(key) = map.next_key::<Text<'de>>()? {
+            sum += match &*key {
+                "role" => map.next_value::<IgnoredAny>().map(|_| 0)?,
+                "type" => {
+                    is_image |= IMAGES.contains(&&*map.next_value::<Text<'de>>()?);
+                    0
+                }
+                "content" | "output" => map.next_value_seed(Self::Content)?,
+                "text" => map.next_value_seed(Self::Message)?,
+                _ => length(map.next_value::<&RawValue>()?.get().as_bytes()),
+            };
+        }
+        Ok(self.around() + if is_image { IMAGE_TOKENS } else { sum })
+    }
+}
+
+/// Types of parts that show an image, in each dialect's words.
+const IMAGES: [&str; 3] = ["image_url", "image", "input_image"];
 
 /// How many answers completions give: one a prompt; a list of numbers is one prompt in tokens.
 fn prompts(json: &str) -> u64 {
@@ -132,42 +194,8 @@ fn prompts(json: &str) -> u64 {
     several.map_or(1, |all| all.len() as u64)
 }
 
-fn string(json: &str) -> u64 {
-    length(json.as_bytes()).saturating_sub(2)
-}
-
 fn list(json: &str) -> Option<Vec<&RawValue>> {
     if json.starts_with('[') { serde_json::from_str(json).ok() } else { None }
-}
-
-/// An object's members, in their order.
-fn members(json: &str) -> Option<Vec<(Text<'_>, &RawValue)>> {
-    struct Members<'a>(Vec<(Text<'a>, &'a RawValue)>);
-    struct MembersVisitor;
-    impl<'de> Visitor<'de> for MembersVisitor {
-        type Value = Members<'de>;
-
-        fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-            f.write_str("an object")
-        }
-
-        fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Members<'de>, A::Error> {
-            let mut all = Vec::new();
-            while let Some(pair) = map.next_entry()? {
-                all.push(pair);
-            }
-            Ok(Members(all))
-        }
-    }
-    impl<'de> Deserialize<'de> for Members<'de> {
-        fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-            deserializer.deserialize_map(MembersVisitor)
-        }
-    }
-    if !json.starts_with('{') {
-        return None;
-    }
-    serde_json::from_str::<Members<'_>>(json).ok().map(|members| members.0)
 }
 
 fn length(bytes: &[u8]) -> u64 {
