@@ -57,6 +57,7 @@ impl Member {
             join,
             token,
             voters: run.voters(),
+            stays_learner: run.learner,
             name: run.node(),
             region: run.region.clone(),
             zone: run.zone.clone(),

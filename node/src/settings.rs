@@ -125,6 +125,10 @@ pub(crate) struct Run {
     #[arg(long, value_name = "N", value_parser = ["1", "3", "5"])]
     voters: Option<String>,
 
+    /// Serves, holds everything, and never votes, however few nodes there are: for nodes that come and go with the load.
+    #[arg(long, requires = "join")]
+    pub(crate) learner: bool,
+
     /// What people call this node [default: the machine's name].
     #[arg(long, value_name = "NAME")]
     node: Option<String>,

@@ -226,6 +226,29 @@ async fn a_node_that_is_promoted_votes() {
 }
 
 #[tokio::test]
+async fn a_node_that_stays_a_learner_never_votes() {
+    let simulator = Simulator::start(&[]).await;
+    let mut cluster = Cluster::start(1, &manifest(&simulator)).await;
+    cluster.add_learner().await;
+    cluster.add().await;
+    let learner = cluster.nodes[1].as_ref().expect("it runs");
+    served(learner).await;
+    let learner = id(learner).await;
+
+    let any = cluster.nodes[0].as_ref().expect("it runs");
+    let number = learner.to_string();
+    let (code, output) = tollgate(any, &["node", "promote", &number]).await;
+    assert!(code != 0 && output.contains("--learner"), "{output}");
+    assert_eq!(cluster.voting_now().await.len(), 1, "of two that may, neither is enough for three");
+
+    cluster.add().await;
+    cluster.voters(3).await;
+    assert!(!cluster.voting_now().await.contains(&learner), "it was there before the others");
+    let (code, output) = Process::run(&["run", "--learner"], &[]).await;
+    assert!(code == 2 && output.contains("--join"), "a cluster needs somebody who votes: {output}");
+}
+
+#[tokio::test]
 async fn five_that_vote_outlive_two() {
     let simulator = Simulator::start(&[]).await;
     let mut cluster = Cluster::voting(5, 5, &manifest(&simulator)).await;

@@ -52,6 +52,9 @@ spec:
     - --kubernetes=on
     - --controller-name={{ $values.controllerName }}
     - --voters={{ $values.voters }}
+    {{- if eq $.component "serving" }}
+    - --learner
+    {{- end }}
     - --drain-timeout={{ $values.drainSeconds }}
     {{- with $values.region }}
     - --region={{ . }}

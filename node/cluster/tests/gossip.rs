@@ -42,7 +42,7 @@ fn config(node: NodeId, seeds: &[SocketAddr]) -> Config {
         advertise: None,
         seeds: seeds.iter().map(ToString::to_string).collect(),
         keys: Keyring::of(key(1)),
-        about: About { member, admin: String::new(), version: "0.1.0".into() },
+        about: About { member, admin: String::new(), version: "0.1.0".into(), stays_learner: false },
         interval: Config::INTERVAL,
     }
 }

@@ -20,6 +20,7 @@ fn settings(data: &Path, name: &str, door: Option<&Node>) -> Settings {
         join: door.iter().map(|node| node.member().address.clone()).collect(),
         token: None,
         voters: None,
+        stays_learner: false,
         name: name.to_owned(),
         region: String::new(),
         zone: String::new(),

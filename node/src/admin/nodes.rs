@@ -40,6 +40,7 @@ pub(super) fn nodes(member: &Member) -> Value {
                 "zone": known.member.zone,
                 "role": if votes(member, id) { "voter" } else { "learner" },
                 "leader": metrics.current_leader == Some(id),
+                "stays_learner": peer.map(|peer| peer.about.stays_learner),
                 "seen": peer.is_some(),
                 "duty": peer.map(|peer| peer.news.duty.name()),
                 "admin": peer.map(|peer| &peer.about.admin),
@@ -133,6 +134,10 @@ pub(super) async fn promote(member: &Member, id: &str) -> Answer {
         let why = format!("node {node} is not there, or is leaving: it can't vote until it serves");
         return problem(StatusCode::CONFLICT, &why);
     }
+    if stays_learner(member, node) {
+        let why = format!("node {node} was started with --learner: it never votes");
+        return problem(StatusCode::CONFLICT, &why);
+    }
     let forward = member.node.forward().clone();
     match on(member, async move { forward.write(change, CATCH_UP).await })
         .await
@@ -196,6 +201,10 @@ fn votes(member: &Member, node: u64) -> bool {
 fn serves(member: &Member, node: u64) -> bool {
     let peers = member.node.gossip().peers();
     peers.borrow().get(&node).is_some_and(|peer| peer.news.duty == Duty::Serving)
+}
+
+fn stays_learner(member: &Member, node: u64) -> bool {
+    member.node.gossip().peers().borrow().get(&node).is_some_and(|peer| peer.about.stays_learner)
 }
 
 /// Waits until this node has what any node was told before.

@@ -16,6 +16,8 @@ pub(crate) struct Cluster {
     wanted: usize,
     /// The API server that they follow, if any.
     kubeconfig: Option<String>,
+    /// The places of those that never vote.
+    learners: Vec<usize>,
 }
 
 impl Cluster {
@@ -41,7 +43,15 @@ impl Cluster {
 
     fn empty(wanted: usize, manifest: &str) -> Self {
         let (manifest, door) = (manifest.to_owned(), String::new());
-        Self { nodes: Vec::new(), data: Vec::new(), door, manifest, wanted, kubeconfig: None }
+        Self {
+            nodes: Vec::new(),
+            data: Vec::new(),
+            door,
+            manifest,
+            wanted,
+            kubeconfig: None,
+            learners: Vec::new(),
+        }
     }
 
     async fn grow(&mut self, count: usize) {
@@ -49,6 +59,12 @@ impl Cluster {
             self.add().await;
         }
         self.voters(if count < self.wanted { 1 } else { self.wanted }).await;
+    }
+
+    /// One more, which never votes.
+    pub(crate) async fn add_learner(&mut self) {
+        self.learners.push(self.nodes.len());
+        self.add().await;
     }
 
     /// One more, with a data folder of its own.
@@ -71,6 +87,9 @@ impl Cluster {
         let door = self.door.clone();
         if !first {
             arguments.extend(["--join", &door, "--join-token-file", &token]);
+        }
+        if self.learners.contains(&place) {
+            arguments.push("--learner");
         }
         let manifest = if first { self.manifest.as_str() } else { "" };
         let mut variables = Vec::new();

@@ -29,6 +29,9 @@ const ADMIN: &str = "admin";
 const REGION: &str = "region";
 const ZONE: &str = "zone";
 const VERSION: &str = "version";
+const LEARNER: &str = "learner";
+/// What a node that stays a learner says under that key; others leave it empty.
+const STAYS: &str = "stays";
 const DUTY: &str = "duty";
 const APPLIED: &str = "applied";
 const HEALTH: &str = "health/";
@@ -42,6 +45,8 @@ pub struct About {
     pub admin: String,
     /// The program's version.
     pub version: String,
+    /// It serves, and is never to vote.
+    pub stays_learner: bool,
 }
 
 /// Whether a node takes new requests.
@@ -106,7 +111,7 @@ impl About {
         if len <= ABOUT_MOST { Ok(()) } else { Err(TooMuch { len }) }
     }
 
-    fn entries(&self) -> [(&'static str, &str); 6] {
+    fn entries(&self) -> [(&'static str, &str); 7] {
         [
             (NAME, &self.member.name),
             (RPC, &self.member.address),
@@ -114,6 +119,7 @@ impl About {
             (REGION, &self.member.region),
             (ZONE, &self.member.zone),
             (VERSION, &self.version),
+            (LEARNER, if self.stays_learner { STAYS } else { "" }),
         ]
     }
 }
@@ -160,7 +166,8 @@ fn peer(id: &ChitchatId, state: &NodeState) -> Option<(NodeId, Peer)> {
     let node = id.node_id.parse().ok()?;
     let text = |key| state.get(key).map(str::to_owned);
     let member = Member { name: text(NAME)?, address: text(RPC)?, region: text(REGION)?, zone: text(ZONE)? };
-    let about = About { member, admin: text(ADMIN)?, version: text(VERSION)? };
+    let stays_learner = state.get(LEARNER)? == STAYS;
+    let about = About { member, admin: text(ADMIN)?, version: text(VERSION)?, stays_learner };
     let unhealthy = state
         .iter_prefix(HEALTH)
         .filter_map(|(key, until)| Some((key.strip_prefix(HEALTH)?.to_owned(), until.value.parse().ok()?)))

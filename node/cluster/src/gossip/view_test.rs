@@ -4,7 +4,7 @@ use super::*;
 
 fn about() -> About {
     let member = Member { name: "n1".into(), address: "n1:1".into(), region: "eu".into(), zone: "a".into() };
-    About { member, admin: String::new(), version: "0.1.0".into() }
+    About { member, admin: String::new(), version: "0.1.0".into(), stays_learner: false }
 }
 
 fn state(said: &BTreeMap<String, String>) -> NodeState {

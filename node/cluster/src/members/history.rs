@@ -107,6 +107,8 @@ impl History {
             Course::Leaves
         } else if held(since.draining, drain) {
             Course::Drains
+        } else if peer.is_some_and(|peer| peer.about.stays_learner) {
+            Course::Serves
         } else {
             Course::Stays
         };

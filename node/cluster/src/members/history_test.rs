@@ -9,9 +9,9 @@ const NODE: NodeId = 2;
 /// What is seen of a node at one moment: its answer's age, its lag, and its duty as gossip has it.
 type Seen = (Option<u64>, u64, Option<Duty>);
 
-fn peer(duty: Duty) -> Peer {
+fn peer(about: About, duty: Duty) -> Peer {
     Peer {
-        about: About::default(),
+        about,
         news: News { duty, ..News::default() },
         applied: 0,
         generation: 1,
@@ -23,6 +23,7 @@ struct Cluster {
     history: History,
     membership: Membership,
     leaving: BTreeSet<NodeId>,
+    about: About,
 }
 
 impl Cluster {
@@ -33,14 +34,15 @@ impl Cluster {
             voters: vec![[1, NODE].into()],
             nodes: [(1, Place::default()), (NODE, Place::default())].into(),
         };
-        Self { history: History::new(Patience::default()), membership, leaving: BTreeSet::new() }
+        let history = History::new(Patience::default());
+        Self { history, membership, leaving: BTreeSet::new(), about: About::default() }
     }
 
     fn observe(&mut self, at_s: u64, (answered, lag, duty): Seen) -> BTreeMap<NodeId, Standing> {
         let follower = Follower { matched: 1_000 - lag, answered: answered.map(Duration::from_secs) };
         let replication = Replication { leader: 1, last: 1_000, followers: [(NODE, follower)].into() };
-        let view = duty.map(|duty| (NODE, peer(duty))).into_iter().collect();
-        let Self { history, membership, leaving } = self;
+        let view = duty.map(|duty| (NODE, peer(self.about.clone(), duty))).into_iter().collect();
+        let Self { history, membership, leaving, about: _ } = self;
         let sight = Sight { view: &view, membership, replication: &replication, leaving };
         history.observe(sight, Duration::from_secs(at_s))
     }
@@ -103,6 +105,8 @@ fn a_drain_counts_when_it_is_no_restart() {
     for (step, (at_s, duty, course)) in steps.into_iter().enumerate() {
         assert_eq!(cluster.observe(at_s, (Some(0), 0, duty))[&NODE].course, course, "step {step}");
     }
+    cluster.about.stays_learner = true;
+    assert_eq!(cluster.observe(71, (Some(0), 0, Some(Serving)))[&NODE].course, Course::Serves, "started anew as a learner");
     cluster.leaving.insert(NODE);
     assert_eq!(cluster.observe(72, (Some(0), 0, Some(Serving)))[&NODE].course, Course::Leaves, "it was told to");
 }

@@ -121,6 +121,8 @@ pub enum Course {
     Stays,
     /// It has been draining for a while: it is not to vote.
     Drains,
+    /// It was started as one that is never to vote.
+    Serves,
     /// It was told to leave for good, or forgotten.
     Leaves,
 }

@@ -2,7 +2,7 @@
 
 use super::super::{Place, Revision};
 use super::*;
-use Course::{Drains, Leaves, Stays};
+use Course::{Drains, Leaves, Serves, Stays};
 use Health::{Behind, Lost, Ready, Silent};
 
 /// A cluster as the controller sees it, that does what it says.
@@ -179,7 +179,7 @@ fn vote(nodes: &[NodeId]) -> Step {
 fn the_next_step() {
     use Step::{Lead, Remove};
     const L: Node = (1, Voter, Ready, Stays, "eu");
-    let cases: [(&[Node], usize, Option<Step>, &str); 29] = [
+    let cases: [(&[Node], usize, Option<Step>, &str); 31] = [
         (&[L], 3, None, "alone, it votes alone"),
         (&[L, (2, Learner, Ready, Stays, "eu")], 3, None, "a second voter would only be one more that must not fail"),
         (&[L, (2, Learner, Ready, Stays, "eu"), (3, Learner, Ready, Stays, "eu")], 3, Some(vote(&[1, 2, 3])), "two at once: the number stays odd"),
@@ -202,6 +202,8 @@ fn the_next_step() {
         (&[L, (2, Voter, Ready, Stays, "eu"), (3, Learner, Lost, Leaves, "eu")], 3, Some(Remove(3)), "and then is no member"),
         (&[L, (2, Learner, Lost, Stays, "eu")], 3, None, "nobody else is removed"),
         (&[L, (2, Voter, Ready, Stays, "eu"), (3, Voter, Ready, Drains, "eu")], 3, Some(vote(&[1, 2])), "who drains does not vote"),
+        (&[L, (2, Learner, Ready, Serves, "us"), (3, Learner, Ready, Serves, "ap"), (4, Learner, Ready, Stays, "eu")], 3, None, "who is only to serve never votes, wherever it stands"),
+        (&[L, (2, Voter, Ready, Stays, "eu"), (3, Voter, Ready, Serves, "eu"), (4, Learner, Ready, Stays, "eu")], 3, Some(vote(&[1, 2, 4])), "nor one that was started so anew"),
         (&[L, (2, Voter, Ready, Stays, "eu"), (3, Learner, Ready, Drains, "eu")], 3, None, "but stays a member"),
         (&[L, (2, Voter, Silent, Stays, "eu"), (3, Voter, Ready, Leaves, "eu")], 3, None, "without it no majority would answer"),
         (&[L, (2, Voter, Silent, Stays, "eu"), (3, Voter, Ready, Leaves, "eu"), (4, Learner, Ready, Stays, "eu")], 3, Some(vote(&[1, 2, 4])), "with another in its place one does"),

@@ -267,6 +267,7 @@ async fn gossip(settings: &Settings, started: &Started) -> Result<Gossip, StartE
             member: started.member.clone(),
             admin: settings.admin.clone(),
             version: settings.version.clone(),
+            stays_learner: settings.stays_learner,
         },
         interval: gossip::Config::INTERVAL,
     };

@@ -24,6 +24,8 @@ pub struct Settings {
     pub token: Option<JoinToken>,
     /// How many nodes should vote, if that is to be changed.
     pub voters: Option<u8>,
+    /// Whether this one serves and never votes.
+    pub stays_learner: bool,
     /// A label for people.
     pub name: String,
     /// Where it stands.

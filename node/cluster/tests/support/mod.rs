@@ -49,6 +49,7 @@ impl Member {
             join: door.iter().map(|node| node.member().address.clone()).collect(),
             token,
             voters: None,
+            stays_learner: false,
             name: "a node".to_owned(),
             region: String::new(),
             zone: String::new(),
