@@ -87,7 +87,7 @@ fn command() -> Command {
 fn records() -> Vec<Record<'static>> {
     let part = Part { place: Place::Lease(LEASE), spent: Spent { leased: 10, overrun: 1 } };
     let parts = || Cow::Owned(vec![part.clone()]);
-    let intent = Intent { key: key(), usage: Usage::default(), cost_nano_usd: 5, prices: 7 };
+    let intent = Intent { key: key().into(), usage: Usage::default(), cost_nano_usd: 5, prices: 7 };
     vec![
         Record::Opened(Opened { session: SessionId(3), ..Opened::default() }),
         Record::Reserved { hold: 1, parts: parts(), intent: Cow::Owned(intent.clone()) },

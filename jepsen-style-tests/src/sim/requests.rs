@@ -95,7 +95,7 @@ impl World {
         };
         let bound = first_tokens(&request);
         let intent =
-            Intent { key: key.clone(), usage: usage(bound), cost_nano_usd: bound * PRICE, prices: 1 };
+            Intent { key: key.clone().into(), usage: usage(bound), cost_nano_usd: bound * PRICE, prices: 1 };
         let noted: Vec<Noted> = hold.held().map(|one| noted(&one, &parts)).collect();
         let record =
             Record::Reserved { hold: hold.number(), parts: Cow::Owned(noted), intent: Cow::Owned(intent) };

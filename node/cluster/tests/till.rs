@@ -16,7 +16,7 @@ use tollgate_ratelimit::Command;
 use tollgate_ratelimit::budget::{BucketName, Key};
 use tollgate_ratelimit::ledger::rows::Query;
 use tollgate_ratelimit::unit::Unit;
-use tollgate_ratelimit::wallet::{Part, Purse, Terms, Why};
+use tollgate_ratelimit::wallet::{Purse, Terms, Why};
 
 const PATIENCE: Duration = Duration::from_millis(250);
 
@@ -34,12 +34,12 @@ fn purse(till: &Till, member: &Member, name: &str) -> Arc<Purse> {
 async fn spend(till: Till, purse: Arc<Purse>, each: u64) -> (u64, u64) {
     let (mut spent, mut unreachable) = (0, 0);
     loop {
-        let parts = [Part { purse: &purse, amount: each }];
-        match till.reserve(&parts, &intent("someone"), PATIENCE).await {
+        let asked = (&Arc::from([Arc::clone(&purse)]), &[each][..]);
+        match till.reserve(asked, &intent("someone"), PATIENCE).await {
             Ok(reservation) => {
                 let actual = each / 2 + 1;
                 let (key, row) = row("someone", actual);
-                reservation.settle(&[actual], key, row);
+                reservation.settle(&[actual], key.into(), row);
                 spent += actual;
                 tokio::task::yield_now().await;
             }
@@ -143,11 +143,11 @@ async fn a_run_that_ended_suddenly_is_told_by_the_next() {
     let member = members.remove(0);
     {
         let purse = purse(&member.till, &member, "all");
-        let parts = [Part { purse: &purse, amount: 100 }];
-        let ended = member.till.reserve(&parts, &intent("ended"), PATIENCE).await.unwrap();
+        let asked = (&Arc::from([Arc::clone(&purse)]), &[100][..]);
+        let ended = member.till.reserve(asked, &intent("ended"), PATIENCE).await.unwrap();
         let (key, row) = row("ended", 40);
-        ended.settle(&[40], key, row);
-        let open = member.till.reserve(&parts, &intent("open"), PATIENCE).await.unwrap();
+        ended.settle(&[40], key.into(), row);
+        let open = member.till.reserve(asked, &intent("open"), PATIENCE).await.unwrap();
         std::mem::forget(open); // As if the process had died.
     }
     let folder = member.crash().await;
@@ -162,8 +162,8 @@ async fn a_run_that_ended_suddenly_is_told_by_the_next() {
     until("what ended", || (told_of("ended") == Some(40)).then_some(())).await;
     until("what was open, in full", || (told_of("open") == Some(100)).then_some(())).await;
     let purse = purse(&member.till, &member, "all");
-    let parts = [Part { purse: &purse, amount: 860 }];
-    let rest = member.till.reserve(&parts, &intent("rest"), Duration::from_secs(5)).await;
+    let asked = (&Arc::from([Arc::clone(&purse)]), &[860][..]);
+    let rest = member.till.reserve(asked, &intent("rest"), Duration::from_secs(5)).await;
     rest.expect("1,000 less 40 and 100 are there").release();
     assert!(member.till.drain(SOON).await);
     member.node.stop().await;
@@ -178,13 +178,13 @@ async fn a_session_that_is_lost_is_followed_by_another() {
     member.caught_up().await;
     let purse = purse(&member.till, &member, "all");
     let spend = async |much: u64| {
-        let parts = [Part { purse: &purse, amount: much }];
+        let asked = (&Arc::from([Arc::clone(&purse)]), &[much][..]);
         let until = tokio::time::Instant::now() + SOON;
         loop {
-            match member.till.reserve(&parts, &intent("someone"), PATIENCE).await {
+            match member.till.reserve(asked, &intent("someone"), PATIENCE).await {
                 Ok(reservation) => {
                     let (key, row) = row("someone", much);
-                    return reservation.settle(&[much], key, row);
+                    return reservation.settle(&[much], key.into(), row);
                 }
                 Err(refused) => assert!(tokio::time::Instant::now() < until, "never again: {}", refused.why),
             }

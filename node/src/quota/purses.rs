@@ -13,20 +13,17 @@ use tollgate_ratelimit::unit::Amount;
 use tollgate_ratelimit::wallet::{Full, Purse, Terms};
 use tollgate_ratelimit::window::Window;
 
+use super::calls::Calls;
+use super::shares::{Share, Shares};
 use crate::config::Active;
 use crate::member::Member;
 
-/// What is left is looked up again after this long: requests are told it, and nothing rests on it.
+/// What is left is looked up again after this long: requests are told it, and nothing rests on it. Longer where more than half
+/// is left.
 const LOOKED_MS: u64 = 100;
+const LOOKED_PLENTY_MS: u64 = 2_000;
 /// Buckets that one worker remembers; past it, it begins anew.
 const MOST_REMEMBERED: usize = 100_000;
-
-/// A budget that covers a request, and the purse of the request's bucket.
-#[derive(Clone)]
-pub(crate) struct Share {
-    pub(crate) budget: Arc<KeptBudget>,
-    pub(crate) purse: Arc<Purse>,
-}
 
 /// What is left of a bucket, as far as this node knows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,6 +37,17 @@ impl Left {
     /// How scarce it is.
     pub(crate) fn thousandths_of(self, limit: Amount) -> u128 {
         u128::from(self.amount.min(limit)) * 1_000 / u128::from(limit.max(1))
+    }
+
+    /// The same so much later.
+    fn later(self, ms: u64) -> Self {
+        Self { until_ms: self.until_ms.map(|until_ms| until_ms.saturating_sub(ms)), ..self }
+    }
+
+    /// How long it may be told without another look, and not past a window's end.
+    fn holds_for_ms(self, budget: &Budget) -> u64 {
+        let usual = if self.amount > budget.limit / 2 { LOOKED_PLENTY_MS } else { LOOKED_MS };
+        self.until_ms.map_or(usual, |until_ms| usual.min(until_ms))
     }
 }
 
@@ -63,6 +71,8 @@ struct Known {
     revision: u64,
     budgets: HashMap<String, OfBudget>,
     purses: usize,
+    calls: Calls,
+    nothing: Arc<Shares>,
     buffer: String,
 }
 
@@ -83,12 +93,14 @@ pub(crate) fn covering(
     member: &Member,
     config: &Active,
     facts: &RequestFacts<'_>,
-) -> Result<Vec<Share>, NoPurse> {
+) -> Result<Arc<Shares>, NoPurse> {
     let table = &config.snapshot.quota.budgets;
-    if table.all().is_empty() {
-        return Ok(Vec::new());
-    }
-    KNOWN.with_borrow_mut(|known| known.covering(member, (config.revision, table), facts))
+    KNOWN.with_borrow_mut(|known| {
+        if table.all().is_empty() {
+            return Ok(Arc::clone(&known.nothing));
+        }
+        known.covering(member, (config.revision, table), facts)
+    })
 }
 
 /// What is left of a share's bucket: what this node has, and what the ledger has as of a moment ago.
@@ -101,7 +113,9 @@ pub(crate) fn left(member: &Member, share: &Share) -> Left {
             return free(member, share);
         };
         match known.looked {
-            Some((at, left)) if now.since(at) < LOOKED_MS => left,
+            Some((at, left)) if now.since(at) < left.holds_for_ms(&share.budget.budget) => {
+                left.later(now.since(at))
+            }
             Some(_) | None => {
                 let left = free(member, share);
                 known.looked = Some((now, left));
@@ -139,6 +153,7 @@ fn free(member: &Member, share: &Share) -> Left {
 /// Looks a budget up anew the next time: the ledger says that it is not the one that was known.
 pub(crate) fn forget(budget: &KeptBudget) {
     KNOWN.with_borrow_mut(|known| {
+        known.calls.clear();
         if let Some(gone) = known.budgets.remove(&budget.budget.name) {
             known.purses -= gone.purses.len();
         }
@@ -151,11 +166,16 @@ impl Known {
         member: &Member,
         (revision, table): (u64, &BudgetTable),
         facts: &RequestFacts<'_>,
-    ) -> Result<Vec<Share>, NoPurse> {
+    ) -> Result<Arc<Shares>, NoPurse> {
         if revision > self.revision || self.purses >= MOST_REMEMBERED {
             *self = Self { revision, ..Self::default() };
         }
-        let Self { budgets, purses, buffer, .. } = self;
+        // What is known is of the newest revision: a request of an older one may be covered by something else.
+        let is_known = !table.looks_at_requests() && revision == self.revision;
+        if let Some(shares) = self.calls.find(facts).filter(|_| is_known) {
+            return Ok(shares);
+        }
+        let Self { budgets, purses, calls, buffer, .. } = self;
         let mut shares = Vec::new();
         let mut failed = None;
         table.for_request(facts, buffer, |kept, key| {
@@ -171,7 +191,14 @@ impl Known {
                 Err(why) => failed = Some(why),
             }
         });
-        failed.map_or(Ok(shares), Err)
+        if let Some(why) = failed {
+            return Err(why);
+        }
+        let shares = Arc::new(Shares::from_iter(shares));
+        if is_known {
+            calls.remember(facts, &shares);
+        }
+        Ok(shares)
     }
 }
 

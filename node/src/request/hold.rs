@@ -1,6 +1,7 @@
 //! What is held of budgets for one candidate before it gets the request: what an answer of some length may cost. A shorter one
 //! is asked for where a longer one is refused, for as long as there is time.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use smallvec::SmallVec;
@@ -11,7 +12,7 @@ use tollgate_crds::{KeptBudget, RequestFacts};
 use tollgate_ratelimit::budget::OnExhausted;
 use tollgate_ratelimit::journal::Intent;
 use tollgate_ratelimit::unit::Amount;
-use tollgate_ratelimit::wallet::{Part, Refused, Why};
+use tollgate_ratelimit::wallet::{Refused, Why};
 use tollgate_ratelimit::{Row, RowKey, Usage};
 
 use super::accept::Accepted;
@@ -23,7 +24,7 @@ use super::route::Plan;
 use super::unpaid::Unpaid;
 use crate::clock;
 use crate::gateway::Gateway;
-use crate::quota::{self, Left, NoPurse, Share};
+use crate::quota::{self, Left, NoPurse, Share, Shares};
 
 /// Between two looks whether others have given back what they held; drawn between half of this and all of it.
 const FIRST_PAUSE: Duration = Duration::from_millis(10);
@@ -34,11 +35,11 @@ const FEW: usize = 8;
 /// What is held of budgets for one candidate.
 pub(super) struct Held {
     pub(super) reservation: Reservation,
-    pub(super) shares: Vec<Share>,
+    pub(super) shares: Arc<Shares>,
     pub(super) bound: Bound,
     /// The cap on output tokens of each answer; none where no budget asks for one.
     pub(super) cap: Option<u64>,
-    pub(super) key: RowKey,
+    pub(super) key: Arc<RowKey>,
     /// What the ledger is told if nothing is ever heard of the answer.
     pub(super) unknown: Row,
     /// What is left of the budgets, as clients are told; the scarcest last.
@@ -134,7 +135,7 @@ struct Asking<'a> {
     accepted: &'a Accepted,
     bill: Bill<'a>,
     bound: Bound,
-    shares: Vec<Share>,
+    shares: Arc<Shares>,
     hour: u32,
 }
 
@@ -149,7 +150,7 @@ impl<'a> Asking<'a> {
         let bill = Bill::new(plan, &accepted.peek.model, (candidate, hour));
         let bytes = u64::try_from(accepted.body.len()).unwrap_or(u64::MAX);
         let bound = Bound { input: bytes, answers: 1 };
-        let mut asking = Self { gateway, plan, accepted, bill, bound, shares: Vec::new(), hour };
+        let mut asking = Self { gateway, plan, accepted, bill, bound, shares: Arc::default(), hour };
         asking.shares = asking.covering()?;
         if !asking.shares.is_empty() {
             asking.bound = tollgate_api::bound::bound(accepted.endpoint, &accepted.body);
@@ -157,7 +158,7 @@ impl<'a> Asking<'a> {
         Ok(asking)
     }
 
-    fn covering(&self) -> Result<Vec<Share>, Refusal> {
+    fn covering(&self) -> Result<Arc<Shares>, Refusal> {
         let Self { gateway, plan, accepted, bill, .. } = self;
         let facts = RequestFacts {
             consumer: plan.caller.consumer.known(),
@@ -258,22 +259,19 @@ impl<'a> Asking<'a> {
         let mut looked_up = false;
         loop {
             let amounts = self.amounts(length)?;
-            let parts = self.shares.iter().zip(&amounts);
-            let parts: SmallVec<[Part<'_>; FEW]> =
-                parts.map(|(share, amount)| Part { purse: &share.purse, amount: *amount }).collect();
             let (bill, most) = (self.bill, self.most(length));
             let intent = Intent {
-                key: self.key(),
+                key: Arc::new(self.key()),
                 usage: most,
                 cost_nano_usd: bill.price.map_or(0, |price| price.prices.bound(most.input, most.output)),
                 prices: bill.prices(),
             };
             let left = deadline.saturating_duration_since(Instant::now());
-            let reserved = self.gateway.member.till.reserve(&parts, &intent, left).await;
-            drop(parts);
+            let asked = (self.shares.purses(), &amounts[..]);
+            let reserved = self.gateway.member.till.reserve(asked, &intent, left).await;
             let refused = match reserved {
                 Ok(reservation) => {
-                    let shares = std::mem::take(&mut self.shares);
+                    let shares = Arc::clone(&self.shares);
                     let cap = self.cap_of(&shares, length);
                     let (bound, unknown, left) = (self.bound, intent.as_unknown(), Vec::new());
                     return Ok(Ok(Held { reservation, shares, bound, cap, key: intent.key, unknown, left }));
@@ -287,7 +285,7 @@ impl<'a> Asking<'a> {
                 self.shares = self.covering()?;
                 looked_up = true;
             } else if self.has_alternative(refused.part) {
-                self.shares.remove(refused.part);
+                self.shares = Arc::new(self.shares.without(refused.part));
             } else {
                 return self.refusal(refused, amounts.get(refused.part).copied().unwrap_or_default());
             }

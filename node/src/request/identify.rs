@@ -51,7 +51,7 @@ impl Consumer {
     }
 
     /// What budgets look at.
-    pub(crate) fn known(&self) -> Option<&tollgate_crds::Consumer> {
+    pub(crate) fn known(&self) -> Option<&Arc<tollgate_crds::Consumer>> {
         match self {
             Self::Anonymous => None,
             Self::Known(consumer) => Some(consumer),

@@ -3,9 +3,10 @@
 
 use std::collections::BTreeMap;
 use std::mem;
+use std::sync::Arc;
 
-use super::record::{Entry, Intent, OpenHold, Opened, Part, Place, Record, Spent};
-use super::sums::{RowsByKey, merge, take_out};
+use super::record::{Entry, Intent, OpenHold, Opened, Part, Place, Record};
+use super::sums::{RowsByKey, SpentByPlace, in_order, merge, take_out};
 use crate::budget::BucketName;
 use crate::ledger::command::LeaseId;
 use crate::ledger::limits::MOST_BATCH_ROWS;
@@ -20,7 +21,7 @@ pub struct Books {
     pub(super) opened: Opened,
     pub(super) phase: Phase,
     /// What finished requests spent.
-    pub(super) spent: BTreeMap<Place, Spent>,
+    pub(super) spent: SpentByPlace,
     pub(super) open: BTreeMap<u64, OpenHold>,
     /// What was settled, without what went with batches.
     pub(super) rows: RowsByKey,
@@ -123,7 +124,7 @@ impl Books {
                 for part in parts.iter() {
                     self.spend(part.clone());
                 }
-                let key = key.map_or(open.intent.key, std::borrow::Cow::into_owned);
+                let key = key.map_or(open.intent.key, |key| Arc::new(key.into_owned()));
                 self.rows.entry(key).or_default().merge(&row);
             }
             Record::Released { hold } => {
@@ -164,14 +165,13 @@ impl Books {
     /// Everything that a checkpoint has to say.
     pub fn entries(&self) -> Vec<Entry> {
         let first = [Entry::Opened(self.opened), Entry::Batches { sent: self.sent, reported: self.reported }];
-        let spent = self
-            .spent
-            .iter()
-            .map(|(place, spent)| Entry::Spent(Part { place: place.clone(), spent: *spent }));
+        let spent = in_order(&self.spent).into_iter();
+        let spent = spent.map(|(place, spent)| Entry::Spent(Part { place: place.clone(), spent: *spent }));
         let holds = self.open.iter().map(|(hold, open)| Entry::Hold { hold: *hold, open: open.clone() });
-        let rows = self.rows.iter().map(|(key, row)| Entry::Row { key: key.clone(), row: *row });
-        let in_flight = self.in_flight.iter();
-        let in_flight = in_flight.map(|(key, row)| Entry::InFlight { key: key.clone(), row: *row });
+        let rows = in_order(&self.rows).into_iter();
+        let rows = rows.map(|(key, row)| Entry::Row { key: (**key).clone(), row: *row });
+        let in_flight = in_order(&self.in_flight).into_iter();
+        let in_flight = in_flight.map(|(key, row)| Entry::InFlight { key: (**key).clone(), row: *row });
         first.into_iter().chain(spent).chain(holds).chain(rows).chain(in_flight).collect()
     }
 
@@ -228,8 +228,11 @@ impl Books {
         if rows.len() > MOST_BATCH_ROWS {
             return Err(Disorder::TooManyRows { sequence });
         }
-        let mut batch = RowsByKey::new();
-        merge(&mut batch, rows.iter().map(|(key, row)| (key, row)));
+        let mut batch = RowsByKey::default();
+        for (key, row) in rows {
+            let known = self.rows.get_key_value(key).map(|(known, _)| Arc::clone(known));
+            batch.entry(known.unwrap_or_else(|| Arc::new(key.clone()))).or_default().merge(row);
+        }
         // The same number again: the one before it was refused as too large, and its rows are told in other batches.
         let is_again = sequence < next;
         let mut left = if is_again { self.unsent() } else { mem::take(&mut self.rows) };
@@ -247,7 +250,7 @@ impl Books {
             return Err(Disorder::Sequence { expected: self.sent, got: sequence });
         }
         if sequence == self.sent {
-            self.in_flight = RowsByKey::new();
+            self.in_flight = RowsByKey::default();
         }
         self.reported = self.reported.max(sequence);
         Ok(())
@@ -266,8 +269,8 @@ impl Books {
             Entry::Batches { sent, reported } => (self.sent, self.reported) = (sent, reported),
             Entry::Spent(part) => self.spend(part),
             Entry::Hold { hold, open } => _ = self.open.insert(hold, open),
-            Entry::Row { key, row } => _ = self.rows.insert(key, row),
-            Entry::InFlight { key, row } => _ = self.in_flight.insert(key, row),
+            Entry::Row { key, row } => _ = self.rows.insert(Arc::new(key), row),
+            Entry::InFlight { key, row } => _ = self.in_flight.insert(Arc::new(key), row),
         }
     }
 }

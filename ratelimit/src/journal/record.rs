@@ -1,6 +1,7 @@
 //! What a journal says, one thing a record. New kinds go to the end: their order is their number in the bytes.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -105,7 +106,7 @@ pub struct Opened {
 }
 
 /// What an amount was taken from.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Place {
     /// A lease.
     Lease(LeaseId),
@@ -136,7 +137,7 @@ pub struct Spent {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Intent {
     /// Where it would be booked.
-    pub key: RowKey,
+    pub key: Arc<RowKey>,
     /// The most tokens.
     pub usage: Usage,
     /// The most money.

@@ -6,7 +6,7 @@ use super::*;
 use crate::budget::{BucketName, BudgetId, Key};
 use crate::journal::frame::Writer;
 use crate::journal::record::{Intent, Part, Place, Spent};
-use crate::journal::sums::RowsByKey;
+use crate::journal::sums::{RowsByKey, in_order};
 use crate::ledger::command::{LeaseId, NodeId, SessionId};
 use crate::ledger::limits::MOST_BATCH_ROWS;
 use crate::ledger::rows::{Row, RowKey};
@@ -38,7 +38,7 @@ fn part(place: Place, leased: u64, overrun: u64) -> Part {
 
 fn reserved(hold: u64, parts: &[Part], model: &str) -> Record<'static> {
     let usage = Usage { input: 10, output: 20, total: 30, ..Usage::default() };
-    let intent = Intent { key: key(model), usage, cost_nano_usd: 5, prices: 1 };
+    let intent = Intent { key: key(model).into(), usage, cost_nano_usd: 5, prices: 1 };
     Record::Reserved { hold, parts: Cow::Owned(parts.to_vec()), intent: Cow::Owned(intent) }
 }
 
@@ -60,7 +60,8 @@ fn sent(sequence: u64, rows: &[(&str, u64, u64)]) -> Record<'static> {
 
 /// As given to `sent`.
 fn said(rows: &RowsByKey) -> Vec<(&str, u64, u64)> {
-    rows.iter().map(|(key, row)| (key.model.as_str(), row.requests, row.usage.output)).collect()
+    let rows = in_order(rows).into_iter();
+    rows.map(|(key, row)| (key.model.as_str(), row.requests, row.usage.output)).collect()
 }
 
 /// One of everything that a session does.
@@ -116,8 +117,10 @@ fn what_was_written_is_what_is_read() {
     assert_eq!(replayed, Replayed { books: books(&life), file: 1, complete: true, cut: None });
 
     let books = replayed.books;
-    let spent: Vec<_> =
-        books.spent.iter().map(|(place, spent)| (place.clone(), spent.leased, spent.overrun)).collect();
+    let spent: Vec<_> = in_order(&books.spent)
+        .into_iter()
+        .map(|(place, one)| (place.clone(), one.leased, one.overrun))
+        .collect();
     let later = Place::Lease(LeaseId { slot: 5, generation: 2 });
     assert_eq!(
         spent,

@@ -14,10 +14,11 @@
 //! What is said about leases depends on what the ledger says of them, and goes along from the first of the last on.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use super::record::{Place, Spent};
 use super::replay::Replayed;
-use super::sums::merge;
+use super::sums::{in_order, merge};
 use crate::budget::BucketName;
 use crate::fault::{self, Fault};
 use crate::ledger::command::{Batch, Item, Keep, LeaseId, SessionId, Target};
@@ -88,7 +89,10 @@ type Piece = (Vec<(RowKey, Row)>, Vec<Item>);
 /// What the batches from n on say, but for leases.
 fn pieces(replayed: &Replayed, due: u64) -> Vec<Piece> {
     let books = &replayed.books;
-    let in_flight = books.in_flight.iter().map(|(key, row)| (key.clone(), *row)).collect();
+    let told = |rows: Vec<(&Arc<RowKey>, &Row)>| {
+        rows.into_iter().map(|(key, row)| ((**key).clone(), *row)).collect::<Vec<_>>()
+    };
+    let in_flight = told(in_order(&books.in_flight));
     let mut pieces = vec![(in_flight, Vec::new()), Piece::default()];
     let mut rows = books.rows.clone();
     if due > books.sent && fault::planted(Fault::RowsSentTwice) {
@@ -101,7 +105,7 @@ fn pieces(replayed: &Replayed, due: u64) -> Vec<Piece> {
         Place::Bucket(bucket) => Some(without_lease(bucket, spent)),
         Place::Lease(_) => None,
     });
-    let mut rows = rows.into_iter();
+    let mut rows = told(in_order(&rows)).into_iter();
     loop {
         let piece: Piece =
             (rows.by_ref().take(MOST_IN_BATCH).collect(), spent.by_ref().take(MOST_IN_BATCH).collect());
@@ -133,7 +137,8 @@ fn numbered(session: SessionId, first: u64, left: Vec<(u64, Piece)>, leases: Vec
 
 /// What finished requests spent, and open ones may have, from each place.
 fn spent(replayed: &Replayed) -> BTreeMap<Place, Spent> {
-    let mut spent = replayed.books.spent.clone();
+    let settled = replayed.books.spent.iter().map(|(place, spent)| (place.clone(), *spent));
+    let mut spent: BTreeMap<Place, Spent> = settled.collect();
     if fault::planted(Fault::JournalForgotten) {
         return spent;
     }

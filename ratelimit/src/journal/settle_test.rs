@@ -52,7 +52,7 @@ fn parts(lease: LeaseId, leased: u64) -> Cow<'static, [Part]> {
 }
 
 fn reserves(hold: u64, lease: LeaseId, tokens: u64) -> Event {
-    let intent = Intent { key: key("a"), usage: usage(tokens), cost_nano_usd: 0, prices: 0 };
+    let intent = Intent { key: key("a").into(), usage: usage(tokens), cost_nano_usd: 0, prices: 0 };
     writes(Record::Reserved { hold, parts: parts(lease, tokens), intent: Cow::Owned(intent) })
 }
 
@@ -119,7 +119,7 @@ impl Ledger {
         let lease = |lease, granted| LeaseRecord { lease, granted, settled: 0, overrun: 0, returned: 0 };
         let leases = vec![lease(FIRST, 100), lease(SECOND, 40)];
         let state = Unfinished { session: SESSION, incarnation: 9, last_sequence: 0, leases };
-        Self { state, rows: RowsByKey::new(), answered: 0 }
+        Self { state, rows: RowsByKey::default(), answered: 0 }
     }
 
     /// How many items the answer has. Panics where a real ledger would reject.
@@ -141,7 +141,7 @@ impl Ledger {
             }
         }
         for (key, row) in &batch.rows {
-            self.rows.entry(key.clone()).or_default().merge(row);
+            self.rows.entry(key.clone().into()).or_default().merge(row);
         }
         self.state.last_sequence = batch.sequence;
         self.answered = batch.items.len();
@@ -379,7 +379,7 @@ fn what_was_spent_before_there_was_a_lease_is_told_by_its_bucket() {
     let name = BucketName { budget: BudgetId(4), key: Key("bob".into()) };
     let place = Place::Bucket(name.clone());
     let parts = Cow::Owned(vec![Part { place, spent: Spent { leased: 0, overrun: 9 } }]);
-    let intent = Intent { key: key("a"), usage: usage(9), cost_nano_usd: 0, prices: 0 };
+    let intent = Intent { key: key("a").into(), usage: usage(9), cost_nano_usd: 0, prices: 0 };
     let replayed = replayed(&[Record::Reserved { hold: 1, parts, intent: Cow::Owned(intent) }], BOOT);
     let state = Unfinished { leases: Vec::new(), ..Ledger::new().state };
     let (batches, ending) = settle_old(&state, Some(&replayed)).expect("its journal");

@@ -1,17 +1,32 @@
 //! Rows summed by key, and a batch taken out of them again. What is still to be told is a difference of sums: it hangs on
 //! what was settled and what was sent, and on no order of the threads that did it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
+use std::sync::Arc;
 
+use foldhash::fast::FixedState;
+use hashbrown::HashMap;
+
+use super::record::{Place, Spent};
 use crate::ledger::rows::{Row, RowKey, Rows};
 
-pub(super) type RowsByKey = BTreeMap<RowKey, Row>;
+/// Every request looks its row up, and what it took from: order is had only where it is asked for, see [`in_order`].
+pub(super) type RowsByKey = HashMap<Arc<RowKey>, Row, FixedState>;
+/// What was spent from each place.
+pub(super) type SpentByPlace = HashMap<Place, Spent, FixedState>;
 
 /// Adds rows.
-pub(super) fn merge<'a>(into: &mut RowsByKey, rows: impl IntoIterator<Item = (&'a RowKey, &'a Row)>) {
+pub(super) fn merge<'a>(into: &mut RowsByKey, rows: impl IntoIterator<Item = (&'a Arc<RowKey>, &'a Row)>) {
     for (key, row) in rows {
-        into.entry(key.clone()).or_default().merge(row);
+        into.entry_ref(key).or_default().merge(row);
     }
+}
+
+/// What a table has by the order of its keys, which is the same in every run.
+pub(super) fn in_order<K: Ord, V>(table: &HashMap<K, V, FixedState>) -> Vec<(&K, &V)> {
+    let mut all: Vec<_> = table.iter().collect();
+    all.sort_unstable_by_key(|(key, _)| *key);
+    all
 }
 
 /// Takes a batch out of `rows`. None, and nothing is changed, where it has what they have not.
@@ -23,9 +38,9 @@ pub(super) fn take_out(rows: &mut RowsByKey, batch: &RowsByKey) -> Option<()> {
     let is_summed = |hour: &u32| rows.contains_key(&other(*hour)) || batch.contains_key(&other(*hour));
     let summed: BTreeSet<u32> = hours.into_iter().filter(is_summed).collect();
 
-    let mut taken = RowsByKey::new();
+    let mut taken = RowsByKey::default();
     for (key, row) in batch {
-        let key = if summed.contains(&key.hour) { other(key.hour) } else { key.clone() };
+        let key = if summed.contains(&key.hour) { other(key.hour) } else { Arc::clone(key) };
         taken.entry(key).or_default().merge(row);
     }
     let mut left = Vec::with_capacity(taken.len());
@@ -54,9 +69,9 @@ fn of_hour(rows: &RowsByKey, hour: u32) -> Row {
     sum
 }
 
-fn other(hour: u32) -> RowKey {
+fn other(hour: u32) -> Arc<RowKey> {
     let name = || Rows::OTHER.to_owned();
-    RowKey { consumer: name(), model: name(), backend: name(), hour }
+    Arc::new(RowKey { consumer: name(), model: name(), backend: name(), hour })
 }
 
 #[cfg(test)]
@@ -72,7 +87,12 @@ mod tests {
         let row = |requests, cost_nano_usd| Row { requests, cost_nano_usd, prices: 3, ..Row::default() };
         let key = |name: &str, hour| match name {
             Rows::OTHER => other(hour),
-            _ => RowKey { consumer: name.to_owned(), model: "gpt".into(), backend: "a/b".into(), hour },
+            _ => Arc::new(RowKey {
+                consumer: name.to_owned(),
+                model: "gpt".into(),
+                backend: "a/b".into(),
+                hour,
+            }),
         };
         said.iter().map(|&(name, hour, requests, cost)| (key(name, hour), row(requests, cost))).collect()
     }

@@ -98,10 +98,10 @@ impl Spending {
     }
 
     /// Adds the request's row to what the ledger hears next.
-    pub fn book(mut self, (key, row): (RowKey, Row)) {
+    pub fn book(mut self, (key, row): (impl Into<Arc<RowKey>>, Row)) {
         let (pieces, outlet) = (mem::take(&mut self.pieces), self.outlet.take());
         if let Some(outlet) = pieces.first().map(|piece| &piece.leased.outlet).or(outlet.as_ref()) {
-            outlet.book(self.number, key, &row);
+            outlet.book(self.number, key.into(), &row);
         }
     }
 }
@@ -223,7 +223,7 @@ impl Hold {
     }
 
     /// The request ended: [`Hold::spend`] and [`Spending::book`] in one, for who keeps no journal.
-    pub fn settle(self, actual: &[Amount], row: (RowKey, Row)) {
+    pub fn settle(self, actual: &[Amount], row: (impl Into<Arc<RowKey>>, Row)) {
         self.spend(actual).book(row);
     }
 

@@ -4,7 +4,10 @@
 
 use std::collections::BTreeMap;
 use std::mem;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
+
+use foldhash::fast::FixedState;
+use hashbrown::HashMap;
 
 use super::cell::Pace;
 use super::sync::{AtomicBool, AtomicU64, Ordering, lock};
@@ -27,7 +30,7 @@ struct Stripe {
 /// What came of a stripe's holds.
 #[derive(Debug, Default)]
 struct Booked {
-    rows: BTreeMap<RowKey, Row>,
+    rows: HashMap<Arc<RowKey>, Row, FixedState>,
     /// Holds that ended, with a row or without one.
     ended: u64,
 }
@@ -68,14 +71,14 @@ impl Outlet {
     }
 
     /// Adds what the hold of this number did cost.
-    pub(super) fn book(&self, number: u64, key: RowKey, row: &Row) {
+    pub(super) fn book(&self, number: u64, key: Arc<RowKey>, row: &Row) {
         let mut booked = lock(&self.stripe(number % STRIPES).booked);
         booked.ended += 1;
         let rows = &mut booked.rows;
         if rows.len() >= MOST_ROWS_A_SHARD && !rows.contains_key(&key) {
             let other = || Rows::OTHER.to_owned();
             let key = RowKey { consumer: other(), model: other(), backend: other(), hour: key.hour };
-            rows.entry(key).or_default().merge(row);
+            rows.entry(Arc::new(key)).or_default().merge(row);
         } else {
             rows.entry(key).or_default().merge(row);
         }
@@ -89,9 +92,13 @@ impl Outlet {
     /// Takes all rows out, summed into `sums`.
     pub(super) fn collect(&self, sums: &mut BTreeMap<RowKey, Row>) {
         for stripe in &self.stripes {
-            let rows = mem::take(&mut lock(&stripe.booked).rows);
+            let rows = {
+                let rows = &mut lock(&stripe.booked).rows;
+                let usual = rows.len();
+                mem::replace(rows, HashMap::with_capacity_and_hasher(usual, FixedState::default()))
+            };
             for (key, row) in rows {
-                sums.entry(key).or_default().merge(&row);
+                sums.entry(Arc::unwrap_or_clone(key)).or_default().merge(&row);
             }
         }
     }

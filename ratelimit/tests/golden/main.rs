@@ -145,7 +145,7 @@ fn records() -> Vec<Record<'static>> {
     let allowed = Part { place: Place::Bucket(samples::bucket()), spent: Spent { leased: 0, overrun: 40 } };
     let parts = || Cow::Owned(vec![taken.clone(), allowed.clone()]);
     let usage = Usage { input: 10, output: 20, total: 30, ..Usage::default() };
-    let intent = Intent { key: samples::row_key(), usage, cost_nano_usd: 5, prices: 7 };
+    let intent = Intent { key: samples::row_key().into(), usage, cost_nano_usd: 5, prices: 7 };
     let other = RowKey { backend: "default/other".to_owned(), ..samples::row_key() };
     let reserved = |hold| Record::Reserved { hold, parts: parts(), intent: Cow::Owned(intent.clone()) };
     let settled = |hold| Record::Settled {

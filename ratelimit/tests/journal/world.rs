@@ -72,7 +72,7 @@ impl World {
         let mut records = vec![Record::Opened(opened)];
         for (at, hold) in holds.iter().flatten().enumerate() {
             let key = keys[at].clone();
-            let intent = Intent { key, usage: usage(RESERVED[at]), cost_nano_usd: 0, prices: 3 };
+            let intent = Intent { key: key.into(), usage: usage(RESERVED[at]), cost_nano_usd: 0, prices: 3 };
             let intent = Cow::Owned(intent);
             records.push(Record::Reserved { hold: hold.number(), parts: Cow::Owned(Vec::new()), intent });
         }

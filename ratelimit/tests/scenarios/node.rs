@@ -120,7 +120,7 @@ impl Node {
         let amounts: Vec<(&Unit, Amount)> =
             request.parts.iter().enumerate().map(|(at, part)| (&part.unit, hold.amount(at))).collect();
         let (usage, cost_nano_usd) = usage::most(&amounts);
-        let intent = Intent { key: request.key.clone(), usage, cost_nano_usd, prices: 0 };
+        let intent = Intent { key: request.key.clone().into(), usage, cost_nano_usd, prices: 0 };
         let parts = hold.held().map(|held| noted(&held, request, held_spent(&held))).collect();
         self.append(&Record::Reserved { hold: hold.number(), parts, intent: Cow::Owned(intent) })
     }

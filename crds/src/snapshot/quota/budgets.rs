@@ -54,6 +54,7 @@ pub struct BudgetTable {
     /// `namespace/name` of each rule's route, by the rule's index.
     routes: Vec<String>,
     backends: HashMap<ResourceName, String>,
+    looks_at_requests: bool,
     #[cfg(test)]
     pub(crate) looked_at: std::sync::atomic::AtomicUsize,
 }
@@ -110,6 +111,13 @@ impl BudgetTable {
         }
     }
 
+    /// Whether some budget looks at more of a request than its consumer, key, model, rule and candidate: at its headers,
+    /// where it came from, or how it is addressed. Without one, what covers a request covers the next one that has all of
+    /// these in common.
+    pub fn looks_at_requests(&self) -> bool {
+        self.looks_at_requests
+    }
+
     /// Every budget, by the order of the resources: for telling the ledger.
     pub fn all(&self) -> &[KeptBudget] {
         &self.all
@@ -133,6 +141,24 @@ impl KeptBudget {
             *known = window::upcoming(*every, zone, at, boundaries)?;
         }
         Ok(budget)
+    }
+
+    fn looks_at_requests(&self) -> bool {
+        let mut looked_at =
+            self.budget.covers.matchers.iter().map(|matcher| &matcher.dimension).chain(&self.budget.per);
+        self.conditions.iter().any(Condition::looks_at_requests)
+            || looked_at.any(|dimension| match dimension {
+                Dimension::Header(_) | Dimension::Source => true,
+                Dimension::Organization
+                | Dimension::Team
+                | Dimension::User
+                | Dimension::ApiKey
+                | Dimension::Model
+                | Dimension::Route
+                | Dimension::Backend
+                | Dimension::Label(_)
+                | Dimension::Consumer => false,
+            })
     }
 
     fn covers(&self, request: &RequestFacts<'_>, facts: &Facts<'_>) -> bool {
@@ -218,6 +244,7 @@ impl BudgetBuilder {
         };
         for (number, budget) in (0..).zip(self.all) {
             table.index(number, &budget);
+            table.looks_at_requests |= budget.looks_at_requests();
             table.all.push(budget);
         }
         table

@@ -1,6 +1,7 @@
 //! Which budgets cover which requests, with which keys, and how many are looked at to find them.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use http::{HeaderMap, Method};
@@ -84,15 +85,15 @@ fn table(snapshot: &Snapshot, budgets: Vec<KeptBudget>) -> BudgetTable {
     builder.build(rules, snapshot.backends.iter().map(|backend| &backend.name))
 }
 
-fn alice() -> Consumer {
-    Consumer {
+fn alice() -> Arc<Consumer> {
+    Arc::new(Consumer {
         name: ResourceName::new("default", "alice"),
         full_name: "default/alice".to_owned(),
         organization: Some("acme".to_owned()),
         team: None,
         user: Some("alice".to_owned()),
         labels: BTreeMap::from([("tier".to_owned(), "gold".to_owned())]),
-    }
+    })
 }
 
 /// `name=key` of each budget that covers alice's request for gpt-4o by the rule.
@@ -100,7 +101,7 @@ fn covering(
     table: &BudgetTable,
     snapshot: &Snapshot,
     rule: usize,
-    consumer: Option<&Consumer>,
+    consumer: Option<&Arc<Consumer>>,
 ) -> Vec<String> {
     let rule = &snapshot.routes.rules()[rule];
     let mut headers = HeaderMap::new();
@@ -166,10 +167,30 @@ fn a_request_is_covered_by_what_matches_it() {
 }
 
 #[test]
+fn budgets_that_look_at_requests_are_known() {
+    let snapshot = routes();
+    let header = Dimension::Header("x-project".into());
+    let of = |condition: Condition| KeptBudget { conditions: vec![condition], ..kept("b", &[], &[]) };
+    #[rustfmt::skip]
+    let rows = [
+        (kept("b", &[(Dimension::User, &["a*"])], &[Dimension::Model, Dimension::Backend]), false, "who calls for what"),
+        (kept("b", &[(Dimension::Source, &["10.*"])], &[]),      true,  "where it came from"),
+        (kept("b", &[(header.clone(), &["s*"])], &[]),           true,  "a header is matched"),
+        (kept("b", &[], &[Dimension::User, header]),             true,  "it is divided by one"),
+        (of(Condition::UpstreamModel("house".into())),           false, "the candidate's model"),
+        (of(Condition::Methods(vec![(Method::POST, false)])),    true,  "the method"),
+    ];
+    for (budget, want, why) in rows {
+        let table = table(&snapshot, vec![kept("a", &[], &[]), budget, kept("c", &[], &[])]);
+        assert_eq!(table.looks_at_requests(), want, "{why}");
+    }
+}
+
+#[test]
 fn a_key_that_is_too_long_is_told() {
     let snapshot = routes();
     let table = table(&snapshot, vec![kept("b", &[], &[Dimension::User])]);
-    let long = Consumer { user: Some("x".repeat(300)), ..alice() };
+    let long = Arc::new(Consumer { user: Some("x".repeat(300)), ..(*alice()).clone() });
     assert_eq!(covering(&table, &snapshot, 0, Some(&long)), ["b=too long"]);
 }
 

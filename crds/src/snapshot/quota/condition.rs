@@ -46,6 +46,14 @@ pub(crate) struct Network {
 }
 
 impl Condition {
+    /// Whether it looks at more than the model and the candidate.
+    pub(super) fn looks_at_requests(&self) -> bool {
+        match self {
+            Self::Header { .. } | Self::Methods(_) | Self::Path { .. } | Self::Source(_) => true,
+            Self::UpstreamModel(_) => false,
+        }
+    }
+
     pub(super) fn holds(&self, facts: &RequestFacts<'_>) -> bool {
         match self {
             Self::Header { matched, inverted } => matched.holds(facts.model, facts.headers) != *inverted,

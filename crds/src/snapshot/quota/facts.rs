@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use http::{HeaderMap, Method};
 use tollgate_ratelimit::cover::Facts;
@@ -16,7 +17,7 @@ const ADDRESS_BYTES: usize = 48;
 #[derive(Clone, Copy, Debug)]
 pub struct RequestFacts<'a> {
     /// Who calls; None for callers who proved nothing.
-    pub consumer: Option<&'a Consumer>,
+    pub consumer: Option<&'a Arc<Consumer>>,
     /// The key that they presented, as [`Holder`](super::Holder) has it.
     pub api_key: Option<&'a str>,
     /// The model that the client asked for.

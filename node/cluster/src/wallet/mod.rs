@@ -24,12 +24,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use metrics::histogram;
+use smallvec::SmallVec;
 use tokio::sync::{Notify, oneshot};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep};
 use tollgate_ratelimit::budget::BucketName;
 use tollgate_ratelimit::journal::Intent;
 use tollgate_ratelimit::time::NodeTime;
+use tollgate_ratelimit::unit::Amount;
 use tollgate_ratelimit::wallet::{
     Asked, Full, Hold, Part, Purse, Refused, Stats, Terms, Ticket, Wallet, Why, Woken,
 };
@@ -44,6 +46,8 @@ use crate::figures;
 use crate::run::Node;
 
 const JOURNAL: &str = "journal";
+/// More budgets than most requests have; past it, memory is allocated.
+const FEW: usize = 8;
 /// Between two looks whether all was told.
 const LOOK: Duration = Duration::from_millis(20);
 
@@ -129,11 +133,11 @@ impl Till {
         self.shared.wallet.purse(name, terms)
     }
 
-    /// Takes all parts or none; no parts are fine. What leases can't give is waited for, `patience` at most. The journal has
-    /// the intent when this returns.
+    /// Takes an amount from each purse, all or none; none are fine. What leases can't give is waited for, `patience` at most.
+    /// The journal has the intent when this returns.
     pub async fn reserve(
         &self,
-        parts: &[Part<'_>],
+        (purses, amounts): (&Arc<[Arc<Purse>]>, &[Amount]),
         intent: &Intent,
         patience: Duration,
     ) -> Result<Reservation, Refused> {
@@ -141,11 +145,13 @@ impl Till {
         if shared.journal.is_broken() {
             return Err(Refused { part: 0, why: Why::Unreachable });
         }
-        let taken = match shared.wallet.reserve(parts, clock::now()) {
+        let parts = purses.iter().zip(amounts).map(|(purse, amount)| Part { purse, amount: *amount });
+        let parts: SmallVec<[Part<'_>; FEW]> = parts.collect();
+        let taken = match shared.wallet.reserve(&parts, clock::now()) {
             Err(refused) if refused.why.is_dry() && !patience.is_zero() => {
                 let patience_ms = u64::try_from(patience.as_millis()).unwrap_or(u64::MAX);
                 shared.figures.waits.fetch_add(1, Ordering::Relaxed);
-                match shared.ask(parts, patience_ms) {
+                match shared.ask(&parts, patience_ms) {
                     Ok((ticket, answer)) => {
                         let begun = Instant::now();
                         let result = Waiting { shared, ticket: Some(ticket) }.answer(answer).await;
@@ -159,7 +165,7 @@ impl Till {
         };
         shared.wake_if_urgent();
         match taken {
-            Ok(hold) => Reservation::new(shared, parts, hold, intent),
+            Ok(hold) => Reservation::new(shared, purses, hold, intent),
             Err(refused) => {
                 shared.figures.refused.fetch_add(1, Ordering::Relaxed);
                 Err(refused)

@@ -21,7 +21,7 @@ const PATIENCE_MS: u64 = 250;
 #[derive(Debug)]
 pub struct Reservation {
     shared: Arc<Shared>,
-    purses: Vec<Arc<Purse>>,
+    purses: Arc<[Arc<Purse>]>,
     hold: Option<Hold>,
     more: Option<More>,
 }
@@ -37,8 +37,8 @@ struct More {
 #[derive(Debug)]
 pub(super) struct Unsettled {
     spending: Spending,
-    purses: Vec<Arc<Purse>>,
-    key: RowKey,
+    purses: Arc<[Arc<Purse>]>,
+    key: Arc<RowKey>,
     row: Row,
 }
 
@@ -46,19 +46,23 @@ impl Reservation {
     /// Notes the hold, before anything of it may be spent.
     pub(super) fn new(
         shared: &Arc<Shared>,
-        parts: &[Part<'_>],
+        purses: &Arc<[Arc<Purse>]>,
         hold: Hold,
         intent: &Intent,
     ) -> Result<Self, Refused> {
-        let purses: Vec<Arc<Purse>> = parts.iter().map(|part| Arc::clone(part.purse)).collect();
         let noted = {
             let mut file = shared.journal.lock();
-            let parts: Vec<Noted> = hold.held().map(|one| noted(&one, &purses)).collect();
+            let parts: Vec<Noted> = hold.held().map(|one| noted(&one, purses)).collect();
             let (parts, intent) = (Cow::Owned(parts), Cow::Borrowed(intent));
             shared.journal.append(&mut file, Record::Reserved { hold: hold.number(), parts, intent })
         };
         match noted {
-            Ok(()) => Ok(Self { shared: Arc::clone(shared), purses, hold: Some(hold), more: None }),
+            Ok(()) => Ok(Self {
+                shared: Arc::clone(shared),
+                purses: Arc::clone(purses),
+                hold: Some(hold),
+                more: None,
+            }),
             Err(_told_already) => Err(Refused { part: 0, why: Why::Unreachable }),
         }
     }
@@ -128,11 +132,11 @@ impl Reservation {
     }
 
     /// The request has ended and did cost this, part by part; it is booked as this row, under the key that its intent named.
-    pub fn settle(mut self, actual: &[Amount], key: RowKey, row: Row) {
+    pub fn settle(mut self, actual: &[Amount], key: Arc<RowKey>, row: Row) {
         self.cancel();
         let Some(hold) = self.hold.take() else { return };
         let spending = hold.spend(actual);
-        let purses = std::mem::take(&mut self.purses);
+        let purses = Arc::clone(&self.purses);
         self.shared.settle(Unsettled { spending, purses, key, row });
     }
 

@@ -106,7 +106,7 @@ pub(crate) async fn budget(member: &Member, name: &str, limit: Amount) {
 
 pub(crate) fn intent(consumer: &str) -> Intent {
     let usage = Usage { total: 100, ..Usage::default() };
-    Intent { key: key(consumer), usage, cost_nano_usd: 0, prices: 0 }
+    Intent { key: key(consumer).into(), usage, cost_nano_usd: 0, prices: 0 }
 }
 
 pub(crate) fn row(consumer: &str, total: u64) -> (RowKey, Row) {

@@ -29,7 +29,7 @@ const MOST_ROWS: usize = if cfg!(test) { 20_000 } else { 2_000_000 };
 const MOST_OTHER_ROWS: usize = 4_000;
 
 /// What a row is about.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct RowKey {
     /// Who called.
     pub consumer: String,
