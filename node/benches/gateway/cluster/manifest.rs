@@ -44,8 +44,8 @@ pub(crate) fn routes(starter: &Starter) -> String {
     gateway::manifest(starter.upstream)
 }
 
-/// Routes, a consumer for each user, and four budgets that cover every request and are never scarce.
-pub(crate) fn budgets(starter: &Starter) -> String {
+/// Routes, and a consumer for each user.
+pub(crate) fn users(starter: &Starter) -> String {
     let mut text = routes(starter);
     for user in 0..USERS {
         let hash = digest(&SHA256, key(user).as_bytes());
@@ -61,6 +61,12 @@ pub(crate) fn budgets(starter: &Starter) -> String {
         )
         .expect("writing to a string cannot fail");
     }
+    text
+}
+
+/// The same, and four budgets that cover every request and are never scarce.
+pub(crate) fn budgets(starter: &Starter) -> String {
+    let mut text = users(starter);
     for (name, per, limit) in [
         ("organisation", "", "100G"),
         ("team", "per: [team], ", "20G"),
