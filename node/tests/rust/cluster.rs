@@ -115,6 +115,14 @@ impl Cluster {
         drop(self.nodes[place].take());
     }
 
+    /// Tells the node of that place to stop, and waits until it has, as whoever replaces it does.
+    pub(crate) async fn stop(&mut self, place: usize) {
+        let mut node = self.nodes[place].take().unwrap();
+        node.process.terminate();
+        let status = node.process.ended().await;
+        assert!(status.success(), "{status}: {}", node.process.output());
+    }
+
     /// Starts it again, with the data that it had.
     pub(crate) async fn restart(&mut self, place: usize) {
         // Any that runs lets it find the others.
