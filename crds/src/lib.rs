@@ -25,9 +25,9 @@ pub use load::{Loaded, Written, parse, parse_as_is};
 pub use problem::{Place, Problem, Severity};
 pub use resources::{
     AiGatewayRouteSpec, AiServiceBackendSpec, BackendSecurityPolicySpec, BackendSpec, BackendTlsPolicySpec,
-    BackendTrafficPolicySpec, BudgetSpec, ConfigMapContent, ConsumerSpec, GatewayClassSpec,
-    GatewayConfigSpec, GatewaySpec, Kind, PriceListSpec, QuotaPolicySpec, ReferenceGrantSpec, RejectedPolicy,
-    Resource, SecretContent, SecurityPolicySpec, kinds,
+    BackendTrafficPolicySpec, BudgetSpec, ClientTrafficPolicySpec, ConfigMapContent, ConsumerSpec,
+    GatewayClassSpec, GatewayConfigSpec, GatewaySpec, Kind, PriceListSpec, QuotaPolicySpec,
+    ReferenceGrantSpec, RejectedPolicy, Resource, SecretContent, SecurityPolicySpec, kinds,
 };
 pub use schema::{crd_yaml, yaml_of};
 pub use snapshot::{

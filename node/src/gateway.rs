@@ -15,7 +15,7 @@ use crate::upstream::retry::RetryBudget;
 /// Limits to what one client may make this node hold.
 #[derive(Debug)]
 pub(crate) struct Limits {
-    /// The largest body.
+    /// The largest body where no listener says otherwise.
     pub(crate) body_bytes: usize,
     /// All of them together.
     pub(crate) body_memory: Arc<BodyMemory>,
@@ -23,6 +23,14 @@ pub(crate) struct Limits {
     pub(crate) client_timeout: Duration,
     /// How long a request may wait for what its budgets give.
     pub(crate) admission_wait: Duration,
+}
+
+impl Limits {
+    /// The largest body of a request whose listener says this of it: never more than all of them together may have.
+    pub(crate) fn body_bytes(&self, of_listener: Option<u64>) -> usize {
+        let wanted = of_listener.map(|bytes| usize::try_from(bytes).unwrap_or(usize::MAX));
+        wanted.unwrap_or(self.body_bytes).min(self.body_memory.limit())
+    }
 }
 
 /// One node's gateway.

@@ -150,7 +150,7 @@ pub(crate) struct Run {
     #[arg(long, value_name = "NAME", default_value = DEFAULT_CONTROLLER)]
     pub(crate) controller_name: String,
 
-    /// The largest request body, in bytes.
+    /// The largest request body, in bytes, where no ClientTrafficPolicy says otherwise.
     #[arg(long, value_name = "BYTES", default_value_t = 32 * 1024 * 1024)]
     pub(crate) max_body: usize,
 

@@ -302,6 +302,41 @@ async fn a_full_house() {
     }
 }
 
+/// A ClientTrafficPolicy says how large a request may be, for all of a Gateway or one listener.
+#[tokio::test]
+async fn a_policy_says_how_large_a_body_may_be() {
+    let simulator = Simulator::start(&[]).await;
+    let listeners = "listeners: [{name: http, protocol: HTTP, port: 1975}, \
+                     {name: small, protocol: HTTP, port: 1975, hostname: small.test}]";
+    let target = "{group: gateway.networking.k8s.io, kind: Gateway, name: tollgate";
+    let policy = |name: &str, section: &str, bytes: &str| {
+        format!(
+            "---\napiVersion: gateway.envoyproxy.io/v1alpha1\nkind: ClientTrafficPolicy\nmetadata: {{name: {name}}}\n\
+             spec: {{targetRefs: [{target}{section}}}], connection: {{bufferLimit: {bytes}}}}}\n"
+        )
+    };
+    let manifest = GATEWAY.replace("listeners: [{name: http, protocol: HTTP, port: 1975}]", listeners)
+        + &openai("openai", &simulator.address())
+        + &route("all", "", &rule("gpt", "{name: openai}", ""))
+        + &policy("all", "", "8Ki")
+        + &policy("one", ", sectionName: small", "2048");
+    let arguments = ["--max-body", "4096", "--body-memory", "65536"];
+    let settings = Settings { manifest: &manifest, arguments: &arguments, ..Settings::default() };
+    let gateway = Gateway::with(settings).await;
+    let of = |bytes: usize, host: &str| Ask::chat("gpt").with("user", "x".repeat(bytes)).header("host", host);
+    let rows = [
+        (6_000, "gateway.test", 200, "", "more than the node's own bound"),
+        (9_000, "gateway.test", 413, "8192", "more than the policy's"),
+        (1_000, "small.test", 200, "", "less than the listener's"),
+        (3_000, "small.test", 413, "2048", "more than the listener's"),
+    ];
+    for (bytes, host, status, said, why) in rows {
+        let answer = gateway.send(&of(bytes, host)).await;
+        assert_eq!(answer.status, status, "{why}: {answer:?}");
+        assert!(status == 200 || refusal(&answer, false).contains(said), "{why}: {answer:?}");
+    }
+}
+
 /// Bodies that are not whole yet, or may be sent again, take memory; there is a bound to all of it.
 #[tokio::test]
 async fn bodies_find_no_room() {

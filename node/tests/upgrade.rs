@@ -61,7 +61,7 @@ async fn client(number: u64, service: Arc<Service>) {
         }
         let tokens = 10 + (number * 31 + request) * 7919 % 190;
         let ask = Ask::chat("sim").with("max_tokens", tokens).simulate(&format!("tokens={tokens}"));
-        let ask = if (number + request) % 2 == 0 { ask.streamed().showing_usage() } else { ask };
+        let ask = if (number + request).is_multiple_of(2) { ask.streamed().showing_usage() } else { ask };
         let flowing = {
             let ready = service.ready.read().await;
             let node = ready[usize::try_from(number + request).unwrap() % ready.len()];

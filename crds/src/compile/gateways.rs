@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::certificates;
+use super::clients::Bounds;
 use super::costs;
 use super::index::{Entry, Index};
 use crate::load::Loaded;
@@ -70,13 +71,20 @@ impl AllowedNamespaces {
 }
 
 /// Compiles every Gateway, in order.
-pub(super) fn compile(index: &Index<'_>, problems: &mut Vec<Problem>) -> Vec<CompiledGateway> {
+pub(super) fn compile(
+    index: &Index<'_>,
+    bounds: &Bounds,
+    problems: &mut Vec<Problem>,
+) -> Vec<CompiledGateway> {
     let configs: BTreeMap<&ResourceName, CompiledConfig> =
         index.configs.iter().map(|config| (&config.loaded.name, compile_config(config, problems))).collect();
     let mut gateways = Vec::new();
     let mut ports = BTreeMap::new();
     for gateway in index.gateways.iter() {
-        if let Some(compiled) = compile_gateway(index, gateway, &configs, problems) {
+        if let Some(mut compiled) = compile_gateway(index, gateway, &configs, problems) {
+            for Door { listener, .. } in &mut compiled.doors {
+                listener.body_bytes = bounds.of(&listener.gateway, &listener.name);
+            }
             gateways.push(refuse_conflicts(gateway.loaded, compiled, &mut ports, problems));
         }
     }
@@ -139,7 +147,7 @@ fn compile_gateway(
         return None;
     }
     if index.is_unguarded(&["Gateway"], &loaded.name) {
-        let what = "a SecurityPolicy that can be kept: the one for it has problems, and the Gateway is not opened without it";
+        let what = "a SecurityPolicy or ClientTrafficPolicy that can be kept: the one for it has problems, and the Gateway is not opened without it";
         problems.push(loaded.problem("", "", what));
         return None;
     }
@@ -250,6 +258,7 @@ fn compile_listener(
         hostname: hostname.as_ref().map(|host| HostPattern::parse(host)),
         certificates,
         forward_proxy: None,
+        body_bytes: None,
     };
     let namespaces = &allowed_routes.namespaces;
     let allowed = match namespaces.from {

@@ -9,9 +9,9 @@ use crate::load::Loaded;
 use crate::problem::Problem;
 use crate::resources::{
     AiGatewayRouteSpec, AiServiceBackendSpec, BackendSecurityPolicySpec, BackendSpec, BackendTlsPolicySpec,
-    BackendTrafficPolicySpec, BudgetSpec, ConfigMapContent, ConsumerSpec, GatewayClassSpec,
-    GatewayConfigSpec, GatewaySpec, PriceListSpec, Protection, QuotaPolicySpec, RejectedPolicy, Resource,
-    SecretContent, SecurityPolicySpec,
+    BackendTrafficPolicySpec, BudgetSpec, ClientTrafficPolicySpec, ConfigMapContent, ConsumerSpec,
+    GatewayClassSpec, GatewayConfigSpec, GatewaySpec, PriceListSpec, Protection, QuotaPolicySpec,
+    RejectedPolicy, Resource, SecretContent, SecurityPolicySpec,
 };
 use crate::snapshot::ResourceName;
 
@@ -53,6 +53,7 @@ pub(super) struct Index<'a> {
     /// Of the two above, what was looked for.
     referred: RefCell<BTreeSet<(&'static str, ResourceName)>>,
     pub(super) traffic_policies: Entries<'a, BackendTrafficPolicySpec>,
+    pub(super) client_policies: Entries<'a, ClientTrafficPolicySpec>,
     pub(super) access_policies: Entries<'a, SecurityPolicySpec>,
     pub(super) quota_policies: Entries<'a, QuotaPolicySpec>,
     pub(super) consumers: Entries<'a, ConsumerSpec>,
@@ -87,6 +88,7 @@ impl<'a> Index<'a> {
                 Resource::Secret(content) => index.secrets.add(loaded, content),
                 Resource::ConfigMap(content) => index.config_maps.add(loaded, content),
                 Resource::BackendTrafficPolicy(spec) => index.traffic_policies.add(loaded, spec),
+                Resource::ClientTrafficPolicy(spec) => index.client_policies.add(loaded, spec),
                 Resource::SecurityPolicy(spec) => index.access_policies.add(loaded, spec),
                 Resource::QuotaPolicy(spec) => index.quota_policies.add(loaded, spec),
                 Resource::Consumer(spec) => index.consumers.add(loaded, spec),

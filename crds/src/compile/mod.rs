@@ -1,7 +1,7 @@
 //! From resources to one snapshot: references resolved, permissions checked, defaults applied, everything indexed.
 //!
 //! ```text
-//! index ─▶ security ─▶ gateways ─▶ attach (routes to listeners) ─┐
+//! index ─▶ security ─▶ clients ─▶ gateways ─▶ attach (routes to listeners) ─┐
 //!      └─▶ credentials, tls ─▶ backends ─────────────┴─▶ rules ─▶ quota ─▶ Snapshot
 //! ```
 //!
@@ -11,6 +11,7 @@
 mod attach;
 mod backends;
 mod certificates;
+mod clients;
 mod costs;
 mod credentials;
 mod edits;
@@ -42,7 +43,8 @@ pub fn compile<L: Borrow<Loaded>>(resources: &[L]) -> (Snapshot, Vec<Problem>) {
     let mut problems = Vec::new();
     let mut index = Index::new(resources, &mut problems);
     let guards = security::compile(&mut index, &mut problems);
-    let gateways = gateways::compile(&index, &mut problems);
+    let bounds = clients::compile(&mut index, &mut problems);
+    let gateways = gateways::compile(&index, &bounds, &mut problems);
     let routes = attach::routes(&index, &gateways, &mut problems);
     let prepared = backends::prepare(&index, &mut problems);
     let proxies = backends::proxies(&routes, &prepared, &mut problems);

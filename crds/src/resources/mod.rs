@@ -12,6 +12,7 @@ mod backend_tls_policy;
 mod backend_traffic_policy;
 mod budget;
 mod client_selector;
+mod client_traffic_policy;
 mod config_map;
 mod consumer;
 mod foreign;
@@ -38,6 +39,7 @@ pub use backend_security_policy::BackendSecurityPolicySpec;
 pub use backend_tls_policy::BackendTlsPolicySpec;
 pub use backend_traffic_policy::BackendTrafficPolicySpec;
 pub use budget::BudgetSpec;
+pub use client_traffic_policy::ClientTrafficPolicySpec;
 pub use config_map::ConfigMapContent;
 pub use consumer::ConsumerSpec;
 pub use gateway::GatewaySpec;
@@ -70,6 +72,9 @@ pub(crate) use budget::{
 pub(crate) use client_selector::{
     ClientSelector, HeaderSelector, HeaderSelectorType, MethodSelector, PathSelector, PathSelectorType,
     SourceSelector, SourceSelectorType,
+};
+pub(crate) use client_traffic_policy::{
+    ClientConnection, READ_FIELDS as CLIENT_FIELDS, READ_OF_CONNECTION as CLIENT_CONNECTION_FIELD,
 };
 pub(crate) use consumer::{ApiKey, JwtSubject, KeyReference};
 pub(crate) use foreign::ignored;
@@ -128,6 +133,8 @@ pub enum Resource {
     ReferenceGrant(Box<ReferenceGrantSpec>),
     /// Envoy Gateway: limits of routes.
     BackendTrafficPolicy(Box<BackendTrafficPolicySpec>),
+    /// Envoy Gateway: how clients are treated.
+    ClientTrafficPolicy(Box<ClientTrafficPolicySpec>),
     /// Envoy Gateway: what callers have to prove.
     SecurityPolicy(Box<SecurityPolicySpec>),
     /// Limits of backends.
@@ -145,7 +152,7 @@ pub enum Resource {
 }
 
 /// Every Kind that is served.
-pub(crate) fn definitions() -> [Definition; 17] {
+pub(crate) fn definitions() -> [Definition; 18] {
     [
         gateway_class::definition(),
         gateway::definition(),
@@ -159,6 +166,7 @@ pub(crate) fn definitions() -> [Definition; 17] {
         config_map::definition(),
         reference_grant::definition(),
         backend_traffic_policy::definition(),
+        client_traffic_policy::definition(),
         quota_policy::definition(),
         security_policy::definition(),
         consumer::definition(),

@@ -2,7 +2,7 @@
 //!
 //! A BackendSecurityPolicy or BackendTLSPolicy with a mistake must not become a backend that is called without a
 //! credential or in the clear. So its targets are remembered, as far as they can be read, and left out. The same goes for
-//! Envoy Gateway's SecurityPolicy: what it was to guard is not opened unguarded.
+//! Envoy Gateway's SecurityPolicy, and for a ClientTrafficPolicy that asks clients for certificates: what it was to guard is not opened unguarded.
 
 use serde_json::Value;
 
@@ -30,6 +30,10 @@ impl RejectedPolicy {
             "BackendSecurityPolicy" => Protection::Credential,
             "BackendTLSPolicy" => Protection::Tls,
             "SecurityPolicy" => Protection::Access,
+            // Clients were to show certificates.
+            "ClientTrafficPolicy" if !object["spec"]["tls"]["clientValidation"].is_null() => {
+                Protection::Access
+            }
             _ => return None,
         };
         let text = |target: &Value, name: &str| target[name].as_str().unwrap_or_default().to_owned();
@@ -59,5 +63,10 @@ mod tests {
         assert_eq!(policy.targets, want);
         assert_eq!(RejectedPolicy::read("BackendSecurityPolicy", &json!(null)).unwrap().targets, []);
         assert_eq!(RejectedPolicy::read("Backend", &object), None);
+        assert_eq!(RejectedPolicy::read("ClientTrafficPolicy", &object), None, "it protects nothing");
+        let object =
+            json!({"spec": {"tls": {"clientValidation": {}}, "targetRef": {"kind": "Gateway", "name": "g"}}});
+        let policy = RejectedPolicy::read("ClientTrafficPolicy", &object).unwrap();
+        assert_eq!(policy.targets, [("Gateway".to_owned(), "g".to_owned())]);
     }
 }

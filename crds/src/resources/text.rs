@@ -108,6 +108,35 @@ text! {
     }]}
 }
 
+text! {
+    /// A number of bytes, such as `50Mi`; a number is read as its text.
+    QuantityText: {"x-kubernetes-int-or-string": true, "x-kubernetes-validations": [{
+        "rule": "type(self) == string ? self.matches(r\"^[1-9][0-9]*([EPTGMK]i|[EPTGMk])?$\") : type(self) == int",
+        "message": "must be a whole number, with a unit such as Mi or M",
+    }]}
+}
+
+impl QuantityText {
+    /// The number; none where it is not one that a machine can hold.
+    pub(crate) fn bytes(&self) -> Option<u64> {
+        let digits = self.0.find(|c: char| !c.is_ascii_digit()).unwrap_or(self.0.len());
+        let (number, unit) = self.0.split_at(digits);
+        let (letter, base) = unit.strip_suffix('i').map_or((unit, 1_000), |letter| (letter, 1_024_u64));
+        let power = match letter {
+            "" => 0,
+            "k" | "K" => 1,
+            "M" => 2,
+            "G" => 3,
+            "T" => 4,
+            "P" => 5,
+            "E" => 6,
+            _ => return None,
+        };
+        let times = base.checked_pow(power)?;
+        number.parse::<u64>().ok()?.checked_mul(times)
+    }
+}
+
 impl GatewayDuration {
     /// The length; the pattern was checked, so that this can't fail on a loaded resource.
     pub(crate) fn length(&self) -> Duration {
@@ -153,6 +182,27 @@ impl JsonSchema for Untyped {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn quantities_are_read() {
+        let rows = [
+            ("32768", Some(32_768)),
+            ("50Mi", Some(50 << 20)),
+            ("1k", Some(1_000)),
+            ("1Ki", Some(1_024)),
+            ("2M", Some(2_000_000)),
+            ("1Gi", Some(1 << 30)),
+            ("3E", Some(3_000_000_000_000_000_000)),
+            ("20Ei", None),
+            ("1m", None), // A thousandth of one.
+            ("", None),
+            ("-1", None),
+            ("1Q", None),
+        ];
+        for (text, want) in rows {
+            assert_eq!(QuantityText(text.into()).bytes(), want, "{text}");
+        }
+    }
 
     #[test]
     fn durations_are_read() {

@@ -27,7 +27,8 @@ impl Display for Snapshot {
 }
 
 fn write_listener(f: &mut fmt::Formatter<'_>, listener: &Listener) -> fmt::Result {
-    let Listener { gateway, name, port, protocol, hostname, certificates, forward_proxy } = listener;
+    let Listener { gateway, name, port, protocol, hostname, certificates, forward_proxy, body_bytes } =
+        listener;
     write!(f, "listener {gateway} {name}: {protocol} on {port}")?;
     if let Some(host) = hostname {
         write!(f, " for {host}")?;
@@ -37,6 +38,9 @@ fn write_listener(f: &mut fmt::Formatter<'_>, listener: &Listener) -> fmt::Resul
     }
     if let Some(proxy) = forward_proxy {
         write!(f, ", by way of {proxy}")?;
+    }
+    if let Some(bytes) = body_bytes {
+        write!(f, ", bodies of at most {bytes} bytes")?;
     }
     writeln!(f)
 }

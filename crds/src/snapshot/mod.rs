@@ -81,6 +81,8 @@ pub struct Listener {
     pub certificates: Vec<Arc<CertifiedKey>>,
     /// `host:port` of the HTTP CONNECT proxy that the Gateway's upstream traffic takes.
     pub forward_proxy: Option<String>,
+    /// The largest body of a request; as the node's settings say where absent.
+    pub body_bytes: Option<u64>,
 }
 
 /// What a listener speaks.
@@ -143,6 +145,26 @@ pub struct HeaderEdits {
     pub set: Vec<(HeaderName, HeaderValue)>,
     /// Taken away.
     pub remove: Vec<HeaderName>,
+}
+
+impl Snapshot {
+    /// The largest body of a request that came for a host by a port (none: the door of all listeners): as the listener says
+    /// whose host is the nearest. None where it says nothing.
+    pub fn body_bytes(&self, host: &str, port: Option<u16>) -> Option<u64> {
+        if self.listeners.iter().all(|listener| listener.body_bytes.is_none()) {
+            return None;
+        }
+        let nearest = |listener: &&Listener| match &listener.hostname {
+            None => 0,
+            Some(HostPattern::Wildcard(suffix)) => suffix.len(),
+            Some(HostPattern::Exact(_)) => usize::MAX,
+        };
+        let asked = self.listeners.iter().filter(|listener| {
+            port.is_none_or(|port| port == listener.port)
+                && listener.hostname.as_ref().is_none_or(|hostname| hostname.matches(host))
+        });
+        asked.max_by_key(nearest)?.body_bytes
+    }
 }
 
 impl fmt::Display for Protocol {

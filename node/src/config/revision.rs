@@ -87,7 +87,12 @@ fn layer_of_named(resource: &str) -> usize {
 pub(crate) fn layer_of(kind: &str) -> usize {
     match kind {
         "Secret" | "ConfigMap" | "GatewayClass" | "GatewayConfig" | "ReferenceGrant" => 0,
-        "Gateway" | "Backend" | "BackendTLSPolicy" | "BackendSecurityPolicy" | "SecurityPolicy" => 1,
+        "Gateway"
+        | "Backend"
+        | "BackendTLSPolicy"
+        | "BackendSecurityPolicy"
+        | "SecurityPolicy"
+        | "ClientTrafficPolicy" => 1,
         "AIServiceBackend" | "Consumer" | "PriceList" => 2,
         "AIGatewayRoute" => 3,
         _ => LAYERS - 1,

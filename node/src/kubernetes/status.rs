@@ -5,7 +5,7 @@
 //! | --- | --- |
 //! | GatewayClass, Envoy Gateway's Backend | Accepted |
 //! | Gateway | see [`gateway`] |
-//! | BackendTLSPolicy, BackendTrafficPolicy, SecurityPolicy | Accepted, ResolvedRefs, for each Gateway that it concerns |
+//! | BackendTLSPolicy, BackendTrafficPolicy, ClientTrafficPolicy, SecurityPolicy | Accepted, ResolvedRefs, for each Gateway that it concerns |
 //! | the AI gateway's and our own | Accepted, or else NotAccepted: one condition, as Envoy AI Gateway has it |
 
 use serde_json::{Value, json};
@@ -88,7 +88,7 @@ fn report(view: &View<'_>, ours: &Ours, object: &Object) -> Option<Report> {
             (view.conditions(object, &[accepted]), None)
         }
         "Gateway" => (gateway::status(view, (ours, object), &verdict), None),
-        "BackendTLSPolicy" | "BackendTrafficPolicy" | "SecurityPolicy" => {
+        "BackendTLSPolicy" | "BackendTrafficPolicy" | "ClientTrafficPolicy" | "SecurityPolicy" => {
             let status = ancestors(view, (ours, object), &verdict);
             (status, Some(object.origin.resource_version))
         }

@@ -14,6 +14,7 @@ use hyper::body::{Body, Incoming as IncomingBody};
 use tollgate_api::endpoint::{Dialect, Endpoint};
 use tollgate_api::error::Malformed;
 use tollgate_api::peek::Peek;
+use tollgate_crds::Snapshot;
 
 use super::refusal::Refusal;
 use super::trail::Trail;
@@ -101,13 +102,15 @@ pub(crate) fn asked(method: &Method, path: &str) -> Result<Asked, Refusal> {
 pub(crate) async fn read(
     incoming: Incoming,
     endpoint: Endpoint,
-    limits: &Limits,
+    (limits, snapshot): (&Limits, &Snapshot),
     trail: &mut Trail,
 ) -> Result<Accepted, Refusal> {
     let (mut head, body) = incoming.request.into_parts();
     refuse_encoded(&head.headers)?;
+    let host = host(&head);
+    let most = limits.body_bytes(snapshot.body_bytes(&host, incoming.port));
     let mut arriving = Arriving { body, held: limits.body_memory.hold() };
-    let collected = tokio::time::timeout(BODY_TIMEOUT, arriving.collect(limits.body_bytes)).await;
+    let collected = tokio::time::timeout(BODY_TIMEOUT, arriving.collect(most)).await;
     let body = collected.map_err(|_| Refusal::BodyTimeout { timeout: BODY_TIMEOUT })??;
     trail.request_bytes = body.len();
 
@@ -119,7 +122,6 @@ pub(crate) async fn read(
     trail.original_model.clone_from(&peek.model);
     trail.streamed = peek.stream;
     set_model(&mut head.headers, &peek.model)?;
-    let host = host(&head);
     Ok(Accepted {
         endpoint,
         headers: head.headers,

@@ -64,7 +64,7 @@ async fn serve(
     trail: &mut Trail,
 ) -> Result<Response<ReplyBody>, Refusal> {
     let config = gateway.config.latest(); // One snapshot for the whole request.
-    let mut accepted = accept::read(incoming, endpoint, &gateway.limits, trail).await?;
+    let mut accepted = accept::read(incoming, endpoint, (&gateway.limits, &config.snapshot), trail).await?;
     let caller = identify::caller(&gateway.key_sets, &config, &mut accepted, trail).await?;
     let plan = route::plan(&config, caller, &accepted, trail)?;
     let begun = Instant::now();

@@ -32,6 +32,11 @@ impl BodyMemory {
         Arc::new(Self { limit, held: AtomicUsize::new(0) })
     }
 
+    /// What all bodies may take.
+    pub(crate) fn limit(&self) -> usize {
+        self.limit
+    }
+
     /// A body of which nothing has come yet.
     pub(crate) fn hold(self: &Arc<Self>) -> Held {
         Held { memory: Arc::clone(self), bytes: 0 }
