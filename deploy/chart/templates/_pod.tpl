@@ -35,6 +35,10 @@ spec:
     fsGroupChangePolicy: OnRootMismatch
     seccompProfile:
       type: RuntimeDefault
+    # Gateways name ports such as 80: whoever runs the pod may open them.
+    sysctls:
+    - name: net.ipv4.ip_unprivileged_port_start
+      value: "0"
   containers:
   - name: tollgate
     image: {{ printf "%s:%s" $values.image.repository (default $root.Chart.AppVersion $values.image.tag) | quote }}

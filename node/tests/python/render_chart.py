@@ -11,7 +11,7 @@ FULL = {
     "serviceMonitor": {"create": True, "labels": {"team": "x"}},
     "networkPolicy": {"clients": [{"podSelector": {}}], "admin": [{"namespaceSelector": {}}]},
     "image": {"pullSecrets": [{"name": "registry"}]},
-    "service": {"type": "NodePort", "annotations": {"a": "b"}, "ports": [{"name": "http", "port": 80, "nodePort": 30080}]},
+    "service": {"type": "NodePort", "annotations": {"a": "b"}, "ports": [{"name": "http", "port": 80, "nodePort": 30080}, {"name": "team", "port": 8080, "targetPort": 8080}]},
     "extraArgs": ["--max-running=5"],
     "extraEnv": [{"name": "A", "value": "b"}],
     "tolerations": [{"operator": "Exists"}],
@@ -23,7 +23,7 @@ FULL = {
     "zone": "a",
     "ipv6": True,
 }
-REFUSED = [{"voters": 2}, {"replicas": 0}, {"typo": 1}, {"storage": {"size": "ten"}}, {"service": {"ports": []}}]
+REFUSED = [{"voters": 2}, {"replicas": 0}, {"typo": 1}, {"storage": {"size": "ten"}}, {"service": {"ports": []}}, {"service": {"ports": [{"name": "a", "port": 1, "targetPort": "clients"}]}}]
 KINDS_OF_VALUES = {"default": {}, "full": FULL}
 
 
