@@ -33,7 +33,7 @@ fn filter() -> Result<Targets, String> {
             text.parse().map_err(|error| format!("RUST_LOG={text}: {error}"))
         }
         Ok(_) | Err(_) => {
-            let quiet = [("openraft", Level::WARN), ("chitchat", Level::WARN), ("sled", Level::WARN)];
+            let quiet = [("openraft", Level::ERROR), ("chitchat", Level::WARN), ("sled", Level::WARN)];
             let all = Targets::new().with_default(LevelFilter::INFO).with_targets(quiet);
             // Who asked says what failed, and for which kind.
             Ok(all.with_target("kube_client", LevelFilter::OFF))

@@ -5,10 +5,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
-use futures_util::{Stream, StreamExt, stream};
+use futures_util::{FutureExt, Stream, StreamExt, stream};
 use openraft::base::BoxStream;
 use openraft::error::{NetworkError, RPCError, Timeout};
-use openraft::network::RPCOption;
 use openraft::raft::{AppendEntriesRequest, StreamAppendResult};
 use openraft::{OptionalSend, RPCTypes};
 use tokio::time::timeout;
@@ -22,20 +21,27 @@ use crate::transport::{CallError, Method};
 /// send them again makes a slow disk no faster. Nobody waits for a follower that is silent: its entries are all that does.
 const HEARTBEATS: u32 = 10;
 
-pub(super) async fn stream<S>(
+/// Nobody is dialled before there is something to say: openraft makes us wait for its first request after a failure, and only
+/// there. So a failure to connect, too, is told in the stream; told at once it would be tried again at once.
+pub(super) fn stream<S>(
     way: &Way,
-    input: S,
-    option: RPCOption,
-) -> Answered<BoxStream<'_, Answered<StreamAppendResult<Types>>>>
+    mut input: S,
+    heartbeat: Duration,
+) -> BoxStream<'_, Answered<StreamAppendResult<Types>>>
 where
     S: Stream<Item = AppendEntriesRequest<Types>> + OptionalSend + Unpin + 'static,
 {
-    let patience = option.hard_ttl() * HEARTBEATS;
-    let sent = Arc::new(AtomicU64::new(0));
-    let requests = requests(input, Arc::clone(&sent));
-    let answers = way.peers.stream(&way.target, Method::Append, requests, patience).await;
-    let answers = answers.map_err(|error| way.failed(RPCTypes::AppendEntries, error))?;
-    Ok(watched(way, answers, Clock { sent, answered: 0, patience }))
+    let patience = heartbeat * HEARTBEATS;
+    let opened = async move {
+        let Some(first) = input.next().await else { return stream::empty().boxed() };
+        let sent = Arc::new(AtomicU64::new(0));
+        let requests = requests(stream::iter([first]).chain(input), Arc::clone(&sent));
+        match way.peers.stream(&way.target, Method::Append, requests, patience).await {
+            Ok(answers) => watched(way, answers, Clock { sent, answered: 0, patience }),
+            Err(error) => stream::iter([Err(way.failed(RPCTypes::AppendEntries, error))]).boxed(),
+        }
+    };
+    Box::pin(opened.flatten_stream())
 }
 
 fn requests<S>(input: S, sent: Arc<AtomicU64>) -> impl Stream<Item = Bytes> + Send + 'static

@@ -41,7 +41,7 @@ async fn only_a_silence_in_which_an_answer_is_owed_ends_a_stream() {
     let way = Way { peers: cluster.peers(2), target };
     let (say, said) = tokio::sync::mpsc::channel(4);
     let input = Box::pin(stream::unfold(said, |mut said| async { Some((said.recv().await?, said)) }));
-    let mut answers = super::stream(&way, input, RPCOption::new(TTL)).await.unwrap();
+    let mut answers = super::stream(&way, input, TTL);
     say.send(request()).await.unwrap();
     assert_eq!(answers.next().await.unwrap().unwrap(), Ok(None));
 
@@ -55,5 +55,25 @@ async fn only_a_silence_in_which_an_answer_is_owed_ends_a_stream() {
     assert!(matches!(silent, Err(RPCError::Timeout(_))), "{silent:?}");
     // It may have begun to wait just before.
     assert!((HEARTBEATS * TTL..5 * HEARTBEATS * TTL).contains(&began.elapsed()), "{:?}", began.elapsed());
+    assert!(answers.next().await.is_none());
+}
+
+/// openraft waits before it gives a request, the longer the more often it failed: who fails without asking for one is asked again
+/// at once, for ever.
+#[tokio::test]
+async fn nobody_is_dialled_before_there_is_something_to_say() {
+    let cluster = Cluster::new();
+    let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let target = Target { lane: Lane::Log, ..target(1, nobody) };
+    let way = Way { peers: cluster.peers(2), target };
+    let (say, said) = tokio::sync::mpsc::channel(4);
+    let input = Box::pin(stream::unfold(said, |mut said| async { Some((said.recv().await?, said)) }));
+    let mut answers = super::stream(&way, input, TTL);
+    let waits: Result<_, Elapsed> = timeout(2 * TTL, answers.next()).await;
+    assert!(waits.is_err(), "{waits:?}");
+
+    say.send(request()).await.unwrap();
+    let failed = answers.next().await.expect("it is told");
+    assert!(matches!(failed, Err(RPCError::Unreachable(_))), "{failed:?}");
     assert!(answers.next().await.is_none());
 }

@@ -149,7 +149,10 @@ impl RaftNetworkV2<Types> for Way {
         match self.target.lane {
             // A stream of one message: a call says the same with less.
             Lane::Heartbeat => stream_append_sequential(self, input, option),
-            Lane::Log | Lane::Snapshot | Lane::Control => Box::pin(append::stream(self, input, option)),
+            Lane::Log | Lane::Snapshot | Lane::Control => {
+                let answers = append::stream(self, input, option.hard_ttl());
+                Box::pin(std::future::ready(Ok(answers)))
+            }
         }
     }
 
