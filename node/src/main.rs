@@ -41,6 +41,7 @@ fn main() -> ExitCode {
         Command::Budget(command) => commands::look::budgets(&command),
         Command::Ledger(look) => commands::look::ledger(&look),
         Command::Node(command) => commands::look::nodes(&command),
+        Command::Rotate(command) => commands::look::rotate(&command),
         Command::Snapshot(whom) => commands::look::snapshot(&whom),
         Command::Crds => commands::crds::run(),
         Command::SimulateProvider(options) => commands::simulate_provider::run(*options),

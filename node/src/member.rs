@@ -27,6 +27,8 @@ const THREADS: usize = 2;
 pub(crate) struct Member {
     pub(crate) node: Node,
     pub(crate) till: Till,
+    /// Where new nodes of Kubernetes find the join token.
+    pub(crate) join_secret: Option<JoinSecret>,
     runtime: Runtime,
     /// It was told to leave for good.
     leaves: watch::Sender<bool>,
@@ -71,11 +73,11 @@ impl Member {
             Ok::<_, String>((node, till))
         }))?;
         let founders = node.home().token().map_err(|error| error.to_string())?;
-        if let (Some(secret), Some(token)) = (secret, founders) {
-            runtime.spawn(secret.publish(token));
+        if let (Some(secret), Some(token)) = (&secret, founders) {
+            runtime.spawn(secret.clone().publish(token));
         }
         tracing::info!("data in {}", data.display());
-        Ok(Self { node, till, runtime, leaves: watch::Sender::new(false) })
+        Ok(Self { node, till, join_secret: secret, runtime, leaves: watch::Sender::new(false) })
     }
 
     /// Where its tasks run.

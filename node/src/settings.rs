@@ -52,6 +52,9 @@ pub(crate) enum Command {
     /// The cluster's nodes.
     #[command(subcommand)]
     Node(NodeCommand),
+    /// Replaces a secret of the cluster while it runs.
+    #[command(subcommand)]
+    Rotate(RotateCommand),
     /// Has a node write all that it has applied to a snapshot in its data folder, from which it starts the next time.
     Snapshot(Ask),
     /// Prints the custom resource definitions as YAML.
@@ -316,6 +319,20 @@ pub(crate) enum NodeCommand {
         #[command(flatten)]
         ask: Ask,
     },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum RotateCommand {
+    /// Makes another join token and prints it; the one before lets nobody in any more. Nodes that are in stay in.
+    JoinToken {
+        /// It lets nodes in for so many hours only.
+        #[arg(long, value_name = "HOURS", value_parser = clap::value_parser!(u32).range(1..))]
+        valid_hours: Option<u32>,
+        #[command(flatten)]
+        ask: Ask,
+    },
+    /// Makes another key for gossip; nodes understand each other all the while.
+    GossipKey(Ask),
 }
 
 /// Arguments of `tollgate ledger`.

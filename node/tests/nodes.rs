@@ -249,6 +249,49 @@ async fn a_node_that_stays_a_learner_never_votes() {
 }
 
 #[tokio::test]
+async fn the_cluster_s_secrets_are_replaced_while_it_runs() {
+    let simulator = Simulator::start(&[]).await;
+    let mut cluster = Cluster::start(3, &manifest(&simulator)).await;
+    let folder = cluster.data(0).to_owned();
+    let kept = || std::fs::read_to_string(folder.join("join-token")).unwrap_or_default();
+    let first = kept();
+    // One node misses all of it.
+    cluster.kill(2);
+    let other = cluster.nodes[1].as_ref().expect("it runs");
+
+    let (code, output) = tollgate(other, &["rotate", "join-token", "--valid-hours", "1"]).await;
+    assert!(code == 0 && output.contains("tollgate-join-v1."), "{output}");
+    until("the old token to be gone", async || kept().is_empty().then_some(())).await;
+    let join =
+        ["run", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--cluster", "127.0.0.1:0", "--join"];
+    let join: Vec<&str> = join.into_iter().chain([cluster.door()]).collect();
+    let (code, refused) = Process::run(&join, &[("TOLLGATE_JOIN_TOKEN", first.trim())]).await;
+    assert!(code != 0 && refused.contains("token"), "{refused}");
+
+    let any = cluster.nodes[0].as_ref().expect("it runs");
+    let (code, output) = tollgate(any, &["rotate", "join-token"]).await;
+    assert!(code == 0 && output.contains(kept().trim()) && !kept().is_empty(), "{output}");
+    let (code, output) = tollgate(any, &["rotate", "gossip-key"]).await;
+    assert!(code == 0 && output.contains("away"), "{output}");
+
+    // The one that missed it comes back, and a new one comes in: all see all.
+    cluster.restart(2).await;
+    cluster.add().await;
+    for node in cluster.running() {
+        until("all four to be seen", async || {
+            let nodes = node.shown("/v1/nodes").await;
+            let seen = nodes.as_array().into_iter().flatten().filter(|node| node["seen"] == true).count();
+            (seen == 4).then_some(())
+        })
+        .await;
+        served(node).await;
+    }
+    let ask = Ask::post("/v1/cluster/join-token?hours=1", String::new());
+    let answer = cluster.running().next().expect("one runs").admin.send(&ask).await;
+    assert!(answer.status == 400 && answer.text().contains("valid_hours"), "{answer:?}");
+}
+
+#[tokio::test]
 async fn five_that_vote_outlive_two() {
     let simulator = Simulator::start(&[]).await;
     let mut cluster = Cluster::voting(5, 5, &manifest(&simulator)).await;

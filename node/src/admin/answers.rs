@@ -104,7 +104,7 @@ pub(super) fn described(problem: &Problem) -> Value {
     })
 }
 
-const PATHS: [(&str, &str); 10] = [
+const PATHS: [(&str, &str); 12] = [
     ("/healthz", "The process is up."),
     ("/readyz", "The node serves and can admit; 503 with the reason otherwise."),
     ("/metrics", "Prometheus metrics."),
@@ -118,6 +118,8 @@ const PATHS: [(&str, &str); 10] = [
         "/v1/nodes",
         "The cluster's nodes; POST /v1/nodes/leave, /v1/nodes/{id}/forget, /v1/nodes/{id}/promote.",
     ),
+    ("/v1/cluster/join-token", "POST: another join token, instead of the one before; ?valid_hours=."),
+    ("/v1/cluster/gossip-key", "POST: another key of gossip."),
     ("/v1/snapshot", "POST: this node writes all that it has applied to a snapshot."),
     (
         "/v1/resources",
@@ -145,7 +147,7 @@ pub(super) fn openapi() -> Answer {
 }
 
 pub(super) fn index() -> Answer {
-    let lines: Vec<String> = PATHS.iter().map(|(path, summary)| format!("{path:<15} {summary}\n")).collect();
+    let lines: Vec<String> = PATHS.iter().map(|(path, summary)| format!("{path:<22} {summary}\n")).collect();
     typed(StatusCode::OK, "text/plain; charset=utf-8", Bytes::from(lines.concat()))
 }
 

@@ -5,6 +5,7 @@ mod answers;
 mod nodes;
 mod question;
 pub(crate) mod resources;
+mod secrets;
 mod spending;
 
 use std::net::SocketAddr;
@@ -116,7 +117,7 @@ async fn answer(admin: &Admin, request: Request<IncomingBody>) -> Answer {
         return resources::answer(admin, request).await;
     }
     if *request.method() == Method::POST {
-        return act(admin, path).await;
+        return act(admin, (path, request.uri().query())).await;
     }
     if request.method() != Method::GET && request.method() != Method::HEAD {
         return answers::problem(StatusCode::METHOD_NOT_ALLOWED, "expected GET");
@@ -136,11 +137,13 @@ async fn answer(admin: &Admin, request: Request<IncomingBody>) -> Answer {
 }
 
 /// What changes something.
-async fn act(admin: &Admin, path: &str) -> Answer {
+async fn act(admin: &Admin, (path, query): (&str, Option<&str>)) -> Answer {
     let member = &admin.gateway.member;
     let node = path.strip_prefix("/v1/nodes/").and_then(|rest| rest.split_once('/'));
     match (path, node) {
         ("/v1/nodes/leave", _) => nodes::leave(member),
+        ("/v1/cluster/join-token", _) => secrets::join_token(member, query).await,
+        ("/v1/cluster/gossip-key", _) => secrets::gossip_key(member).await,
         ("/v1/snapshot", _) => nodes::snapshot(member).await,
         (_, Some((id, "forget"))) => nodes::forget(member, id).await,
         (_, Some((id, "promote"))) => nodes::promote(member, id).await,

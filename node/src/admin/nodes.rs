@@ -16,13 +16,13 @@ use super::answers::{problem, value};
 use crate::member::Member;
 
 /// An answer that has to be current waits this long for the leader.
-const CATCH_UP: Duration = Duration::from_secs(5);
+pub(super) const CATCH_UP: Duration = Duration::from_secs(5);
 /// The membership changes in two entries; who asks for it waits this long to see it.
 const PROMOTION: Duration = Duration::from_secs(5);
 /// A large store takes seconds to be written.
 const SNAPSHOT: Duration = Duration::from_mins(1);
 /// Between two looks whether it is done.
-const LOOK: Duration = Duration::from_millis(50);
+pub(super) const LOOK: Duration = Duration::from_millis(50);
 
 /// This node and the others, as `/v1/status` and `/v1/nodes` have them.
 pub(super) fn nodes(member: &Member) -> Value {
@@ -214,7 +214,7 @@ pub(super) async fn caught_up(member: &Member) -> Result<(), String> {
 }
 
 /// On the cluster's own runtime, where its connections live.
-async fn on<T: Send + 'static, E: std::fmt::Display + Send + 'static>(
+pub(super) async fn on<T: Send + 'static, E: std::fmt::Display + Send + 'static>(
     member: &Member,
     task: impl Future<Output = Result<T, E>> + Send + 'static,
 ) -> Result<T, String> {

@@ -71,6 +71,21 @@ pub(super) fn ledger(query: Option<&str>) -> Result<LedgerQuestion, String> {
     Ok(asked)
 }
 
+/// For how many hours a join token is valid; none: for ever.
+pub(super) fn valid_hours(query: Option<&str>) -> Result<Option<u32>, String> {
+    let mut hours = None;
+    for (name, value) in pairs(query) {
+        if name != "valid_hours" {
+            return Err(format!("expected valid_hours, `{name}` came"));
+        }
+        let number = value.parse().ok().filter(|hours| *hours > 0);
+        hours = Some(
+            number.ok_or_else(|| format!("valid_hours: expected a whole number above 0, `{value}` came"))?,
+        );
+    }
+    Ok(hours)
+}
+
 fn group(asked: &mut LedgerQuestion, value: &str) -> Result<(), String> {
     asked.query.group_by.clear();
     for one in value.split(',').filter(|one| !one.is_empty()) {

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::ask::ask;
 use super::fail;
-use crate::settings::{Ask, BudgetCommand, LedgerLook, Look, NodeCommand};
+use crate::settings::{Ask, BudgetCommand, LedgerLook, Look, NodeCommand, RotateCommand};
 
 pub(crate) fn status(look: &Look) -> ExitCode {
     show(look, "/v1/status", |status| {
@@ -165,6 +165,16 @@ pub(crate) fn nodes(command: &NodeCommand) -> ExitCode {
         NodeCommand::Forget { id, ask: whom } => {
             act(ask(whom, Method::POST, &format!("/v1/nodes/{id}/forget")))
         }
+    }
+}
+
+pub(crate) fn rotate(command: &RotateCommand) -> ExitCode {
+    match command {
+        RotateCommand::JoinToken { valid_hours, ask: whom } => {
+            let query = valid_hours.map(|hours| format!("?valid_hours={hours}")).unwrap_or_default();
+            act(ask(whom, Method::POST, &format!("/v1/cluster/join-token{query}")))
+        }
+        RotateCommand::GossipKey(whom) => act(ask(whom, Method::POST, "/v1/cluster/gossip-key")),
     }
 }
 

@@ -93,6 +93,24 @@ impl JoinSecret {
         }
     }
 
+    /// Writes a token into it that replaces the cluster's one before. It takes as long as it takes to reach the API server.
+    pub(crate) async fn replace(self, token: JoinToken) {
+        loop {
+            let why = match self.token().await {
+                Ok(Some(there)) if there.cluster != token.cluster => {
+                    return tracing::error!("{}", self.said("the token of another cluster: it stays"));
+                }
+                Ok(_) => match self.put(&token, None).await {
+                    Ok(()) => return,
+                    Err(why) => why,
+                },
+                Err(why) => why,
+            };
+            tracing::info!("the new join token is not written yet: {}", self.said(&why));
+            sleep(LOOK).await;
+        }
+    }
+
     async fn token(&self) -> Result<Option<JoinToken>, String> {
         let secret = self.api.get(&self.name).await.map_err(|error| error.to_string())?;
         read(secret.data.as_ref())
@@ -104,10 +122,11 @@ impl JoinSecret {
             return Ok(());
         }
         // Of this version: what somebody else wrote meanwhile stays.
-        let body = json!({
-            "metadata": {"resourceVersion": secret.metadata.resource_version},
-            "stringData": {KEY: token.to_string()},
-        });
+        self.put(token, secret.metadata.resource_version.as_deref()).await
+    }
+
+    async fn put(&self, token: &JoinToken, version: Option<&str>) -> Result<(), String> {
+        let body = json!({"metadata": {"resourceVersion": version}, "stringData": {KEY: token.to_string()}});
         let written = self.api.patch(&self.name, &PatchParams::default(), &Patch::Merge(&body)).await;
         written.map(|_| ()).map_err(|error| error.to_string())
     }

@@ -110,6 +110,11 @@ impl Cluster {
         &self.door
     }
 
+    /// Where the node of that place keeps what it knows.
+    pub(crate) fn data(&self, place: usize) -> &std::path::Path {
+        self.data[place].path()
+    }
+
     /// Kills the node of that place as `kill -9` does.
     pub(crate) fn kill(&mut self, place: usize) {
         drop(self.nodes[place].take());

@@ -14,7 +14,7 @@ use super::folder::{Folder, FolderError};
 use super::newcomer::{Admission, Admitted};
 use super::record::Form;
 use super::secret::ClusterSecret;
-use super::token::{Fingerprint, JoinToken};
+use super::token::{Fingerprint, JoinToken, TokenHash};
 use super::{ClusterId, Newcomer, NodeName};
 
 const FILE: Form = Form { name: "identity", magic: *b"TGID", format: 1 };
@@ -209,6 +209,14 @@ impl Home {
     /// A token that replaces the one before once its hash is in the replicated state; then [`keep_token`](Self::keep_token).
     pub fn new_token(&self, expires: Option<SystemTime>) -> JoinToken {
         JoinToken::new(self.written.cluster, Fingerprint::of(&self.written.authority), expires)
+    }
+
+    /// Takes the folder's token away unless it is the one of this hash: it lets nobody in any more.
+    pub fn drop_old_token(&self, now: Option<TokenHash>) -> Result<(), FolderError> {
+        match self.token()? {
+            Some(token) if Some(token.hash()) != now => self.folder.remove(TOKEN),
+            Some(_) | None => Ok(()),
+        }
     }
 
     /// Puts a token into the folder, readable by its owner only.

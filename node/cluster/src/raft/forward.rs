@@ -22,6 +22,9 @@ use crate::wallet::clock::stamp;
 
 /// Between two questions who the leader is. An election takes longer.
 const PAUSE: Duration = Duration::from_millis(20);
+/// Of the questions that find no leader, each so-manieth goes to another member: it knows the leader where this node's address
+/// is new and nobody has heard of it.
+const ELSEWHERE: usize = 8;
 /// A leader that does not answer by then is asked again, or another one is: a cluster that works is quicker by far.
 const TURN: Duration = Duration::from_secs(2);
 
@@ -142,7 +145,7 @@ impl Forward {
     }
 
     async fn search(&self, repeat: Repeat, within: Duration) -> Search {
-        Search { leader: self.leader().await, repeat, deadline: Instant::now() + within }
+        Search { leader: self.leader().await, repeat, deadline: Instant::now() + within, failures: 0 }
     }
 
     /// Looks for the leader again after a failure that may pass.
@@ -155,6 +158,7 @@ impl Forward {
             return Err(error);
         }
         sleep(PAUSE).await;
+        search.failures += 1;
         search.leader = match error {
             CallError::Refused(Refusal::NotLeader { leader: Some(Leader { node, member }) }) => {
                 self.place(node, member)
@@ -163,9 +167,25 @@ impl Forward {
             | CallError::Unreachable { .. }
             | CallError::TooLarge { .. }
             | CallError::TimedOut { .. }
-            | CallError::Broken { .. } => self.leader().await,
+            | CallError::Broken { .. } => match self.leader().await {
+                Place::Here => Place::Here,
+                Place::There(_) | Place::Unknown if search.failures.is_multiple_of(ELSEWHERE) => {
+                    self.somebody(search.failures / ELSEWHERE)
+                }
+                as_known @ (Place::There(_) | Place::Unknown) => as_known,
+            },
         };
         Ok(())
+    }
+
+    /// Another member, each in its turn.
+    fn somebody(&self, turn: usize) -> Place {
+        let metrics = self.raft.metrics();
+        let metrics = metrics.borrow_watched();
+        let members = metrics.membership_config.membership();
+        let others: Vec<_> = members.nodes().filter(|(node, _)| **node != self.peers.here()).collect();
+        let chosen = turn.checked_rem(others.len()).map(|at| others[at]);
+        chosen.map_or(Place::Unknown, |(node, member)| self.place(*node, member.clone()))
     }
 
     /// The leader as this node knows it.
@@ -202,6 +222,7 @@ struct Search {
     leader: Place,
     repeat: Repeat,
     deadline: Instant,
+    failures: usize,
 }
 
 impl Search {

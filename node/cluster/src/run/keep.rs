@@ -10,6 +10,7 @@ use openraft::{ChangeMembers, Raft};
 use tokio::sync::watch;
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 
+use super::events::Changes;
 use super::reception::authority;
 use crate::gossip::view::View;
 use crate::identity::home::Home;
@@ -129,13 +130,26 @@ fn told<T, E: std::fmt::Display>(
     }
 }
 
-/// Tells the connections where the others are seen.
-pub(super) async fn follow_addresses(mut view: watch::Receiver<View>, peers: Peers) {
+/// Tells the connections where the others are seen, or said last that they are: gossip may not hear who was away while its key
+/// was replaced.
+pub(super) async fn follow_addresses(
+    mut view: watch::Receiver<View>,
+    (replica, mut changes): (Replica, watch::Receiver<Changes>),
+    peers: Peers,
+) {
+    let here = peers.here();
     loop {
-        let here = peers.here();
-        let seen = view.borrow_and_update().iter().filter(|(node, _)| **node != here).map(address).collect();
-        peers.seen_at(seen);
-        if view.changed().await.is_err() {
+        changes.mark_unchanged();
+        let mut known: BTreeMap<u64, String> = replica
+            .look(|state| state.nodes().all().map(|(id, node)| (id, node.member.address.clone())).collect());
+        known.extend(view.borrow_and_update().iter().map(address));
+        known.remove(&here);
+        peers.seen_at(known);
+        let over = tokio::select! {
+            seen = view.changed() => seen.is_err(),
+            said = changes.changed() => said.is_err(),
+        };
+        if over {
             return;
         }
     }

@@ -36,6 +36,7 @@ use crate::gossip::view::{About, Duty};
 use crate::gossip::{self, Gossip};
 use crate::identity::home::Home;
 use crate::identity::secret::Purpose;
+use crate::identity::token::TokenHash;
 use crate::identity::{ClusterId, NodeName};
 use crate::raft::forward::Forward;
 use crate::raft::replica::Replica;
@@ -98,7 +99,11 @@ impl Node {
         let controller = Controller { raft: raft.clone(), replica: replica.clone(), view: gossip.peers() };
         let mut tasks = vec![
             tokio::spawn(controller.run()),
-            tokio::spawn(keep::follow_addresses(gossip.peers(), peers.clone())),
+            tokio::spawn(keep::follow_addresses(
+                gossip.peers(),
+                (replica.clone(), events.changes()),
+                peers.clone(),
+            )),
             tokio::spawn(keep::renew(Arc::clone(&home), replica.clone(), keys)),
             tokio::spawn(say_applied(raft.clone(), Arc::clone(&gossip))),
             tokio::spawn(rotate(replica.clone(), Arc::clone(&home), events.clone(), Arc::clone(&gossip))),
@@ -314,6 +319,11 @@ async fn rotate(replica: Replica, home: Arc<Mutex<Home>>, events: Events, gossip
         if now != seen {
             seen = now;
             gossip.rotate(keyring(&replica, &home));
+            let token = replica.look(|state| state.cluster().and_then(|cluster| cluster.secrets.join_token));
+            let home = home.lock().unwrap_or_else(PoisonError::into_inner);
+            if let Err(why) = home.drop_old_token(token.map(TokenHash)) {
+                tracing::warn!(%why, "the join token in the data folder lets nobody in any more, and stays there");
+            }
         }
     }
 }
