@@ -23,6 +23,7 @@ pub(super) fn variables(name: &str) -> Option<String> {
         "PORT" => Some("8080".to_owned()),
         "HOST" => Some("llm.example.com".to_owned()),
         "CERTIFICATE" => Some(IDENTITY.pem()),
+        "GOOGLE_KEY_FILE" => Some(include_str!("../../testdata/google/service_account.json").to_owned()),
         "KEY" => Some(IDENTITY.key().serialize_pem()),
         "OTHER_KEY" => Some(KeyPair::generate().unwrap().serialize_pem()),
         _ => None,

@@ -16,6 +16,7 @@ mod credentials;
 mod edits;
 mod endpoints;
 mod gateways;
+mod google;
 mod grants;
 mod index;
 mod quota;
