@@ -5,6 +5,8 @@
 //! their bytes; what is neither text nor a setting, such as tools, by all of its bytes as JSON has them, where escapes only make
 //! them longer. Images are the exception: what they cost has nothing to do with their bytes.
 
+mod gemini;
+
 use serde::Deserialize;
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
@@ -37,7 +39,11 @@ pub fn bound(endpoint: Endpoint, body: &[u8]) -> Bound {
     let Some(Fields { input, answers, prompts }) = read else { return of_bytes };
     let prompts = match endpoint {
         Endpoint::Completions => prompts,
-        Endpoint::ChatCompletions | Endpoint::Embeddings | Endpoint::Responses | Endpoint::Messages => 1,
+        Endpoint::ChatCompletions
+        | Endpoint::Embeddings
+        | Endpoint::Responses
+        | Endpoint::Messages
+        | Endpoint::GenerateContent => 1,
     };
     Bound { input: REQUEST_TOKENS.saturating_add(input), answers: answers.saturating_mul(prompts).max(1) }
 }
@@ -82,6 +88,11 @@ impl<'de> Visitor<'de> for FieldsVisitor {
                     fields.prompts = prompts(text);
                     let mut prompt = serde_json::Deserializer::from_str(text);
                     Said::Messages.deserialize(&mut prompt).map_err(serde::de::Error::custom)?
+                }
+                "contents" | "systemInstruction" | "system_instruction" => gemini::contents(text),
+                "generationConfig" | "generation_config" => {
+                    fields.answers = fields.answers.max(gemini::answers(text));
+                    length(text.as_bytes())
                 }
                 "tools" | "functions" => TOOLS_TOKENS + length(text.as_bytes()),
                 // Settings: what is said to the model is a string that is not the model's name, or has parts.

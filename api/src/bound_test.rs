@@ -4,7 +4,9 @@ use super::*;
 
 #[test]
 fn texts_are_bounded_by_their_bytes_and_not_by_what_stands_around_them() {
-    use Endpoint::{ChatCompletions as Chat, Completions, Embeddings, Messages, Responses};
+    use Endpoint::{
+        ChatCompletions as Chat, Completions, Embeddings, GenerateContent as Gemini, Messages, Responses,
+    };
     let tokens = REQUEST_TOKENS + MESSAGE_TOKENS;
     #[rustfmt::skip]
     let rows = [
@@ -29,6 +31,11 @@ fn texts_are_bounded_by_their_bytes_and_not_by_what_stands_around_them() {
         (Embeddings, r#"{"input":["1","22"]}"#, tokens + MESSAGE_TOKENS + 3, 1, "texts to embed"),
         (Responses, r#"{"instructions":"1","input":[{"role":"user","content":[{"type":"input_text","text":"22"}]}]}"#, tokens + MESSAGE_TOKENS + 1 + 2 + 2, 1, "instructions, and a message"),
         (Messages, r#"{"system":"1","messages":[{"role":"user","content":"22"}]}"#, tokens + MESSAGE_TOKENS + 3, 1, "as Anthropic has it"),
+        (Gemini, r#"{"system_instruction":{"parts":[{"text":"1"}]},"contents":[{"role":"user","parts":[{"text":"22"},{"text":"3"}]}]}"#, tokens + MESSAGE_TOKENS + 2 + 1 + 4 + 3, 1, "as Google has it"),
+        (Gemini, r#"{"contents":{"parts":{"text":"22"}}}"#, tokens + 2 + 2, 1, "one alone"),
+        (Gemini, r#"{"contents":[{"parts":[{"inline_data":{"mimeType":"image/png","data":"…"}}]}]}"#, tokens + 2 + IMAGE_TOKENS, 1, "an image, whatever its bytes"),
+        (Gemini, r#"{"contents":[{"parts":[{"inlineData":{"mimeType":"application/pdf"}}]}]}"#, tokens + 2 + 30, 1, "other data"),
+        (Gemini, r#"{"generation_config":{"candidate_count":3}}"#, REQUEST_TOKENS + 21, 3, "several answers"),
         (Messages, "no JSON", REQUEST_TOKENS + 7, 1, "all of its bytes"),
     ];
     for (endpoint, body, input, answers, why) in rows {

@@ -7,6 +7,8 @@ pub enum Dialect {
     OpenAi,
     /// Anthropic's API.
     Anthropic,
+    /// Google's Gemini API.
+    Gemini,
 }
 
 /// A client endpoint that carries a model request.
@@ -22,12 +24,20 @@ pub enum Endpoint {
     Responses,
     /// `POST /v1/messages` and `POST /anthropic/v1/messages`
     Messages,
+    /// `POST /v1beta/models/{model}:generateContent` and `:streamGenerateContent`
+    GenerateContent,
 }
 
 impl Endpoint {
     /// Every endpoint.
-    pub const ALL: [Self; 5] =
-        [Self::ChatCompletions, Self::Completions, Self::Embeddings, Self::Responses, Self::Messages];
+    pub const ALL: [Self; 6] = [
+        Self::ChatCompletions,
+        Self::Completions,
+        Self::Embeddings,
+        Self::Responses,
+        Self::Messages,
+        Self::GenerateContent,
+    ];
 
     /// The path below the version prefix, the same with clients and with providers of that dialect.
     pub const fn path(self) -> &'static str {
@@ -37,6 +47,8 @@ impl Endpoint {
             Self::Embeddings => "/embeddings",
             Self::Responses => "/responses",
             Self::Messages => "/messages",
+            // What follows the model, which stands in the path.
+            Self::GenerateContent => ":generateContent",
         }
     }
 
@@ -45,6 +57,7 @@ impl Endpoint {
         match self {
             Self::ChatCompletions | Self::Completions | Self::Embeddings | Self::Responses => Dialect::OpenAi,
             Self::Messages => Dialect::Anthropic,
+            Self::GenerateContent => Dialect::Gemini,
         }
     }
 
@@ -56,6 +69,7 @@ impl Endpoint {
             Self::Embeddings => "embeddings",
             Self::Responses => "responses",
             Self::Messages => "messages",
+            Self::GenerateContent => "generate_content",
         }
     }
 }
@@ -69,11 +83,16 @@ pub enum Schema {
     AzureOpenAi,
     /// Anthropic's own API.
     Anthropic,
+    /// Gemini at Google's Vertex AI.
+    GcpVertexAi,
+    /// Anthropic's models at Google's Vertex AI.
+    GcpAnthropic,
 }
 
 impl Schema {
     /// Every schema.
-    pub const ALL: [Self; 3] = [Self::OpenAi, Self::AzureOpenAi, Self::Anthropic];
+    pub const ALL: [Self; 5] =
+        [Self::OpenAi, Self::AzureOpenAi, Self::Anthropic, Self::GcpVertexAi, Self::GcpAnthropic];
 
     /// As the resource spells it.
     pub const fn name(self) -> &'static str {
@@ -81,6 +100,8 @@ impl Schema {
             Self::OpenAi => "OpenAI",
             Self::AzureOpenAi => "AzureOpenAI",
             Self::Anthropic => "Anthropic",
+            Self::GcpVertexAi => "GCPVertexAI",
+            Self::GcpAnthropic => "GCPAnthropic",
         }
     }
 }

@@ -202,6 +202,13 @@ impl ApiError {
                 error: AnthropicError { r#type: anthropic_type(self.kind), message: &self.message },
                 request_id,
             }),
+            Dialect::Gemini => serde_json::to_vec(&GoogleBody {
+                error: GoogleError {
+                    code: self.status.as_u16(),
+                    message: &self.message,
+                    status: google_status(self.kind),
+                },
+            }),
         };
         Bytes::from(json.expect("structs of strings always serialise"))
     }
@@ -252,6 +259,32 @@ struct AnthropicBody<'a> {
 struct AnthropicError<'a> {
     r#type: &'static str,
     message: &'a str,
+}
+
+#[derive(Serialize)]
+struct GoogleBody<'a> {
+    error: GoogleError<'a>,
+}
+
+#[derive(Serialize)]
+struct GoogleError<'a> {
+    code: u16,
+    message: &'a str,
+    status: &'static str,
+}
+
+/// Google's name of a status: `google.rpc.Code`.
+const fn google_status(kind: ErrorKind) -> &'static str {
+    match kind {
+        ErrorKind::InvalidRequest | ErrorKind::TooLarge => "INVALID_ARGUMENT",
+        ErrorKind::Authentication => "UNAUTHENTICATED",
+        ErrorKind::Permission => "PERMISSION_DENIED",
+        ErrorKind::NotFound => "NOT_FOUND",
+        ErrorKind::RateLimited | ErrorKind::QuotaExhausted => "RESOURCE_EXHAUSTED",
+        ErrorKind::Overloaded => "UNAVAILABLE",
+        ErrorKind::Timeout => "DEADLINE_EXCEEDED",
+        ErrorKind::Upstream | ErrorKind::Internal => "INTERNAL",
+    }
 }
 
 /// OpenAI's `type` and usual `code`.
@@ -321,21 +354,21 @@ mod tests {
     fn each_dialect_has_its_words() {
         #[rustfmt::skip]
         let cases = [
-            // kind            OpenAI's type            its usual code                 Anthropic's type
-            (InvalidRequest,   "invalid_request_error", Value::Null,                   "invalid_request_error"),
-            (Authentication,   "authentication_error",  json!("invalid_api_key"),      "authentication_error"),
-            (Permission,       "permission_error",      Value::Null,                   "permission_error"),
-            (NotFound,         "invalid_request_error", Value::Null,                   "not_found_error"),
-            (TooLarge,         "invalid_request_error", json!("request_too_large"),    "request_too_large"),
-            (RateLimited,      "rate_limit_error",      json!("rate_limit_exceeded"),  "rate_limit_error"),
-            (QuotaExhausted,   "insufficient_quota",    json!("insufficient_quota"),   "rate_limit_error"),
-            (Overloaded,       "server_error",          json!("overloaded"),           "overloaded_error"),
-            (Timeout,          "server_error",          json!("timeout"),              "timeout_error"),
-            (Upstream,         "server_error",          json!("upstream_error"),       "api_error"),
-            (Internal,         "server_error",          json!("internal_error"),       "api_error"),
+            // kind            OpenAI's type            its usual code                 Anthropic's type         Google's status
+            (InvalidRequest,   "invalid_request_error", Value::Null,                   "invalid_request_error", "INVALID_ARGUMENT"),
+            (Authentication,   "authentication_error",  json!("invalid_api_key"),      "authentication_error", "UNAUTHENTICATED"),
+            (Permission,       "permission_error",      Value::Null,                   "permission_error", "PERMISSION_DENIED"),
+            (NotFound,         "invalid_request_error", Value::Null,                   "not_found_error", "NOT_FOUND"),
+            (TooLarge,         "invalid_request_error", json!("request_too_large"),    "request_too_large", "INVALID_ARGUMENT"),
+            (RateLimited,      "rate_limit_error",      json!("rate_limit_exceeded"),  "rate_limit_error", "RESOURCE_EXHAUSTED"),
+            (QuotaExhausted,   "insufficient_quota",    json!("insufficient_quota"),   "rate_limit_error", "RESOURCE_EXHAUSTED"),
+            (Overloaded,       "server_error",          json!("overloaded"),           "overloaded_error", "UNAVAILABLE"),
+            (Timeout,          "server_error",          json!("timeout"),              "timeout_error", "DEADLINE_EXCEEDED"),
+            (Upstream,         "server_error",          json!("upstream_error"),       "api_error",     "INTERNAL"),
+            (Internal,         "server_error",          json!("internal_error"),       "api_error",     "INTERNAL"),
         ];
         let message = "a \"quoted\"\n\u{1} word";
-        for (kind, openai, code, anthropic) in cases {
+        for (kind, openai, code, anthropic, google) in cases {
             let mut error = ApiError {
                 status: StatusCode::IM_A_TEAPOT,
                 kind,
@@ -353,6 +386,8 @@ mod tests {
                 "type": "error", "error": {"type": anthropic, "message": message}, "request_id": "req-1",
             });
             assert_eq!(rendered(&error, Dialect::Anthropic), expected);
+            let expected = json!({"error": {"code": 418, "message": message, "status": google}});
+            assert_eq!(rendered(&error, Dialect::Gemini), expected);
             error.code = Some("model_not_found".to_owned());
             assert_eq!(
                 rendered(&error, Dialect::OpenAi)["error"]["code"],

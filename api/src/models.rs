@@ -18,7 +18,8 @@ pub struct ListedModel {
     pub created_at_s: u64,
 }
 
-/// OpenAI's `GET /v1/models` or Anthropic's (paginated: `limit`, `before_id`, `after_id` from the query string).
+/// OpenAI's `GET /v1/models`, Anthropic's (paginated: `limit`, `before_id`, `after_id` from the query string), or Gemini's
+/// `GET /v1beta/models`, whole.
 pub fn list(dialect: Dialect, models: &[ListedModel], query: &str) -> Result<Bytes, ApiError> {
     let answer = match dialect {
         Dialect::OpenAi => {
@@ -33,6 +34,7 @@ pub fn list(dialect: Dialect, models: &[ListedModel], query: &str) -> Result<Byt
                 "last_id": page.models.last().map(|model| &model.id),
             })
         }
+        Dialect::Gemini => json!({"models": models.iter().map(gemini).collect::<Vec<_>>()}),
     };
     Ok(Bytes::from(answer.to_string()))
 }
@@ -43,6 +45,7 @@ pub fn one(dialect: Dialect, models: &[ListedModel], id: &str) -> Option<Bytes> 
     let answer = match dialect {
         Dialect::OpenAi => openai(model),
         Dialect::Anthropic => anthropic(model),
+        Dialect::Gemini => gemini(model),
     };
     Some(Bytes::from(answer.to_string()))
 }
@@ -57,6 +60,14 @@ fn anthropic(model: &ListedModel) -> Value {
         "id": model.id,
         "display_name": model.id,
         "created_at": rfc3339(model.created_at_s),
+    })
+}
+
+fn gemini(model: &ListedModel) -> Value {
+    json!({
+        "name": format!("models/{}", model.id),
+        "displayName": model.id,
+        "supportedGenerationMethods": ["generateContent", "streamGenerateContent"],
     })
 }
 
@@ -156,7 +167,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::{ListedModel, list, one, rfc3339};
-    use crate::endpoint::Dialect::{Anthropic, OpenAi};
+    use crate::endpoint::Dialect::{Anthropic, Gemini, OpenAi};
 
     fn models(ids: &[&str]) -> Vec<ListedModel> {
         let listed = |id: &&str| ListedModel {
@@ -184,6 +195,12 @@ mod tests {
         assert_eq!(parsed(list(Anthropic, &[], "").unwrap()), none);
         assert_eq!(one(OpenAi, &models, "a\"b").map(parsed), Some(as_openai));
         assert_eq!(one(Anthropic, &models, "a\"b").map(parsed), Some(as_anthropic));
+        let as_gemini = json!({
+            "name": "models/a\"b", "displayName": "a\"b",
+            "supportedGenerationMethods": ["generateContent", "streamGenerateContent"],
+        });
+        assert_eq!(parsed(list(Gemini, &models, "pageSize=1").unwrap()), json!({"models": [as_gemini]}));
+        assert_eq!(one(Gemini, &models, "a\"b").map(parsed), Some(as_gemini));
         assert_eq!(one(OpenAi, &models, "c"), None);
     }
 

@@ -5,6 +5,8 @@
 //! refused, since a request must not be billed as one model and served as another: a field given twice, or once more
 //! in other letter case (some servers match names without regard to case).
 
+pub(crate) mod gemini;
+
 use std::fmt;
 
 use serde::Deserialize;
@@ -29,13 +31,24 @@ pub struct Peek {
     pub asks_usage: bool,
 }
 
+/// What a path says of a request whose body does not.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Named {
+    /// The model that the client asks for.
+    pub model: String,
+    /// The client wants events.
+    pub stream: bool,
+}
+
+/// The same for a Gemini client's body, of which the path says the rest.
+pub fn peek_named(named: &Named, body: &[u8]) -> Result<Peek, Malformed> {
+    gemini::peek(named, utf8(body)?)
+}
+
 /// Validates that `body` is one JSON object, whole, and picks the fields. Duplicate top-level keys that matter are
 /// refused.
 pub fn peek(endpoint: Endpoint, body: &[u8]) -> Result<Peek, Malformed> {
-    let text = std::str::from_utf8(body).map_err(|error| {
-        Malformed::new(format!("the body must be JSON in UTF-8; byte {} is not UTF-8", error.valid_up_to()))
-    })?;
-    let fields: Fields<'_> = serde_json::from_str(text).map_err(|error| {
+    let fields: Fields<'_> = serde_json::from_str(utf8(body)?).map_err(|error| {
         let expected = if error.is_data() { "a JSON object" } else { "valid JSON" };
         Malformed::new(format!("the body is not {expected}: {error}"))
     })?;
@@ -45,9 +58,11 @@ pub fn peek(endpoint: Endpoint, body: &[u8]) -> Result<Peek, Malformed> {
 
     let stream = match endpoint {
         Endpoint::Embeddings => false,
-        Endpoint::ChatCompletions | Endpoint::Completions | Endpoint::Responses | Endpoint::Messages => {
-            fields.read("stream", "a boolean")?.unwrap_or(false)
-        }
+        Endpoint::ChatCompletions
+        | Endpoint::Completions
+        | Endpoint::Responses
+        | Endpoint::Messages
+        | Endpoint::GenerateContent => fields.read("stream", "a boolean")?.unwrap_or(false),
     };
     let mut output_cap = None;
     for field in output_cap_fields(endpoint) {
@@ -62,8 +77,15 @@ pub(crate) const fn output_cap_fields(endpoint: Endpoint) -> &'static [&'static 
         Endpoint::ChatCompletions => &["max_completion_tokens", "max_tokens"],
         Endpoint::Completions | Endpoint::Messages => &["max_tokens"],
         Endpoint::Responses => &["max_output_tokens"],
-        Endpoint::Embeddings => &[],
+        // A Gemini client's stands deeper: see `gemini`.
+        Endpoint::Embeddings | Endpoint::GenerateContent => &[],
     }
+}
+
+fn utf8(body: &[u8]) -> Result<&str, Malformed> {
+    std::str::from_utf8(body).map_err(|error| {
+        Malformed::new(format!("the body must be JSON in UTF-8; byte {} is not UTF-8", error.valid_up_to()))
+    })
 }
 
 /// All fields that are read at any endpoint.
@@ -99,7 +121,9 @@ impl<'a> Fields<'a> {
                     self.read("stream_options", "an object whose `include_usage` is a boolean, given once")?;
                 Ok(options.and_then(|options| options.include_usage).unwrap_or(false))
             }
-            Endpoint::Embeddings | Endpoint::Responses | Endpoint::Messages => Ok(false),
+            Endpoint::Embeddings | Endpoint::Responses | Endpoint::Messages | Endpoint::GenerateContent => {
+                Ok(false)
+            }
         }
     }
 

@@ -1,6 +1,6 @@
 //! What a body must look like before it is routed, as tables.
 
-use super::{Peek, peek};
+use super::{Named, Peek, peek, peek_named};
 use crate::endpoint::Endpoint::{self, ChatCompletions, Completions, Embeddings, Messages, Responses};
 
 fn peeked(stream: bool, output_cap: Option<u64>, asks_usage: bool) -> Peek {
@@ -67,4 +67,38 @@ fn refuses_with_the_place_and_the_field() {
 fn depth_costs_no_stack() {
     let deep = format!("{{\"model\":\"m\",\"x\":{}{}}}", "[".repeat(200_000), "]".repeat(200_000));
     assert_eq!(peek(ChatCompletions, deep.as_bytes()), Ok(peeked(false, None, false)));
+}
+
+#[test]
+fn of_gemini_clients_the_path_says_the_rest() {
+    let named = Named { model: "m".to_owned(), stream: true };
+    let cap = |body: &str| peek_named(&named, body.as_bytes());
+    #[rustfmt::skip]
+    let rows = [
+        (r#"{"contents":[]}"#,                                             Ok(None)),
+        (r#"{"generationConfig":{"maxOutputTokens":5}}"#,                  Ok(Some(5))),
+        (r#"{"generation_config":{"max_output_tokens":5}}"#,               Ok(Some(5))),
+        (r#"{"generationConfig":{"maxOutputTokens":null}}"#,               Ok(None)),
+        (r#"{"generationConfig":null}"#,                                   Ok(None)),
+        (r#"{"generationConfig":{},"generation_config":{}}"#,              Err("generationConfig")), // which one?
+        (r#"{"generationConfig":{"maxOutputTokens":5,"max_output_tokens":9}}"#, Err("generationConfig.maxOutputTokens")),
+        (r#"{"generationConfig":{"maxOutputTokens":-1}}"#,                 Err("generationConfig.maxOutputTokens")),
+        (r#"{"generationConfig":[]}"#,                                     Err("generationConfig")),
+        (r#"{"contents":[]} x"#,                                           Err("")),
+        ("[]",                                                             Err("")),
+        ("{",                                                              Err("")),
+    ];
+    for (body, expected) in rows {
+        match (cap(body), expected) {
+            (Ok(peek), Ok(output_cap)) => {
+                let whole = Peek { model: "m".to_owned(), stream: true, output_cap, asks_usage: false };
+                assert_eq!(peek, whole, "{body}");
+            }
+            (Err(refused), Err(param)) => assert_eq!(refused.param.as_deref().unwrap_or(""), param, "{body}"),
+            (peeked, _) => panic!("{body}: {peeked:?}"),
+        }
+    }
+    let unnamed = Named { model: String::new(), stream: false };
+    assert_eq!(peek_named(&unnamed, b"{}").unwrap_err().param.as_deref(), Some("model"));
+    assert!(peek_named(&named, b"{\"a\":\"\xff\"}").is_err(), "not UTF-8");
 }

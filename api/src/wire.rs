@@ -12,6 +12,7 @@ pub(crate) enum Wire {
     Embeddings,
     Responses,
     Messages,
+    GenerateContent,
 }
 
 impl Wire {
@@ -23,6 +24,7 @@ impl Wire {
             Endpoint::Embeddings => Self::Embeddings,
             Endpoint::Responses => Self::Responses,
             Endpoint::Messages => Self::Messages,
+            Endpoint::GenerateContent => Self::GenerateContent,
         }
     }
 
@@ -34,6 +36,7 @@ impl Wire {
             Self::Embeddings => Endpoint::Embeddings,
             Self::Responses => Endpoint::Responses,
             Self::Messages => Endpoint::Messages,
+            Self::GenerateContent => Endpoint::GenerateContent,
         }
     }
 
@@ -52,6 +55,7 @@ impl Wire {
         match self {
             Self::ChatCompletions => Some(&dialects::openai_chat::CODEC),
             Self::Messages => Some(&dialects::anthropic_messages::CODEC),
+            Self::GenerateContent => Some(&dialects::gemini::CODEC),
             Self::Completions | Self::Embeddings | Self::Responses => None,
         }
     }

@@ -20,6 +20,7 @@ fn a_stream_that_the_client_did_not_ask_usage_of() {
         schema: Schema::OpenAi,
         version: None,
         prefix: Some("openai/v1"),
+        project: None,
         model: "real",
         edits: &BodyEdits::default(),
         output_cap: Some(100),

@@ -32,8 +32,8 @@ pub use resources::{
 pub use schema::{crd_yaml, yaml_of};
 pub use snapshot::{
     Access, ApiKeyAccess, Backend, BudgetTable, Candidate, ClaimHeader, Consumer, ConsumerTable, Cost,
-    CostFacts, Credential, CredentialKind, CredentialOverride, Endpoint, HeaderEdits, Holder, HostPattern,
-    Issuer, IssuerTable, Jwks, JwtAccess, KeptBudget, KeyRefused, KeySource, Listener, MODEL_HEADER, Price,
-    PriceTable, Protocol, Quota, RequestFacts, ResourceName, Roots, RouteTable, Rule, Sensitive, Snapshot,
-    UpstreamTls,
+    CostFacts, Credential, CredentialKind, CredentialOverride, Endpoint, Google, HeaderEdits, Holder,
+    HostPattern, Issuer, IssuerTable, Jwks, JwtAccess, KeptBudget, KeyRefused, KeySource, Listener,
+    MODEL_HEADER, Price, PriceTable, Protocol, Quota, RequestFacts, ResourceName, Roots, RouteTable, Rule,
+    Sensitive, ServiceAccount, Snapshot, UpstreamTls,
 };

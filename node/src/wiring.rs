@@ -109,7 +109,7 @@ impl Node {
         let workers = Workers::start(count).map_err(|error| format!("no workers: {error}"))?;
         let config = Config::default();
         let store = Arc::new(Store::new(Arc::clone(&member)));
-        let upstreams = Upstreams::new(count);
+        let upstreams = Upstreams::new(count, member.runtime().clone());
         let breakers = upstreams.breakers();
         let kubernetes = kubernetes::Setup {
             store: Arc::clone(&store),

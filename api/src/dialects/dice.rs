@@ -12,6 +12,7 @@ use crate::canonical::{
 pub(super) enum Carrier {
     Chat,
     Anthropic,
+    Gemini,
 }
 
 /// A small linear congruential generator: the same seed, the same request, on every machine.
@@ -106,9 +107,11 @@ pub(super) fn request(dice: &mut Dice, carrier: Carrier) -> Request {
     let reasoning = reasoning(dice, carrier);
     let thinks = matches!(reasoning.mode, Some(ReasoningMode::Budget(_) | ReasoningMode::Adaptive));
     let max_output = dice.maybe(|dice| 9_000 + dice.below(9));
+    // The path says both.
+    let (model, stream) = if carrier == Carrier::Gemini { ("", false) } else { ("target", dice.coin()) };
     Request {
-        model: "target".to_owned(),
-        stream: dice.coin(),
+        model: model.to_owned(),
+        stream,
         turns: turns(dice, carrier),
         max_output: max_output.or((carrier == Carrier::Anthropic).then_some(5_000)),
         sampling: if thinks { Sampling::default() } else { sampling(dice, carrier) },
@@ -118,8 +121,10 @@ pub(super) fn request(dice: &mut Dice, carrier: Carrier) -> Request {
         parallel_tool_calls,
         reasoning,
         format: dice.maybe(|dice| format(dice, carrier)),
-        user: dice.maybe(|dice| dice.word("user")),
-        tier: dice.maybe(|dice| dice.pick(&[Tier::Auto, Tier::Standard])),
+        user: dice.maybe(|dice| dice.word("user")).filter(|_| carrier != Carrier::Gemini),
+        tier: dice
+            .maybe(|dice| dice.pick(&[Tier::Auto, Tier::Standard]))
+            .filter(|_| carrier != Carrier::Gemini),
     }
 }
 
@@ -131,7 +136,7 @@ fn tool(dice: &mut Dice, carrier: Carrier) -> Tool {
         name: dice.word("tool"),
         description: dice.maybe(Dice::text),
         schema: Some(schema),
-        strict: dice.maybe(Dice::coin),
+        strict: dice.maybe(Dice::coin).filter(|_| carrier != Carrier::Gemini),
         cache: cache(dice, carrier),
     }
 }
@@ -148,6 +153,7 @@ fn tool_choice(dice: &mut Dice, carrier: Carrier, has_tools: bool) -> (Option<To
         _ if !has_tools => (None, None),
         Carrier::Chat => (dice.maybe(|_| choice), dice.maybe(Dice::coin)),
         Carrier::Anthropic => (Some(choice), dice.maybe(|_| false)),
+        Carrier::Gemini => (dice.maybe(|_| choice), None),
     }
 }
 
@@ -164,6 +170,11 @@ fn reasoning(dice: &mut Dice, carrier: Carrier) -> Reasoning {
             let display = dice.maybe(|_| "omitted".to_owned()).filter(|_| thinks);
             Reasoning { mode, effort: effort.filter(|_| mode.is_some()), display }
         }
+        // It has a word for one of both, and none above high.
+        Carrier::Gemini => {
+            let effort = effort.filter(|effort| mode.is_none() && !effort.is_above_high());
+            Reasoning { mode, effort, display: None }
+        }
     }
 }
 
@@ -175,10 +186,11 @@ fn sampling(dice: &mut Dice, carrier: Carrier) -> Sampling {
     };
     match carrier {
         Carrier::Anthropic => Sampling { top_k: dice.maybe(|dice| dice.below(40)), ..sampling },
-        Carrier::Chat => Sampling {
+        Carrier::Chat | Carrier::Gemini => Sampling {
             frequency_penalty: dice.maybe(|_| -0.5),
             presence_penalty: dice.maybe(|_| 1.5),
             seed: dice.maybe(|_| -7),
+            top_k: dice.maybe(|dice| dice.below(40)).filter(|_| carrier == Carrier::Gemini),
             ..sampling
         },
     }
@@ -187,14 +199,14 @@ fn sampling(dice: &mut Dice, carrier: Carrier) -> Sampling {
 fn format(dice: &mut Dice, carrier: Carrier) -> OutputFormat {
     let schema = dice.json();
     match carrier {
-        Carrier::Chat if dice.coin() => OutputFormat::JsonObject,
+        Carrier::Chat | Carrier::Gemini if dice.coin() => OutputFormat::JsonObject,
         Carrier::Chat => OutputFormat::JsonSchema(JsonSchema {
             name: Some(dice.word("name")),
             description: dice.maybe(Dice::text),
             schema,
             strict: dice.maybe(Dice::coin),
         }),
-        Carrier::Anthropic => {
+        Carrier::Anthropic | Carrier::Gemini => {
             // Neither of the schemas is closed.
             OutputFormat::JsonSchema(JsonSchema {
                 name: None,
@@ -213,9 +225,25 @@ fn turns(dice: &mut Dice, carrier: Carrier) -> Vec<Turn> {
     }
     for _ in 0..dice.below(3) {
         turns.extend(user(dice, carrier));
-        turns.push(assistant(dice, carrier));
+        let turn = assistant(dice, carrier);
+        let answers = if carrier == Carrier::Gemini { results(dice, &turn) } else { Vec::new() };
+        turns.push(turn);
+        turns.extend((!answers.is_empty()).then_some(Turn { role: Role::User, parts: answers }));
     }
     turns
+}
+
+/// An answer to each call of `turn`: a Gemini client must give as many.
+fn results(dice: &mut Dice, turn: &Turn) -> Vec<Part> {
+    let mut results = Vec::new();
+    for call in &turn.parts {
+        if let Content::ToolCall { id, .. } = &call.content {
+            let parts = dice.some(1, |dice| text(dice, Carrier::Gemini));
+            let content = Content::ToolResult { call_id: id.clone(), parts, is_error: dice.coin() };
+            results.push(part(content, None));
+        }
+    }
+    results
 }
 
 fn part(content: Content, cache: Option<Json>) -> Part {
@@ -240,6 +268,7 @@ fn user(dice: &mut Dice, carrier: Carrier) -> Vec<Turn> {
     let turn = |parts| Turn { role: Role::User, parts };
     match carrier {
         Carrier::Anthropic => vec![turn([results, said].concat())],
+        Carrier::Gemini => vec![turn(said)],
         Carrier::Chat => results.into_iter().map(|result| turn(vec![result])).chain([turn(said)]).collect(),
     }
 }
@@ -249,8 +278,11 @@ fn file(dice: &mut Dice, carrier: Carrier) -> Part {
         |media_type: &str| Source::Base64 { media_type: media_type.to_owned(), data: "AAECAw==".to_owned() };
     let content = match dice.below(3) {
         0 => Content::Image(data("image/png")),
-        1 => Content::Image(Source::Url("https://example.com/a?b=c,d".to_owned())),
-        _ => Content::Document(Document { source: data("application/pdf"), title: Some(dice.word("file")) }),
+        1 => Content::Image(Source::Url("https://example.com/a.png?b=c,d".to_owned())),
+        _ => {
+            let title = Some(dice.word("file")).filter(|_| carrier != Carrier::Gemini);
+            Content::Document(Document { source: data("application/pdf"), title })
+        }
     };
     part(content, cache(dice, carrier))
 }
@@ -265,6 +297,10 @@ fn assistant(dice: &mut Dice, carrier: Carrier) -> Turn {
                 _ => Content::Thinking { text: dice.text(), signature },
             };
             part(content, None)
+        }),
+        Carrier::Gemini => dice.some(2, |dice| {
+            let signature = Some(format!("google:{}", dice.word("sig")));
+            part(Content::Thinking { text: dice.text(), signature }, None)
         }),
     };
     parts.push(text(dice, carrier));

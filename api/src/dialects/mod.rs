@@ -47,7 +47,43 @@
 //! | `top_k`, an empty `mcp_servers` | dropped: a hint on how to draw, and nothing |
 //! | `container`, other `mcp_servers`, tools that run at Anthropic, `speed: fast`, any other field | refused, with the field's path |
 //!
+//! # What chat and messages clients get from a Gemini upstream
+//!
+//! | the client sends | becomes |
+//! | --- | --- |
+//! | system text, anywhere | `systemInstruction` |
+//! | results of tools | `functionResponse` with `output` or `error`, all of a turn in one content; the function's name is that of the call; images in them follow in a content of their own |
+//! | images and PDFs as data | `inlineData`; by http(s) URL `fileData`, if the URL's ending tells the type, else refused; text documents become text below their title |
+//! | tools, `tool_choice` | `functionDeclarations` with the schema as written, `functionCallingConfig` (one named function is `ANY` with its name) |
+//! | `max_tokens` and its like, `stop`, `seed` (to 32 bits), `temperature`, `top_p`, `top_k`, penalties | `generationConfig` |
+//! | `response_format`, `output_config.format` | `responseMimeType`, `responseJsonSchema` |
+//! | `reasoning_effort`, `thinking` | Gemini 2.5: `thinkingBudget` (1,024 up to low, 8,192 medium, 24,576 above; at most half of the bound on output), within what the model takes; Gemini 3 and later: `thinkingLevel` (`LOW` for what asks for less or none); nothing for those before 2.5, which do not think. Summaries of thoughts are asked for with it |
+//! | thinking signed by Google (`google:…`) | `thought`, and `thoughtSignature` on the part that follows; thinking that others signed is dropped, and Google's is dropped elsewhere |
+//! | calls without a signature, Gemini 3 and later | Google's word that lets the first of them pass |
+//! | `parallel_tool_calls: false`, `strict`, cache marks, `user`, `service_tier`, titles of PDFs | dropped: there is no field for them, and Google's own OpenAI-compatible endpoint ignores the first two |
+//!
+//! # What a Gemini client gets from chat and Anthropic upstreams
+//!
+//! | the client sends | becomes |
+//! | --- | --- |
+//! | `responseSchema`, `parameters` (OpenAPI's) | JSON Schema: small letters, `nullable` as a type |
+//! | a `functionResponse` without an id | the result of the first call of that function that has none |
+//! | `thinkingBudget`, `thinkingLevel` | a budget (0 is off, -1 adaptive), an effort |
+//! | `inlineData` of images, PDFs and plain text; `fileData` by http(s) URL | the same; other types, `gs://` and files at Google are refused |
+//! | `safetySettings`, `labels`, `mediaResolution` | dropped: they are for Google's filters, bills and models |
+//! | `cachedContent`, tools that run at Google, several allowed names, `candidateCount` above 1, other modalities, any other field | refused, with the field's path |
+//!
+//! Thinking that others signed reaches it as a `thoughtSignature` of ours, which is taken back as what it was.
+//!
 //! # Answers, both ways
+//!
+//! | Gemini | chat, Anthropic |
+//! | --- | --- |
+//! | `STOP` | `stop`, `end_turn`; beside calls `tool_calls`, `tool_use` |
+//! | `MAX_TOKENS` | `length`, `max_tokens` |
+//! | `SAFETY` and the other filters, a blocked prompt | `content_filter`, `refusal`; written as `SAFETY` |
+//! | `promptTokenCount` + `toolUsePromptTokenCount`; `candidatesTokenCount` + `thoughtsTokenCount` | input and output tokens, thoughts as reasoning |
+//! | generated images, citations, safety ratings | dropped |
 //!
 //! | Anthropic | chat |
 //! | --- | --- |
@@ -61,10 +97,12 @@
 //! | a call's `id` | the same; one that is missing or repeats is made of the answer's id and a number |
 
 mod balance;
+mod call_ids;
 mod fields;
 mod schema;
 
 pub(crate) mod anthropic_messages;
+pub(crate) mod gemini;
 pub(crate) mod openai_chat;
 
 use crate::borrowed::Text;

@@ -1,6 +1,6 @@
 //! What is refused, in whose words, and what is dropped in silence although it was asked for.
 
-use super::{Codec, EncodeTarget, anthropic_messages, openai_chat};
+use super::{Codec, EncodeTarget, anthropic_messages, gemini, openai_chat};
 
 const TARGET: EncodeTarget<'_> = EncodeTarget { model: "claude-sonnet-4-5", output_cap: None };
 
@@ -132,6 +132,71 @@ fn a_messages_clients_blocks() {
     }
 }
 
+#[test]
+#[rustfmt::skip]
+fn clients_and_a_gemini_upstream() {
+    check(&openai_chat::CODEC, &gemini::CODEC, r#""model":"m""#, &[
+        (r#""messages":[{"role":"tool","tool_call_id":"x","content":"1"}]"#,                    "messages[0]", "no message calls"),
+        (r#""messages":[{"role":"user","content":[{"type":"image_url","image_url":{"url":"https://x/picture"}}]}]"#, "messages[0].content[0]", "send its data"),
+        (r#""messages":[{"role":"user","content":[{"type":"image_url","image_url":{"url":"https://x/a.pdf"}}]}]"#, "messages[0].content[0]", "send its data"),
+        (r#""messages":[{"role":"system","content":[{"type":"image_url","image_url":{"url":"https://x/y.png"}}]}]"#, "messages[0].content[0]", "text only"),
+        (r#""messages":[],"parallel_tool_calls":false,"service_tier":"default","user":"u""#,   "-", ""),  // as Google's own chat endpoint does
+    ]);
+    check(&anthropic_messages::CODEC, &gemini::CODEC, r#""model":"m","max_tokens":9"#, &[
+        (r#""messages":[{"role":"user","content":[{"type":"document","source":{"type":"url","url":"https://x/y"}}]}]"#, "messages[0].content[0]", "send its data"),
+        (r#""messages":[{"role":"user","content":[{"type":"tool_result","tool_use_id":"x"}]}]"#, "messages[0].content[0]", "no message calls"),
+    ]);
+}
+
+#[test]
+#[rustfmt::skip]
+fn a_gemini_client() {
+    check(&gemini::CODEC, &openai_chat::CODEC, r#""contents":[]"#, &[
+        // member                                                                       path                                     reason
+        (r#""cachedContent":"projects/p/cachedContents/c""#,                            "cachedContent",                         "Google"),
+        (r#""safety_settings":[],"labels":{},"model":"models/m""#,                      "-",                                     ""),
+        (r#""tools":[{"googleSearch":{}}]"#,                                            "tools[0].googleSearch",                 "no such field"),
+        (r#""tools":[{"function_declarations":[{"name":"f","behavior":"NON_BLOCKING"}]}]"#, "tools[0].functionDeclarations[0].behavior", "waited for"),
+        (r#""toolConfig":{"functionCallingConfig":{"mode":"ANY","allowedFunctionNames":["f","g"]}}"#, "toolConfig.functionCallingConfig.allowedFunctionNames", "one function"),
+        (r#""toolConfig":{"functionCallingConfig":{"mode":"SOMETIMES"}}"#,              "toolConfig.functionCallingConfig.mode", "SOMETIMES"),
+        (r#""toolConfig":{"retrievalConfig":{}}"#,                                      "toolConfig.retrievalConfig",            "no such field"),
+        (r#""generationConfig":{"candidateCount":2}"#,                                  "generationConfig.candidateCount",       "one answer"),
+        (r#""generationConfig":{"candidateCount":1,"responseModalities":["TEXT"]}"#,    "-",                                     ""),
+        (r#""generationConfig":{"responseModalities":["IMAGE"]}"#,                      "generationConfig.responseModalities",   "only text"),
+        (r#""generation_config":{"response_logprobs":true}"#,                           "generationConfig.responseLogprobs",     "log prob"),
+        (r#""generationConfig":{"speechConfig":{}}"#,                                   "generationConfig.speechConfig",         "no such field"),
+        (r#""generationConfig":{"topK":1.5}"#,                                          "generationConfig.topK",                 "whole number"),
+        (r#""generationConfig":{"responseMimeType":"text/x.enum","responseSchema":{}}"#, "generationConfig.responseMimeType",    "text/x.enum"),
+        (r#""generationConfig":{"responseSchema":{}}"#,                                 "generationConfig.responseMimeType",     "application/json"),
+        (r#""generationConfig":{"thinkingConfig":{"thinkingLevel":"SOME"}}"#,           "generationConfig.thinkingConfig.thinkingLevel", "SOME"),
+        (r#""generationConfig":{"maxOutputTokens":-1}"#,                                "generationConfig.maxOutputTokens",      "expected u64"),
+        (r#""generationConfig":{"topP":0.5,"top_p":0.7}"#,                              "generationConfig.topP",                 ""),  // which one?
+    ]);
+    let parts: &[(&str, &str, &str)] = &[
+        (r#"{"inlineData":{"mimeType":"audio/wav","data":""}}"#,                        ".inlineData.mimeType",       "audio/wav"),
+        (r#"{"inline_data":{"data":""}}"#,                                              ".inlineData.mimeType",       "missing"),
+        (r#"{"fileData":{"mimeType":"image/png","fileUri":"gs://b/o.png"}}"#,           ".fileData.fileUri",          "http"),
+        (r#"{"executableCode":{"code":"x"}}"#,                                          ".executableCode",            "no such field"),
+        (r#"{"text":"x","videoMetadata":{}}"#,                                          ".videoMetadata",             "no such field"),
+        (r#"{"functionCall":{"name":"f","args":[1]}}"#,                                 ".functionCall.args",         "JSON object"),
+        (r#"{"functionResponse":{"name":"f","response":{}}}"#,                          ".functionResponse.name",     "no call"),
+        (r#"{"functionResponse":{"id":"i","name":"f","parts":[{"inlineData":{}}]}}"#,   ".functionResponse.parts",    "JSON only"),
+    ];
+    for (part, below, word) in parts {
+        let contents = format!(r#""contents":[{{"role":"user","parts":[{part}]}}]"#);
+        let path = format!("contents[0].parts[0]{below}");
+        check_body(&contents, (&path, word));
+    }
+    check_body(r#""labels":{}"#, ("contents", "missing"));
+}
+
+/// The whole body of a Gemini client.
+fn check_body(members: &str, (path, word): (&str, &str)) {
+    let (refused_path, message) = refused(&gemini::CODEC, &openai_chat::CODEC, &format!("{{{members}}}"));
+    assert_eq!(refused_path, path, "{members}: {message}");
+    assert!(message.contains(word), "{members}: {message}");
+}
+
 /// Bodies that nobody should send end in a refusal, never in a panic or a deep stack.
 #[test]
 fn nonsense_is_refused() {
@@ -141,7 +206,7 @@ fn nonsense_is_refused() {
         "}]".repeat(20_000),
     );
     let open = "[".repeat(100_000);
-    for codec in [&openai_chat::CODEC, &anthropic_messages::CODEC] {
+    for codec in [&openai_chat::CODEC, &anthropic_messages::CODEC, &gemini::CODEC] {
         for body in ["", "null", "[]", "{", r#""x""#, "{}", &nested, &open] {
             assert!((codec.decode_request)(body.as_bytes()).is_err(), "{body:.40}");
         }

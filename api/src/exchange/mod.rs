@@ -5,12 +5,15 @@ mod refusal;
 mod reply;
 mod translation;
 
+pub use crate::providers::Project;
 pub use crate::seen::Seen;
 pub use prepare::{Target, UpstreamRequest, belongs_to, prepare};
 pub use reply::{Mode, Replies, Reply};
 
 #[cfg(test)]
 mod bodies_test;
+#[cfg(test)]
+mod gemini_test;
 #[cfg(test)]
 mod prepare_test;
 #[cfg(test)]

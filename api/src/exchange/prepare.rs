@@ -7,12 +7,13 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 use super::Replies;
+use crate::canonical::Request;
 use crate::dialects::EncodeTarget;
 use crate::edit::{BodyEdits, Draft, Segments};
 use crate::endpoint::{Dialect, Endpoint, Schema};
 use crate::error::Untranslatable;
-use crate::peek::{Peek, output_cap_fields};
-use crate::providers::{self, Address};
+use crate::peek::{Peek, gemini, output_cap_fields};
+use crate::providers::{self, Address, Project};
 use crate::wire::Wire;
 
 /// What a request is prepared for.
@@ -24,6 +25,8 @@ pub struct Target<'a> {
     pub version: Option<&'a str>,
     /// `schema.prefix`: in place of the provider's usual path prefix, with or without slashes around.
     pub prefix: Option<&'a str>,
+    /// The project at Google that models are called in, where the backend's credential names one.
+    pub project: Option<Project<'a>>,
     /// The model to ask the upstream for.
     pub model: &'a str,
     /// The operator's changes to the body.
@@ -61,7 +64,8 @@ pub fn prepare(
     let translated = wire != client;
 
     let mut draft = if translated {
-        Draft::read(translate(client, wire, body, target).ok_or_else(|| refused(endpoint, target.schema))??)
+        let translated = translate((client, wire), body, peek, target);
+        Draft::read(translated.ok_or_else(|| refused(endpoint, target.schema))??)
     } else {
         let mut draft = Draft::read(body.clone());
         if peek.model != target.model {
@@ -69,6 +73,15 @@ pub fn prepare(
         }
         draft
     };
+    let address = Address {
+        wire,
+        model: target.model,
+        version: target.version,
+        prefix: target.prefix,
+        project: target.project,
+        stream: peek.stream,
+    };
+    (provider.body)(&mut draft, &address);
     draft.mutate(target.edits);
     if peek.stream {
         ask_for_usage(&mut draft, wire);
@@ -77,7 +90,6 @@ pub fn prepare(
         cap_output(&mut draft, wire, cap);
     }
 
-    let address = Address { wire, model: target.model, version: target.version, prefix: target.prefix };
     Ok(UpstreamRequest {
         path: (provider.path)(&address)?,
         headers: (provider.headers)(Some(client_headers).filter(|_| !translated)),
@@ -93,21 +105,26 @@ pub fn belongs_to(dialect: Dialect, header: &HeaderName) -> bool {
     match dialect {
         Dialect::OpenAi => name.starts_with("openai-"),
         Dialect::Anthropic => name.starts_with("anthropic-") || name == "x-api-key",
+        Dialect::Gemini => name.starts_with("x-goog-"),
     }
 }
 
 /// None: one of the two formats can't be translated.
 fn translate(
-    client: Wire,
-    wire: Wire,
+    (client, wire): (Wire, Wire),
     body: &[u8],
+    peek: &Peek,
     target: &Target<'_>,
 ) -> Option<Result<Bytes, Untranslatable>> {
     let (from, to) = (client.codec()?, wire.codec()?);
     let encode = EncodeTarget { model: target.model, output_cap: target.output_cap };
     Some(
         (from.decode_request)(body)
-            .and_then(|request| (to.encode_request)(&request, &encode))
+            .and_then(|request| {
+                // Not all bodies say it themselves: some clients' paths do.
+                let request = Request { model: peek.model.clone(), stream: peek.stream, ..request };
+                (to.encode_request)(&request, &encode)
+            })
             .map(Bytes::from),
     )
 }
@@ -124,7 +141,7 @@ fn refused(endpoint: Endpoint, schema: Schema) -> Untranslatable {
 fn ask_for_usage(draft: &mut Draft, wire: Wire) {
     match wire {
         Wire::ChatCompletions | Wire::Completions => {}
-        Wire::Embeddings | Wire::Responses | Wire::Messages => return,
+        Wire::Embeddings | Wire::Responses | Wire::Messages | Wire::GenerateContent => return,
     }
     let asks = || Bytes::from_static(b"true");
     let mut options = match draft.value("stream_options") {
@@ -139,6 +156,9 @@ fn ask_for_usage(draft: &mut Draft, wire: Wire) {
 
 /// Lowers each cap that stands in the body, or writes one if none does.
 fn cap_output(draft: &mut Draft, wire: Wire, cap: u64) {
+    if wire == Wire::GenerateContent {
+        return cap_generation(draft, cap);
+    }
     let fields = output_cap_fields(wire.endpoint());
     let is_given = |field: &&str| draft.value(field).is_some_and(|value| *value != *b"null");
     let lowered: Vec<_> = if fields.iter().any(&is_given) {
@@ -152,6 +172,18 @@ fn cap_output(draft: &mut Draft, wire: Wire, cap: u64) {
     }
     for field in lowered {
         draft.set(field, Bytes::from(cap.to_string()));
+    }
+}
+
+/// The same below `generationConfig`; both spellings are read at the other end.
+fn cap_generation(draft: &mut Draft, cap: u64) {
+    let field = gemini::spelled(gemini::CONFIG, |name| draft.value(name).is_some());
+    let given = draft.value(field).filter(|config| config.first() == Some(&b'{'));
+    let mut config = Draft::read(given.unwrap_or_else(|| Bytes::from_static(b"{}")));
+    let bound = gemini::spelled(gemini::BOUND, |name| config.value(name).is_some());
+    if is_over(&config, bound, cap) {
+        config.set(bound, Bytes::from(cap.to_string()));
+        draft.set(field, config.finish().concat());
     }
 }
 

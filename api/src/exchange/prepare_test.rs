@@ -26,6 +26,7 @@ fn prepared(endpoint: Endpoint, body: &Bytes, asked: &Asked<'_>) -> Result<Upstr
         schema: asked.schema,
         version: Some("v"),
         prefix: None,
+        project: None,
         model: asked.model,
         edits: &BodyEdits::new(set, Vec::new()).unwrap(),
         output_cap: asked.cap,

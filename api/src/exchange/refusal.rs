@@ -10,7 +10,7 @@ use crate::error::{ApiError, ErrorKind};
 /// How much of an answer that is not JSON is passed on.
 const EXCERPT_CHARS: usize = 400;
 
-/// How each of the two says that a conversation outgrew the model.
+/// How two of them say that a conversation outgrew the model.
 const CONTEXT_OVERFLOW: &str = "context_length_exceeded";
 const PROMPT_TOO_LONG: &str = "prompt is too long";
 
@@ -29,7 +29,9 @@ pub(super) fn render(between: Between, status: StatusCode, body: Bytes, request_
     if between.upstream == between.client && has_shape(between.client, &answer) {
         return body;
     }
-    restated(between.upstream, status, &answer).render(between.client, request_id)
+    // Google wraps the error of what would have been a stream in a list.
+    let answer = answer.get(0).unwrap_or(&answer);
+    restated(between.upstream, status, answer).render(between.client, request_id)
 }
 
 fn has_shape(dialect: Dialect, answer: &Value) -> bool {
@@ -37,6 +39,7 @@ fn has_shape(dialect: Dialect, answer: &Value) -> bool {
     match dialect {
         Dialect::OpenAi => has_message,
         Dialect::Anthropic => has_message && answer["type"] == "error" && answer["error"]["type"].is_string(),
+        Dialect::Gemini => has_message && answer["error"]["status"].is_string(),
     }
 }
 
@@ -49,19 +52,20 @@ fn restated(upstream: Dialect, status: StatusCode, answer: &Value) -> ApiError {
     };
     let overflow = code.as_deref() == Some(CONTEXT_OVERFLOW)
         || message.starts_with(PROMPT_TOO_LONG)
-        || message.contains("exceed context limit");
+        || message.contains("exceed context limit")
+        || message.contains("exceeds the maximum number of tokens");
     let message = match upstream {
         // Anthropic's clients shorten the conversation when they read these words.
-        Dialect::OpenAi if overflow => format!("{PROMPT_TOO_LONG}: {message}"),
-        Dialect::OpenAi | Dialect::Anthropic => message,
+        Dialect::OpenAi | Dialect::Gemini if overflow => format!("{PROMPT_TOO_LONG}: {message}"),
+        Dialect::OpenAi | Dialect::Anthropic | Dialect::Gemini => message,
     };
     let code = match upstream {
-        Dialect::Anthropic if overflow => Some(CONTEXT_OVERFLOW.to_owned()),
+        Dialect::Anthropic | Dialect::Gemini if overflow => Some(CONTEXT_OVERFLOW.to_owned()),
         // The way in which it names a model that it does not have.
         Dialect::Anthropic if kind == ErrorKind::NotFound && message.starts_with("model:") => {
             Some("model_not_found".to_owned())
         }
-        Dialect::OpenAi | Dialect::Anthropic => code,
+        Dialect::OpenAi | Dialect::Anthropic | Dialect::Gemini => code,
     };
     let param = answer["error"]["param"].as_str().map(str::to_owned);
     ApiError { status, kind, message, code, param }

@@ -9,7 +9,7 @@ use crate::canonical::Usage;
 use crate::dialects::EncoderOptions;
 use crate::error::{ApiError, Malformed};
 use crate::passthrough::{
-    Kind, PassStream, UsageChunk, Watch, WatchChoices, WatchMessages, WatchResponses, whole,
+    Kind, PassStream, UsageChunk, Watch, WatchChoices, WatchGenerated, WatchMessages, WatchResponses, whole,
 };
 use crate::seen::Seen;
 use crate::wire::Wire;
@@ -100,6 +100,7 @@ impl Replies {
             Wire::Completions => Some(Box::new(WatchChoices::new(Kind::Completions, usage_chunk))),
             Wire::Responses => Some(Box::new(WatchResponses::default())),
             Wire::Messages => Some(Box::new(WatchMessages::default())),
+            Wire::GenerateContent => Some(Box::new(WatchGenerated::default())),
             Wire::Embeddings => None,
         }
     }

@@ -70,10 +70,10 @@ impl TranslatedStream {
         self.write(&[Event::Usage(*usage), Event::Stopped(stop), Event::Ended])
     }
 
-    /// Some of those who imitate OpenAI's chat close the stream in place of `[DONE]`.
+    /// Some of those who imitate OpenAI's chat close the stream in place of `[DONE]`; Google has no last event.
     fn may_lack_end(&self) -> bool {
         match self.upstream {
-            Wire::ChatCompletions => true,
+            Wire::ChatCompletions | Wire::GenerateContent => true,
             Wire::Completions | Wire::Embeddings | Wire::Responses | Wire::Messages => false,
         }
     }

@@ -193,6 +193,7 @@ fn translated_requests() {
             schema,
             version: Some("v"),
             prefix: None,
+            project: None,
             model: "up",
             edits: &edits,
             output_cap: Some(50),

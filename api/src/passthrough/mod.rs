@@ -17,12 +17,14 @@ use crate::seen::Seen;
 
 mod choices;
 mod ends;
+mod generated;
 mod messages;
 mod responses;
 mod tokens;
 pub(crate) mod whole;
 
 pub(crate) use choices::{Kind, UsageChunk, WatchChoices};
+pub(crate) use generated::WatchGenerated;
 pub(crate) use messages::WatchMessages;
 pub(crate) use responses::WatchResponses;
 
@@ -111,7 +113,7 @@ impl PassStream {
         }
         let end = self.watch.missing_end().filter(|_| !torn);
         let end = end.ok_or_else(|| Malformed::new("the upstream ended its stream before its last event"))?;
-        out.push(end);
+        push(out, end);
         seen.complete = true;
         Ok(())
     }

@@ -7,7 +7,7 @@ use crate::endpoint::Endpoint;
 use crate::wire::Wire;
 
 pub(super) const PROVIDER: Provider =
-    Provider { name: "anthropic", wire, path: |address| Ok(address.below("/v1")), headers };
+    Provider { name: "anthropic", wire, path: |address| Ok(address.below("/v1")), headers, body: |_, _| {} };
 
 const VERSION: HeaderName = HeaderName::from_static("anthropic-version");
 
@@ -16,7 +16,7 @@ const OUR_VERSION: HeaderValue = HeaderValue::from_static("2023-06-01");
 
 fn wire(endpoint: Endpoint) -> Option<Wire> {
     match endpoint {
-        Endpoint::Messages | Endpoint::ChatCompletions => Some(Wire::Messages),
+        Endpoint::Messages | Endpoint::ChatCompletions | Endpoint::GenerateContent => Some(Wire::Messages),
         Endpoint::Completions | Endpoint::Embeddings | Endpoint::Responses => None,
     }
 }

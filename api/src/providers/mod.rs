@@ -6,12 +6,15 @@
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 
+use crate::edit::Draft;
 use crate::endpoint::{Endpoint, Schema};
 use crate::error::Untranslatable;
 use crate::wire::Wire;
 
 mod anthropic;
 mod azure_openai;
+mod gcp_anthropic;
+mod gcp_vertex_ai;
 mod openai;
 
 /// One kind of upstream.
@@ -24,6 +27,8 @@ pub struct Provider {
     pub(crate) path: fn(&Address<'_>) -> Result<String, Untranslatable>,
     /// Headers to set on top of what the client's headers, which are given if they pass, leave.
     pub(crate) headers: fn(Option<&HeaderMap>) -> Vec<(HeaderName, HeaderValue)>,
+    /// What its bodies have, or lack, that other bodies of their wire format do not.
+    pub(crate) body: fn(&mut Draft, &Address<'_>),
 }
 
 /// The provider that stands behind `schema`.
@@ -32,6 +37,8 @@ pub fn provider(schema: Schema) -> &'static Provider {
         Schema::OpenAi => &openai::PROVIDER,
         Schema::AzureOpenAi => &azure_openai::PROVIDER,
         Schema::Anthropic => &anthropic::PROVIDER,
+        Schema::GcpVertexAi => &gcp_vertex_ai::PROVIDER,
+        Schema::GcpAnthropic => &gcp_anthropic::PROVIDER,
     }
 }
 
@@ -44,14 +51,32 @@ pub(crate) struct Address<'a> {
     pub(crate) version: Option<&'a str>,
     /// `schema.prefix`
     pub(crate) prefix: Option<&'a str>,
+    /// The project at Google, for providers that are reached through one.
+    pub(crate) project: Option<Project<'a>>,
+    /// The client wants events.
+    pub(crate) stream: bool,
+}
+
+/// Where at Google Cloud models are called.
+#[derive(Clone, Copy, Debug)]
+pub struct Project<'a> {
+    /// The project's id.
+    pub name: &'a str,
+    /// `us-central1` and its like, or `global`.
+    pub region: &'a str,
 }
 
 impl Address<'_> {
     /// The endpoint's path below the configured prefix, written with or without its slashes.
     fn below(&self, default_prefix: &str) -> String {
+        format!("{}{}", self.root(default_prefix), self.wire.path())
+    }
+
+    /// The configured prefix, with its first slash only.
+    fn root(&self, default_prefix: &str) -> String {
         let prefix = self.prefix.unwrap_or(default_prefix).trim_matches('/');
         let slash = if prefix.is_empty() { "" } else { "/" };
-        format!("{slash}{prefix}{}", self.wire.path())
+        format!("{slash}{prefix}")
     }
 }
 

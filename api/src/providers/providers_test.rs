@@ -2,10 +2,20 @@
 
 use http::{HeaderMap, HeaderValue};
 
-use super::{Address, provider};
+use super::{Address, Project, provider};
 use crate::endpoint::Endpoint;
-use crate::endpoint::Schema::{self, Anthropic, AzureOpenAi, OpenAi};
+use crate::endpoint::Schema::{self, Anthropic, AzureOpenAi, GcpAnthropic, GcpVertexAi, OpenAi};
 use crate::wire::Wire;
+
+const fn address<'a>(
+    wire: Wire,
+    model: &'a str,
+    version: Option<&'a str>,
+    prefix: Option<&'a str>,
+) -> Address<'a> {
+    let project = Some(Project { name: "p", region: "us-central1" });
+    Address { wire, model, version, prefix, project, stream: false }
+}
 
 #[test]
 fn paths() {
@@ -27,18 +37,44 @@ fn paths() {
         (AzureOpenAi, Wire::Responses,       "m",      Some("preview"),     None,                "/openai/responses?api-version=preview"),
         (Anthropic,   Wire::Messages,        "m",      None,                None,                "/v1/messages"),
         (Anthropic,   Wire::Messages,        "m",      None,                Some("anthropic"),   "/anthropic/messages"),
+        (GcpVertexAi, Wire::GenerateContent, "a/b",    None,                None,                "/v1/projects/p/locations/us-central1/publishers/google/models/a%2Fb:generateContent"),
+        (GcpVertexAi, Wire::GenerateContent, "m",      None,                Some("v1beta1"),     "/v1beta1/projects/p/locations/us-central1/publishers/google/models/m:generateContent"),
+        (GcpAnthropic, Wire::Messages,       "c@2025", Some("vertex-2"),    None,                "/v1/projects/p/locations/us-central1/publishers/anthropic/models/c@2025:rawPredict"),
     ];
     for (schema, wire, model, version, prefix, expected) in cases {
-        let path = (provider(schema).path)(&Address { wire, model, version, prefix });
+        let path = (provider(schema).path)(&address(wire, model, version, prefix));
         assert_eq!(path.as_deref(), Ok(expected));
         assert!(expected.parse::<http::uri::PathAndQuery>().is_ok(), "{expected}");
     }
 }
 
 #[test]
+fn google_is_called_in_a_project_or_below_a_prefix() {
+    #[rustfmt::skip]
+    let cases = [
+        // schema     project prefix                        path                                                                why
+        (GcpVertexAi,  true,  None,                         Some("/v1/projects/p/locations/us-central1/publishers/google/models/m:streamGenerateContent?alt=sse")),
+        (GcpAnthropic, true,  None,                         Some("/v1/projects/p/locations/us-central1/publishers/anthropic/models/m:streamRawPredict")),
+        (GcpVertexAi,  false, Some("v1beta"),               Some("/v1beta/models/m:streamGenerateContent?alt=sse")), // by a key
+        (GcpVertexAi,  false, Some("v1/publishers/google"), Some("/v1/publishers/google/models/m:streamGenerateContent?alt=sse")),
+        (GcpVertexAi,  false, None,                         None),
+        (GcpAnthropic, false, Some("v1"),                   None), // there only
+    ];
+    for (schema, in_project, prefix, expected) in cases {
+        let whole = address(Wire::GenerateContent, "m", None, prefix);
+        let address = Address { stream: true, project: whole.project.filter(|_| in_project), ..whole };
+        match ((provider(schema).path)(&address), expected) {
+            (Ok(path), expected) => assert_eq!(Some(&*path), expected),
+            (Err(refused), None) => assert!(refused.message.contains("GCPCredentials"), "{refused}"),
+            (Err(refused), Some(expected)) => panic!("{expected}: {refused}"),
+        }
+    }
+}
+
+#[test]
 fn azure_needs_a_version() {
     for version in [None, Some("")] {
-        let address = Address { wire: Wire::ChatCompletions, model: "m", version, prefix: None };
+        let address = address(Wire::ChatCompletions, "m", version, None);
         let refused = (provider(AzureOpenAi).path)(&address).unwrap_err();
         assert!(refused.message.contains("`version`"), "{refused}");
     }
@@ -78,7 +114,7 @@ fn every_provider_is_complete() {
             if translated {
                 assert!(wire.codec().is_some() && Wire::of(endpoint).codec().is_some(), "{endpoint:?}");
             }
-            let address = Address { wire, model: "m", version: Some("v"), prefix: None };
+            let address = address(wire, "m", Some("v"), None);
             assert!((provider.path)(&address).unwrap().starts_with('/'));
         }
         assert!((provider.headers)(None).iter().any(|(name, _)| name == "content-type"));

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use tollgate_api::endpoint::Schema;
 
 use super::attach::AttachedRoute;
-use super::credentials::{self, Proof};
+use super::credentials::{self, Proof, Shown};
 use super::edits::{self, Edits};
 use super::endpoints::{Site, Sites};
 use super::index::{Entry, Index};
@@ -36,7 +36,7 @@ pub(super) struct Usable {
 }
 
 /// The schemas that are served, for people.
-const SERVED: &str = "OpenAI, AzureOpenAI, Anthropic";
+const SERVED: &str = "OpenAI, AzureOpenAI, Anthropic, GCPVertexAI, GCPAnthropic";
 
 /// Prepares every AIServiceBackend that can be called safely; the others have problems.
 pub(super) fn prepare<'a>(
@@ -67,7 +67,7 @@ fn prepare_one<'a>(
     let loaded = entry.loaded;
     for (at, filter) in header_value_filters.iter().enumerate() {
         let HeaderValueFilter { name: _, mode: _, values: _ } = filter;
-        let what = "no filter: it is for the schemas GCPAnthropic and AWSAnthropic, which are not served yet";
+        let what = "no filter: the values of headers are not filtered yet";
         problems.push(loaded.not_honoured(&format!("spec.headerValueFilters[{at}]"), what));
     }
     let schema = served(*name);
@@ -76,8 +76,9 @@ fn prepare_one<'a>(
         problems.push(loaded.problem("spec.schema.name", format!("{name:?}"), what));
     }
     let version = match (schema, version) {
-        (Some(Schema::OpenAi | Schema::Anthropic), Some(_)) => {
-            let what = "no version: only AzureOpenAI has one here; a path belongs in prefix";
+        (Some(Schema::OpenAi | Schema::Anthropic | Schema::GcpVertexAi), Some(_)) => {
+            let what =
+                "no version: only AzureOpenAI and GCPAnthropic have one here; a path belongs in prefix";
             problems.push(loaded.not_honoured("spec.schema.version", what));
             None
         }
@@ -93,6 +94,11 @@ fn prepare_one<'a>(
         problems.push(loaded.problem("", "", what));
         return None;
     }
+    if lacks_project(schema, prefix.as_deref(), proof.as_ref()) {
+        let what = "a BackendSecurityPolicy of type GCPCredentials for it, which names project and region; the backend is not called without";
+        problems.push(loaded.problem("spec.schema.name", format!("{name:?}"), what));
+        return None;
+    }
     Some(Prepared {
         loaded,
         schema: schema?,
@@ -104,16 +110,26 @@ fn prepare_one<'a>(
     })
 }
 
+/// Whether a backend can't be called since nobody says in which project. By a key, Gemini can: below a prefix.
+fn lacks_project(schema: Option<Schema>, prefix: Option<&str>, proof: Option<&Proof>) -> bool {
+    let named = matches!(proof, Some(Proof::Usable { shown: Shown::Google(_), .. }));
+    match schema {
+        Some(Schema::GcpVertexAi) => !named && prefix.is_none(),
+        Some(Schema::GcpAnthropic) => !named,
+        Some(Schema::OpenAi | Schema::AzureOpenAi | Schema::Anthropic) | None => false,
+    }
+}
+
 /// The schema, if it is served.
 pub(super) fn served(name: SchemaName) -> Option<Schema> {
     match name {
         SchemaName::OpenAI => Some(Schema::OpenAi),
         SchemaName::AzureOpenAI => Some(Schema::AzureOpenAi),
         SchemaName::Anthropic => Some(Schema::Anthropic),
+        SchemaName::GCPVertexAI => Some(Schema::GcpVertexAi),
+        SchemaName::GCPAnthropic => Some(Schema::GcpAnthropic),
         SchemaName::Cohere
         | SchemaName::AWSBedrock
-        | SchemaName::GCPVertexAI
-        | SchemaName::GCPAnthropic
         | SchemaName::AWSAnthropic
         | SchemaName::AWSOpenAI
         | SchemaName::TypeSafe => None,
@@ -161,9 +177,10 @@ impl Prepared<'_> {
     pub(super) fn finish(self, forward_proxy: Option<String>) -> Usable {
         let Self { loaded, schema, version, prefix, site, proof, edits } = self;
         let Site { endpoints, tls, h2, fallback } = site;
-        let (credential, credential_override) = match proof {
-            Some(Proof::Usable { credential, own }) => (Some(credential), own),
-            Some(Proof::Unusable) | None => (None, None),
+        let (credential, google, credential_override) = match proof {
+            Some(Proof::Usable { shown: Shown::Key(credential), own }) => (Some(credential), None, own),
+            Some(Proof::Usable { shown: Shown::Google(google), own }) => (None, Some(google), own),
+            Some(Proof::Unusable) | None => (None, None, None),
         };
         let backend = Backend {
             name: loaded.name.clone(),
@@ -174,6 +191,7 @@ impl Prepared<'_> {
             tls,
             h2,
             credential,
+            google,
             credential_override,
             forward_proxy,
         };

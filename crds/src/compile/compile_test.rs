@@ -23,6 +23,7 @@ pub(super) fn variables(name: &str) -> Option<String> {
         "PORT" => Some("8080".to_owned()),
         "HOST" => Some("llm.example.com".to_owned()),
         "CERTIFICATE" => Some(IDENTITY.pem()),
+        "GOOGLE_KEY_FILE" => Some(include_str!("../../testdata/google/service_account.json").to_owned()),
         "KEY" => Some(IDENTITY.key().serialize_pem()),
         "OTHER_KEY" => Some(KeyPair::generate().unwrap().serialize_pem()),
         _ => None,
@@ -70,11 +71,12 @@ fn every_case_compiles_to_what_it_says() {
 
 #[test]
 fn the_examples_compile_without_problems() {
-    for name in ["basic.yaml", "failover.yaml", "budgets.yaml", "token-limits.yaml"] {
+    for name in ["basic.yaml", "failover.yaml", "budgets.yaml", "token-limits.yaml", "google.yaml"] {
         let text = read(&folder("../deploy/examples").join(name));
         let (snapshot, problems) = compiled(name, &text);
         assert_eq!(problems, "", "{name}");
-        assert!(snapshot.contains("listener") && snapshot.contains("credential"), "{snapshot}");
+        let proves_itself = snapshot.contains("credential") || snapshot.contains("by key");
+        assert!(snapshot.contains("listener") && proves_itself, "{snapshot}");
     }
 }
 

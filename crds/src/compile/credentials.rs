@@ -8,6 +8,7 @@ use std::collections::btree_map::Entry;
 use http::{HeaderName, HeaderValue};
 
 use super::certificates::{self, secret};
+use super::google;
 use super::index::{self, Index};
 use crate::load::Loaded;
 use crate::problem::{Problem, shown};
@@ -15,20 +16,30 @@ use crate::resources::{
     AI_GROUP, BackendSecurityPolicySpec, CredentialSource, DynamicMetadata, PolicyType, RequestHeaders,
     SecretKey,
 };
-use crate::snapshot::{Credential, CredentialKind, CredentialOverride, ResourceName};
+use crate::snapshot::{Credential, CredentialKind, CredentialOverride, Google, ResourceName};
 
 /// The key of a Secret that holds an API key.
 const SECRET_KEY: &str = "apiKey";
+
+/// Where a request may bring an access token of Google's.
+const GOOGLE_HEADER: &str = "x-aigw-gcp-access-token";
 
 /// What a policy comes to.
 #[derive(Clone, Debug)]
 pub(super) enum Proof {
     Usable {
-        credential: Credential,
+        shown: Shown,
         own: Option<CredentialOverride>,
     },
     /// The policy's problems say why.
     Unusable,
+}
+
+/// What an upstream is shown.
+#[derive(Clone, Debug)]
+pub(super) enum Shown {
+    Key(Credential),
+    Google(Google),
 }
 
 /// Every policy, by the AIServiceBackend that it is for.
@@ -70,7 +81,7 @@ fn proof(
         // Not served yet; their type says so below.
         aws_credentials: _,
         azure_credentials: _,
-        gcp_credentials: _,
+        gcp_credentials,
         credential_override,
     } = policy.spec;
     let loaded = policy.loaded;
@@ -85,8 +96,13 @@ fn proof(
             anthropic_api_key,
             "x-aigw-anthropic-api-key",
         ),
-        PolicyType::AwsCredentials | PolicyType::AzureCredentials | PolicyType::GcpCredentials => {
-            let what = "one of APIKey, AzureAPIKey, AnthropicAPIKey: other types are not served yet; its backends are not called";
+        PolicyType::GcpCredentials => {
+            let google = google::read(index, loaded, gcp_credentials.as_ref(), problems);
+            let own = read_override(loaded, credential_override.as_ref(), GOOGLE_HEADER, problems);
+            return Proof::of(google.map(Shown::Google), own);
+        }
+        PolicyType::AwsCredentials | PolicyType::AzureCredentials => {
+            let what = "one of APIKey, AzureAPIKey, AnthropicAPIKey, GCPCredentials: other types are not served yet; its backends are not called";
             problems.push(loaded.problem(
                 "spec.type",
                 loaded.json["spec"]["type"].as_str().unwrap_or_default(),
@@ -97,9 +113,15 @@ fn proof(
     };
     let credential = read_key(index, loaded, (field, key.as_ref(), kind), problems);
     let own = read_override(loaded, credential_override.as_ref(), default_header, problems);
-    match (credential, own) {
-        (Some(credential), Ok(own)) => Proof::Usable { credential, own },
-        (_, _) => Proof::Unusable,
+    Proof::of(credential.map(Shown::Key), own)
+}
+
+impl Proof {
+    fn of(shown: Option<Shown>, own: Result<Option<CredentialOverride>, ()>) -> Self {
+        match (shown, own) {
+            (Some(shown), Ok(own)) => Self::Usable { shown, own },
+            (_, _) => Self::Unusable,
+        }
     }
 }
 

@@ -17,6 +17,7 @@ mod credentials;
 mod edits;
 mod endpoints;
 mod gateways;
+mod google;
 mod grants;
 mod index;
 mod quota;

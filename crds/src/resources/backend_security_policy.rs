@@ -45,7 +45,6 @@ pub struct BackendSecurityPolicySpec {
     #[expect(dead_code, reason = "not served yet; the type is reported")]
     pub(crate) azure_credentials: Option<AzureCredentials>,
     /// How a token of Google is had.
-    #[expect(dead_code, reason = "not served yet; the type is reported")]
     pub(crate) gcp_credentials: Option<GcpCredentials>,
     /// Where a request may bring a credential of its own.
     pub(crate) credential_override: Option<CredentialSource>,
@@ -184,7 +183,6 @@ pub(crate) struct AzureCredentials {
     "rule": "!(has(self.credentialsFile) && has(self.workloadIdentityFederationConfig))",
     "message": "credentialsFile and workloadIdentityFederationConfig exclude each other",
 }]))]
-#[expect(dead_code, reason = "checked whole; not served yet")]
 pub(crate) struct GcpCredentials {
     /// The project.
     #[schemars(length(min = 1))]
@@ -201,7 +199,6 @@ pub(crate) struct GcpCredentials {
 /// A file of Google credentials.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-#[expect(dead_code, reason = "checked whole; not served yet")]
 pub(crate) struct GcpCredentialsFile {
     /// The Secret; its key service_account.json holds the file.
     pub(crate) secret_ref: SecretReference,

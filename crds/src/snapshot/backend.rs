@@ -26,6 +26,8 @@ pub struct Backend {
     pub h2: bool,
     /// What the gateway proves itself with.
     pub credential: Option<Credential>,
+    /// The project at Google Cloud that it is called in, and as whom.
+    pub google: Option<Google>,
     /// Where a caller may bring a credential of its own.
     pub credential_override: Option<CredentialOverride>,
     /// `host:port` of an HTTP CONNECT proxy on the way.
@@ -89,6 +91,30 @@ pub enum CredentialKind {
     AzureApiKey,
     /// `x-api-key: …`
     AnthropicApiKey,
+}
+
+/// How models at Google Cloud are called.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Google {
+    /// The project's id.
+    pub project: String,
+    /// The region, or `global`.
+    pub region: String,
+    /// Whose access tokens are used.
+    pub account: ServiceAccount,
+}
+
+/// An account that gets access tokens for what it signs, as Google's key files describe it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServiceAccount {
+    /// The account's name.
+    pub client_email: String,
+    /// Which of its keys the private key is.
+    pub private_key_id: Option<String>,
+    /// PKCS #8, as PEM; known to be a key of RSA.
+    pub private_key: Sensitive,
+    /// Where tokens are had; http or https.
+    pub token_uri: String,
 }
 
 /// A credential that comes with the request. The header never reaches the upstream.

@@ -4,7 +4,10 @@ use std::fmt::{self, Display, Write};
 use std::time::Duration;
 
 use super::cost::Measure;
-use super::{Backend, Candidate, Cost, HeaderEdits, Listener, Roots, Rule, Snapshot, UpstreamTls};
+use super::{
+    Backend, Candidate, Cost, Google, HeaderEdits, Listener, Roots, Rule, ServiceAccount, Snapshot,
+    UpstreamTls,
+};
 
 impl Display for Snapshot {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -66,6 +69,14 @@ fn write_backend(f: &mut fmt::Formatter<'_>, backend: &Backend) -> fmt::Result {
     }
     if let Some(credential) = &backend.credential {
         write!(f, ", credential {:?} {}", credential.kind, credential.key)?;
+    }
+    if let Some(Google { project, region, account }) = &backend.google {
+        let ServiceAccount { client_email, private_key_id, private_key, token_uri } = account;
+        let key_id = private_key_id.as_deref().unwrap_or("unnamed");
+        write!(
+            f,
+            ", in {project} at {region} as {client_email} by key {key_id} {private_key} of {token_uri}"
+        )?;
     }
     if let Some(own) = &backend.credential_override {
         let missing = if own.fall_back { "or the configured one" } else { "or none" };

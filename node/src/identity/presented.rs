@@ -13,10 +13,11 @@ pub(crate) struct Places<'a> {
 }
 
 /// Where the SDKs of all dialects put a key when nobody tells them otherwise.
-pub(crate) const USUAL: [(HeaderName, &str); 3] = [
+pub(crate) const USUAL: [(HeaderName, &str); 4] = [
     (header::AUTHORIZATION, "Bearer "),
     (HeaderName::from_static("x-api-key"), ""),
     (HeaderName::from_static("api-key"), ""),
+    (HeaderName::from_static("x-goog-api-key"), ""),
 ];
 
 impl<'a> Places<'a> {

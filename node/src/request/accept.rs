@@ -13,7 +13,7 @@ use http_body_util::BodyExt;
 use hyper::body::{Body, Incoming as IncomingBody};
 use tollgate_api::endpoint::{Dialect, Endpoint};
 use tollgate_api::error::Malformed;
-use tollgate_api::peek::Peek;
+use tollgate_api::peek::{Named, Peek};
 use tollgate_crds::Snapshot;
 
 use super::refusal::Refusal;
@@ -43,13 +43,26 @@ pub(crate) struct Incoming {
 /// What a path stands for.
 pub(crate) enum Asked {
     /// A model request.
-    Model(Endpoint),
+    Model(Called),
     /// The models list, or one model of it.
     Models {
-        /// The path names the dialect; without it the headers do.
-        anthropic: bool,
+        /// The path may name the dialect; without it the headers do.
+        dialect: Option<Dialect>,
         one: Option<String>,
     },
+}
+
+/// What a path says of a model request.
+pub(crate) struct Called {
+    pub(crate) endpoint: Endpoint,
+    /// The model, and whether events are wanted, where the path says so.
+    pub(crate) named: Option<Named>,
+}
+
+impl From<Endpoint> for Called {
+    fn from(endpoint: Endpoint) -> Self {
+        Self { endpoint, named: None }
+    }
 }
 
 /// A whole, well-formed model request.
@@ -68,25 +81,32 @@ pub(crate) struct Accepted {
 }
 
 /// Reads method and path. Base URLs with and without `/v1` both work: clients append either form to what they are given.
+/// Google's clients append `/v1beta`, or a project in front.
 pub(crate) fn asked(method: &Method, path: &str) -> Result<Asked, Refusal> {
     let (anthropic, rest) = match path.strip_prefix("/anthropic") {
         Some(rest) if rest.starts_with('/') => (true, rest),
         Some(_) | None => (false, path),
     };
-    let rest = strip_version(strip_version(rest));
+    let rest = strip_version(rest);
+    let (google, rest) = match strip_google(rest) {
+        Some(rest) => (true, rest),
+        None => (false, strip_version(rest)),
+    };
+    let dialect = if anthropic { Some(Dialect::Anthropic) } else { google.then_some(Dialect::Gemini) };
+    let posted = |endpoint: Endpoint| (Method::POST, Asked::Model(endpoint.into()));
     let (expected, asked) = match rest {
-        "/chat/completions" if !anthropic => (Method::POST, Asked::Model(Endpoint::ChatCompletions)),
-        "/completions" if !anthropic => (Method::POST, Asked::Model(Endpoint::Completions)),
-        "/embeddings" if !anthropic => (Method::POST, Asked::Model(Endpoint::Embeddings)),
-        "/responses" if !anthropic => (Method::POST, Asked::Model(Endpoint::Responses)),
-        "/messages" => (Method::POST, Asked::Model(Endpoint::Messages)),
-        "/models" => (Method::GET, Asked::Models { anthropic, one: None }),
-        _ => match rest.strip_prefix("/models/") {
-            Some(one) if !one.is_empty() => {
-                let one = Some(percent_decode(one));
-                (Method::GET, Asked::Models { anthropic, one })
-            }
-            Some(_) | None => {
+        "/chat/completions" if dialect.is_none() => posted(Endpoint::ChatCompletions),
+        "/completions" if dialect.is_none() => posted(Endpoint::Completions),
+        "/embeddings" if dialect.is_none() => posted(Endpoint::Embeddings),
+        "/responses" if dialect.is_none() => posted(Endpoint::Responses),
+        "/messages" if !google => posted(Endpoint::Messages),
+        "/models" => (Method::GET, Asked::Models { dialect, one: None }),
+        _ => match rest.strip_prefix("/models/").filter(|one| !one.is_empty()) {
+            Some(one) => match generated(one).filter(|_| !anthropic) {
+                Some(called) => (Method::POST, Asked::Model(called)),
+                None => (Method::GET, Asked::Models { dialect, one: Some(percent_decode(one)) }),
+            },
+            None => {
                 return Err(Refusal::UnknownPath { path: path.to_owned() });
             }
         },
@@ -98,10 +118,31 @@ pub(crate) fn asked(method: &Method, path: &str) -> Result<Asked, Refusal> {
     }
 }
 
+/// `{model}:generateContent`, or the same streamed.
+fn generated(below_models: &str) -> Option<Called> {
+    let (model, verb) = below_models.rsplit_once(':')?;
+    let stream = match verb {
+        "generateContent" => false,
+        "streamGenerateContent" => true,
+        _ => return None,
+    };
+    let named = Some(Named { model: percent_decode(model), stream });
+    Some(Called { endpoint: Endpoint::GenerateContent, named })
+}
+
+/// What follows a path prefix of Google's: `/v1beta` of the Gemini API, or Vertex AI's version, project and publisher.
+fn strip_google(path: &str) -> Option<&str> {
+    const PUBLISHER: &str = "/publishers/google";
+    if let Some(at) = path.find(PUBLISHER) {
+        return Some(&path[at + PUBLISHER.len()..]);
+    }
+    ["/v1beta1", "/v1beta"].iter().find_map(|version| path.strip_prefix(version))
+}
+
 /// Reads the body, up to the limit, and peeks into it.
 pub(crate) async fn read(
     incoming: Incoming,
-    endpoint: Endpoint,
+    called: Called,
     (limits, snapshot): (&Limits, &Snapshot),
     trail: &mut Trail,
 ) -> Result<Accepted, Refusal> {
@@ -114,7 +155,15 @@ pub(crate) async fn read(
     let body = collected.map_err(|_| Refusal::BodyTimeout { timeout: BODY_TIMEOUT })??;
     trail.request_bytes = body.len();
 
-    let peek = tollgate_api::peek::peek(endpoint, &body).map_err(Refusal::Malformed)?;
+    let peek = match &called.named {
+        Some(named) if named.stream && !asks_events(&head.uri) => {
+            let message = "streams are sent as events only: ask for them with `alt=sse` in the query";
+            return Err(Refusal::Malformed(Malformed::at("alt", message)));
+        }
+        Some(named) => tollgate_api::peek::peek_named(named, &body),
+        None => tollgate_api::peek::peek(called.endpoint, &body),
+    };
+    let peek = peek.map_err(Refusal::Malformed)?;
     if peek.model.len() > LONGEST_MODEL {
         let message = format!("`model` has {} bytes, at most {LONGEST_MODEL} are taken", peek.model.len());
         return Err(Refusal::Malformed(Malformed::at("model", message)));
@@ -123,7 +172,7 @@ pub(crate) async fn read(
     trail.streamed = peek.stream;
     set_model(&mut head.headers, &peek.model)?;
     Ok(Accepted {
-        endpoint,
+        endpoint: called.endpoint,
         headers: head.headers,
         uri: head.uri,
         host,
@@ -149,17 +198,24 @@ pub(crate) fn host(head: &http::request::Parts) -> String {
 /// The dialect to answer in, also when nothing could be made of the path.
 pub(crate) fn dialect(asked: &Result<Asked, Refusal>, headers: &HeaderMap) -> Dialect {
     match asked {
-        Ok(Asked::Model(endpoint)) => endpoint.dialect(),
-        Ok(Asked::Models { anthropic: true, .. }) => Dialect::Anthropic,
-        // Both dialects list models under one path; only Anthropic's clients send this header.
-        Ok(Asked::Models { anthropic: false, .. }) | Err(_) => {
+        Ok(Asked::Model(called)) => called.endpoint.dialect(),
+        Ok(Asked::Models { dialect: Some(dialect), .. }) => *dialect,
+        // The dialects list models under one path; only Anthropic's and Google's clients send these headers.
+        Ok(Asked::Models { dialect: None, .. }) | Err(_) => {
             if headers.contains_key("anthropic-version") {
                 Dialect::Anthropic
+            } else if headers.contains_key("x-goog-api-key") || headers.contains_key("x-goog-api-client") {
+                Dialect::Gemini
             } else {
                 Dialect::OpenAi
             }
         }
     }
+}
+
+/// Without it Google's API sends a stream as one long list.
+fn asks_events(uri: &Uri) -> bool {
+    uri.query().unwrap_or_default().split('&').any(|pair| pair == "alt=sse")
 }
 
 fn strip_version(path: &str) -> &str {

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::response::Parts;
-use http::{HeaderMap, Request, Response, StatusCode, header};
+use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, header};
 use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming as IncomingBody;
 use tollgate_api::error::{ApiError, ErrorKind};
@@ -22,6 +22,8 @@ use super::translate;
 use crate::clock;
 use crate::gateway::Gateway;
 use crate::upstream::choice::{self, Readiness, Standing};
+use crate::upstream::credentials;
+use crate::upstream::google::Tokens;
 use crate::upstream::retry::pause_asked;
 use crate::upstream::{Endpoint, Upstream};
 
@@ -169,6 +171,12 @@ impl Attempt<'_> {
         *request.method_mut() = http::Method::POST;
         *request.uri_mut() = uri;
         *request.headers_mut() = prepared.headers;
+        if let Some(tokens) = &upstream.tokens
+            && credentials::own_key(&candidate.backend, &self.accepted.headers).is_none()
+        {
+            let token = self.token(tokens, endpoint).await?;
+            request.headers_mut().insert(header::AUTHORIZATION, token);
+        }
 
         let limit = self.limit();
         let answered = within(limit, endpoint.client().request(request)).await;
@@ -196,6 +204,17 @@ impl Attempt<'_> {
             // A client that followed it would go around the gateway.
             Err(self.broken(endpoint, &format!("it answered {status}; redirects are not followed")))
         }
+    }
+
+    /// The token of the account that the backend is called as.
+    async fn token(&self, tokens: &Tokens, endpoint: &Endpoint) -> Result<HeaderValue, Failed> {
+        let token = within(self.limit(), tokens.current()).await.ok_or_else(|| self.timed_out(endpoint))?;
+        token.map_err(|reason| {
+            let backend = self.backend();
+            tracing::warn!(%backend, %reason, "no access token to call it with");
+            let refusal = Refusal::Unreachable { backend, reason: "there is no valid access token for it" };
+            Failed { refusal, again: Again::Elsewhere }
+        })
     }
 
     /// A good answer begins: wait for its first bytes, since until then another candidate can take over.

@@ -194,9 +194,11 @@ impl<'a> Asking<'a> {
     fn has_output(&self) -> bool {
         match self.accepted.endpoint {
             Endpoint::Embeddings => false,
-            Endpoint::ChatCompletions | Endpoint::Completions | Endpoint::Responses | Endpoint::Messages => {
-                true
-            }
+            Endpoint::ChatCompletions
+            | Endpoint::Completions
+            | Endpoint::Responses
+            | Endpoint::Messages
+            | Endpoint::GenerateContent => true,
         }
     }
 

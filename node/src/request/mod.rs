@@ -32,7 +32,7 @@ use std::time::Instant;
 use http::Response;
 
 use crate::gateway::Gateway;
-use accept::{Asked, Incoming};
+use accept::{Asked, Called, Incoming};
 pub(crate) use identify::Consumer;
 use refusal::Refusal;
 use stream::ReplyBody;
@@ -45,9 +45,9 @@ pub(crate) async fn answer(gateway: &Gateway, incoming: Incoming) -> Response<Re
     let mut trail = Trail::begin(&gateway.telemetry, &incoming, dialect);
 
     let answered = match asked {
-        Ok(Asked::Model(endpoint)) => {
-            trail.operation = endpoint.operation();
-            serve(gateway, incoming, endpoint, &mut trail).await
+        Ok(Asked::Model(called)) => {
+            trail.operation = called.endpoint.operation();
+            serve(gateway, incoming, called, &mut trail).await
         }
         Ok(Asked::Models { one, .. }) => models::list(gateway, incoming, dialect, one.as_deref()).await,
         Err(refusal) => Err(refusal),
@@ -60,11 +60,11 @@ pub(crate) async fn answer(gateway: &Gateway, incoming: Incoming) -> Response<Re
 async fn serve(
     gateway: &Gateway,
     incoming: Incoming,
-    endpoint: tollgate_api::endpoint::Endpoint,
+    asked: Called,
     trail: &mut Trail,
 ) -> Result<Response<ReplyBody>, Refusal> {
     let config = gateway.config.latest(); // One snapshot for the whole request.
-    let mut accepted = accept::read(incoming, endpoint, (&gateway.limits, &config.snapshot), trail).await?;
+    let mut accepted = accept::read(incoming, asked, (&gateway.limits, &config.snapshot), trail).await?;
     let caller = identify::caller(&gateway.key_sets, &config, &mut accepted, trail).await?;
     let plan = route::plan(&config, caller, &accepted, trail)?;
     let begun = Instant::now();

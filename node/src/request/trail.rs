@@ -170,10 +170,14 @@ impl Trail {
         let headers = response.headers_mut();
         headers.insert(OUR_REQUEST_ID, id.clone());
         let of_dialect = match self.dialect {
-            Dialect::OpenAi => OPENAI_REQUEST_ID,
-            Dialect::Anthropic => ANTHROPIC_REQUEST_ID,
+            Dialect::OpenAi => Some(OPENAI_REQUEST_ID),
+            Dialect::Anthropic => Some(ANTHROPIC_REQUEST_ID),
+            // Google's clients look for none.
+            Dialect::Gemini => None,
         };
-        headers.insert(of_dialect, id);
+        if let Some(name) = of_dialect {
+            headers.insert(name, id);
+        }
         response
     }
 

@@ -3,7 +3,7 @@
 
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 use tollgate_api::edit::Segments;
-use tollgate_api::exchange::{self, Replies, Target};
+use tollgate_api::exchange::{self, Project, Replies, Target};
 use tollgate_crds::{Candidate, Rule};
 
 use super::accept::{Accepted, MODEL_HEADER};
@@ -41,6 +41,10 @@ pub(crate) fn prepare(
         schema: backend.schema,
         version: backend.version.as_deref(),
         prefix: backend.prefix.as_deref(),
+        project: backend
+            .google
+            .as_ref()
+            .map(|google| Project { name: &google.project, region: &google.region }),
         model,
         edits: &candidate.body,
         output_cap,

@@ -74,6 +74,7 @@ fn build(endpoint: &Endpoint, shape: Shape, voice: &Voice) -> Result<Reply, ApiE
         | Endpoint::Completions
         | Endpoint::Embeddings
         | Endpoint::CountTokens
+        | Endpoint::Generate { .. }
         | Endpoint::Models
         | Endpoint::Model(_) => openai::chat::reply(&asked),
     }

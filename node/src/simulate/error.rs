@@ -58,6 +58,11 @@ impl ApiError {
                 "error": {"type": anthropic_type(status), "message": self.message},
                 "request_id": request_id,
             }),
+            Dialect::Gemini => json!({"error": {
+                "code": status,
+                "message": self.message,
+                "status": google_status(status),
+            }}),
         };
         Bytes::from(body.to_string())
     }
@@ -79,6 +84,19 @@ fn openai_type(status: u16, code: Option<&str>) -> &'static str {
         (403, _) => "permission_error",
         (500..=599, _) => "server_error",
         _ => "invalid_request_error",
+    }
+}
+
+fn google_status(status: u16) -> &'static str {
+    match status {
+        401 => "UNAUTHENTICATED",
+        403 => "PERMISSION_DENIED",
+        404 => "NOT_FOUND",
+        429 => "RESOURCE_EXHAUSTED",
+        503 => "UNAVAILABLE",
+        504 => "DEADLINE_EXCEEDED",
+        500..=599 => "INTERNAL",
+        _ => "INVALID_ARGUMENT",
     }
 }
 

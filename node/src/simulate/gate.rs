@@ -22,11 +22,14 @@ pub(crate) fn check(keys: Keys, route: &Route, path: &str, headers: &HeaderMap) 
                 text(headers, "api-key").or_else(|| bearer(headers))
             }
             Dialect::OpenAi => bearer(headers),
+            Dialect::Gemini => text(headers, "x-goog-api-key").or_else(|| bearer(headers)),
         };
         check_key(key, route)?;
     }
     match (route.dialect, text(headers, "anthropic-version")) {
-        (Dialect::OpenAi, _) => Ok(()),
+        (Dialect::OpenAi | Dialect::Gemini, _) => Ok(()),
+        // At Google's the body says it.
+        (Dialect::Anthropic, None) if route.model.is_some() => Ok(()),
         (Dialect::Anthropic, Some(version)) if VERSIONS.contains(&version) => Ok(()),
         (Dialect::Anthropic, Some(version)) => Err(bad(format!(
             "anthropic-version: {version:?} is not a valid version, expected one of {VERSIONS:?}"
@@ -46,6 +49,16 @@ pub(crate) fn check_sampling(headers: &HeaderMap, body: &Value) -> Result<(), Ap
     }
 }
 
+/// At Google's the body says Anthropic's version.
+pub(crate) fn check_version(route: &Route, body: &Value) -> Result<(), ApiError> {
+    const AT_GOOGLE: &str = "vertex-2023-10-16";
+    match (&route.model, body["anthropic_version"].as_str()) {
+        (Some(_), Some(AT_GOOGLE)) | (None, None) => Ok(()),
+        (Some(_), _) => Err(bad(format!("anthropic_version: expected {AT_GOOGLE}"))),
+        (None, Some(_)) => Err(bad("anthropic_version: Extra inputs are not permitted".to_owned())),
+    }
+}
+
 fn check_key(key: Option<&str>, route: &Route) -> Result<(), ApiError> {
     let refused =
         |message: &str| Err(ApiError::new(StatusCode::UNAUTHORIZED, message).code("invalid_api_key"));
@@ -54,6 +67,7 @@ fn check_key(key: Option<&str>, route: &Route) -> Result<(), ApiError> {
         Some(_) => Ok(()),
         None => refused(match (route.dialect, &route.deployment) {
             (Dialect::Anthropic, _) => "x-api-key or Authorization header is required",
+            (Dialect::Gemini, _) => "Request is missing required authentication credential",
             (Dialect::OpenAi, Some(_)) => "Access denied: no api-key header",
             (Dialect::OpenAi, None) => "You didn't provide an API key: expected Authorization: Bearer KEY",
         }),

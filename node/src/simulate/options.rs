@@ -77,6 +77,7 @@ pub(crate) const MOST_TOKENS: u64 = 1_000_000;
 pub(crate) enum Dialects {
     Openai,
     Anthropic,
+    Gemini,
     All,
 }
 

@@ -13,7 +13,7 @@ use super::script::{Schedule, Script};
 use super::server::Server;
 use super::stats::Recorded;
 use super::text::mix;
-use super::{anthropic, canned, gate, openai, route};
+use super::{anthropic, canned, gate, gemini, openai, route};
 
 /// The header that scripts one request.
 const SCRIPT_HEADER: &str = "x-simulate";
@@ -71,9 +71,13 @@ impl Gate<'_> {
         let body = parsed(&request.body)?;
         if route.dialect == Dialect::Anthropic {
             gate::check_sampling(&request.headers, &body)?;
+            gate::check_version(&route, &body)?;
         }
-        let named = match (&route.deployment, body["model"].as_str()) {
-            (Some(deployment), _) => deployment.as_str(),
+        let named = match (route.deployment.as_ref().or(route.model.as_ref()), body["model"].as_str()) {
+            (Some(_), Some(_)) if route.model.is_some() => {
+                return Err(ApiError::field("model", "no model: the path names it"));
+            }
+            (Some(named), _) => named.as_str(),
             (None, Some(model)) if !model.is_empty() => model,
             (None, _) => return Err(ApiError::field("model", "the name of a model")),
         };
@@ -99,11 +103,13 @@ impl Gate<'_> {
         let answer = match (&route.endpoint, route.dialect) {
             (Endpoint::Models, Dialect::OpenAi) => openai::models(names, created_s),
             (Endpoint::Models, Dialect::Anthropic) => anthropic::models(names),
+            (Endpoint::Models, Dialect::Gemini) => gemini::models(names),
             (Endpoint::Model(name), dialect) => {
                 self.known(name)?;
                 match dialect {
                     Dialect::OpenAi => openai::model(name, created_s),
                     Dialect::Anthropic => anthropic::model(name),
+                    Dialect::Gemini => gemini::model(name),
                 }
             }
             (
@@ -112,7 +118,8 @@ impl Gate<'_> {
                 | Endpoint::Embeddings
                 | Endpoint::Responses
                 | Endpoint::Messages
-                | Endpoint::CountTokens,
+                | Endpoint::CountTokens
+                | Endpoint::Generate { .. },
                 _,
             ) => return Ok(None),
         };

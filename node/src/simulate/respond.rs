@@ -23,7 +23,7 @@ use super::server::Server;
 use super::stats::{Outcome, Recorded, Ticket};
 use super::text::{fingerprint, mix};
 use super::wire::Fate;
-use super::{anthropic, control, openai, route};
+use super::{anthropic, control, gemini, openai, route};
 
 const MOST_BODY_BYTES: usize = 64 << 20;
 /// Where requests are counted whose model could not be read.
@@ -139,6 +139,7 @@ impl Exchange<'_> {
             Endpoint::Responses => openai::responses::reply(&asked),
             Endpoint::Messages => anthropic::reply(&asked),
             Endpoint::CountTokens => anthropic::count_tokens(&asked),
+            Endpoint::Generate { stream } => gemini::reply(&asked, *stream),
             // Answered before; a list that is asked for again says nothing wrong.
             Endpoint::Models | Endpoint::Model(_) => {
                 Err(ApiError::new(StatusCode::NOT_FOUND, "no such path"))
@@ -228,6 +229,7 @@ impl Exchange<'_> {
         let name = match self.dialect() {
             Dialect::OpenAi => HeaderName::from_static("x-request-id"),
             Dialect::Anthropic => HeaderName::from_static("request-id"),
+            Dialect::Gemini => HeaderName::from_static("x-goog-request-id"),
         };
         let id = self.request_id().parse().expect("hexadecimal digits are fit for a header");
         response.headers_mut().insert(name, id);

@@ -10,6 +10,7 @@ use super::options::Dialects;
 pub(crate) enum Dialect {
     OpenAi,
     Anthropic,
+    Gemini,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,6 +21,7 @@ pub(crate) enum Endpoint {
     Responses,
     Messages,
     CountTokens,
+    Generate { stream: bool },
     Models,
     Model(String),
 }
@@ -30,6 +32,8 @@ pub(crate) struct Route {
     pub(crate) dialect: Dialect,
     /// The deployment in an Azure path.
     pub(crate) deployment: Option<String>,
+    /// The model in a path of Google's.
+    pub(crate) model: Option<String>,
 }
 
 /// The dialect that an error should be told in when the path does not say.
@@ -37,7 +41,11 @@ pub(crate) fn guess(dialects: Dialects, path: &str, headers: &HeaderMap) -> Dial
     let says_anthropic = || path.contains("/messages") || headers.contains_key("anthropic-version");
     match dialects {
         Dialects::Anthropic => Dialect::Anthropic,
-        Dialects::All if says_anthropic() => Dialect::Anthropic,
+        Dialects::Gemini => Dialect::Gemini,
+        Dialects::All if google(path).is_some_and(|(_, verb)| !verb.ends_with("awPredict")) => {
+            Dialect::Gemini
+        }
+        Dialects::All if google(path).is_some() || says_anthropic() => Dialect::Anthropic,
         Dialects::Openai | Dialects::All => Dialect::OpenAi,
     }
 }
@@ -56,6 +64,7 @@ pub(crate) fn find(
         Dialects::All => true,
         Dialects::Openai => dialect == Dialect::OpenAi,
         Dialects::Anthropic => dialect == Dialect::Anthropic,
+        Dialects::Gemini => dialect == Dialect::Gemini,
     };
     if !spoken {
         return Err(unknown());
@@ -68,7 +77,16 @@ pub(crate) fn find(
     if deployment.is_some() && !uri.query().unwrap_or_default().contains("api-version=") {
         return Err(ApiError::new(StatusCode::NOT_FOUND, "Resource not found: no api-version").code("404"));
     }
-    Ok(Route { endpoint, dialect, deployment })
+    let model = google(path).map(|(model, _)| model.replace("%2F", "/"));
+    if matches!(endpoint, Endpoint::Generate { stream: true }) && uri.query() != Some("alt=sse") {
+        return Err(ApiError::new(StatusCode::BAD_REQUEST, "only alt=sse is simulated"));
+    }
+    Ok(Route { endpoint, dialect, deployment, model })
+}
+
+/// Model and verb of a path of Google's.
+fn google(path: &str) -> Option<(&str, &str)> {
+    path.rsplit_once("/models/")?.1.rsplit_once(':')
 }
 
 fn endpoint(path: &str, guessed: Dialect) -> Option<(Endpoint, Method, Dialect)> {
@@ -81,6 +99,15 @@ fn endpoint(path: &str, guessed: Dialect) -> Option<(Endpoint, Method, Dialect)>
         ("/messages/count_tokens", Endpoint::CountTokens, Dialect::Anthropic),
         ("/messages",              Endpoint::Messages,    Dialect::Anthropic),
     ];
+    if let Some((_, verb)) = google(path) {
+        let (endpoint, dialect) = match verb {
+            "generateContent" => (Endpoint::Generate { stream: false }, Dialect::Gemini),
+            "streamGenerateContent" => (Endpoint::Generate { stream: true }, Dialect::Gemini),
+            "rawPredict" | "streamRawPredict" => (Endpoint::Messages, Dialect::Anthropic),
+            _ => return None,
+        };
+        return Some((endpoint, Method::POST, dialect));
+    }
     for (end, endpoint, dialect) in POSTS {
         if path.ends_with(end) {
             return Some((endpoint, Method::POST, dialect));
@@ -116,6 +143,11 @@ mod tests {
             (All,       "GET",  "/v1/models",                            "Models OpenAi"),
             (All,       "GET",  "/v1/models/a-b",                        "Model(\"a-b\") OpenAi"),
             (Anthropic, "GET",  "/v1/models",                            "Models Anthropic"),
+            (All,       "POST", "/v1/projects/p/locations/l/publishers/google/models/g:generateContent", "Generate { stream: false } Gemini of g"),
+            (All,       "POST", "/v1beta/models/g:streamGenerateContent?alt=sse", "Generate { stream: true } Gemini of g"),
+            (All,       "POST", "/v1beta/models/g:streamGenerateContent", "400"), // a list
+            (All,       "POST", "/v1/x/publishers/anthropic/models/c@1:rawPredict", "Messages Anthropic of c@1"),
+            (All,       "POST", "/v1beta/models/g:embedContent",         "404"),
             (All,       "GET",  "/v1/chat/completions",                  "405"),
             (All,       "POST", "/v1/nothing",                           "404"),
             (Openai,    "POST", "/v1/messages",                          "404"),
@@ -130,7 +162,8 @@ mod tests {
                 Err(error) => error.status.as_u16().to_string(),
                 Ok(route) => {
                     let deployment = route.deployment.map(|d| format!(" {d}")).unwrap_or_default();
-                    format!("{:?} {:?}{deployment}", route.endpoint, route.dialect)
+                    let model = route.model.map(|model| format!(" of {model}")).unwrap_or_default();
+                    format!("{:?} {:?}{deployment}{model}", route.endpoint, route.dialect)
                 }
             };
             assert_eq!(found, expected, "{dialects:?} {method} {path}");

@@ -51,7 +51,8 @@ pub(crate) async fn run(options: Options) -> Result<(), StartError> {
     let spoken = match options.dialect {
         Dialects::Openai => "openai",
         Dialects::Anthropic => "anthropic",
-        Dialects::All => "openai, anthropic",
+        Dialects::Gemini => "gemini",
+        Dialects::All => "openai, anthropic, gemini",
     };
     println!(
         "simulate-provider listening on http://{address} ({spoken}; {} tokens an answer; seed {})",

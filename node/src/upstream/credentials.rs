@@ -2,6 +2,7 @@
 //! that a client sent as a credential passes otherwise.
 
 use http::{HeaderMap, HeaderName, HeaderValue, header};
+use tollgate_api::endpoint::Schema;
 use tollgate_crds::{Backend, CredentialKind};
 
 /// Headers in which clients send keys, for us or for a provider.
@@ -57,27 +58,33 @@ pub(crate) enum NoCredential {
     Unfit,
 }
 
-/// Puts the backend's credential into `headers`, in the place where its provider looks for it.
+/// Puts the backend's key into `headers`, in the place where its provider looks for it.
 pub(crate) fn inject(
     backend: &Backend,
     client: &HeaderMap,
     headers: &mut HeaderMap,
 ) -> Result<(), NoCredential> {
-    let Some(credential) = &backend.credential else {
-        return Ok(());
-    };
-    let key = match &backend.credential_override {
-        None => credential.key.expose().to_owned(),
+    let own = match &backend.credential_override {
+        None => None,
         Some(own) => {
             headers.remove(&own.header);
-            match own_key(backend, client) {
-                Some(key) => key.to_owned(),
-                None if own.fall_back => credential.key.expose().to_owned(),
-                None => return Err(NoCredential::NotSent(own.header.clone())),
+            let key = own_key(backend, client);
+            if key.is_none() && !own.fall_back {
+                return Err(NoCredential::NotSent(own.header.clone()));
             }
+            key
         }
     };
-    let (name, text) = match credential.kind {
+    let (kind, key) = match (&backend.credential, own) {
+        (Some(credential), own) => (credential.kind, own.unwrap_or(credential.key.expose()).to_owned()),
+        // The caller's own token; the account's is put there when the request is sent.
+        (None, Some(own)) => (CredentialKind::ApiKey, own.to_owned()),
+        (None, None) => return Ok(()),
+    };
+    let (name, text) = match kind {
+        CredentialKind::ApiKey if backend.google.is_none() && backend.schema == Schema::GcpVertexAi => {
+            (HeaderName::from_static("x-goog-api-key"), key)
+        }
         CredentialKind::ApiKey => (header::AUTHORIZATION, format!("Bearer {key}")),
         CredentialKind::AzureApiKey => (HeaderName::from_static("api-key"), key),
         CredentialKind::AnthropicApiKey => (HeaderName::from_static("x-api-key"), key),

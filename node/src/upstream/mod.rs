@@ -10,6 +10,7 @@ pub(crate) mod breaker;
 pub(crate) mod choice;
 pub(crate) mod connect;
 pub(crate) mod credentials;
+pub(crate) mod google;
 pub(crate) mod retry;
 pub(crate) mod shared_health;
 mod tls;
@@ -23,13 +24,15 @@ use http::Uri;
 use http::uri::{Authority, PathAndQuery, Scheme};
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
-use tollgate_crds::{self as crds, Backend, ResourceName, Snapshot};
+use tokio::runtime::Handle;
+use tollgate_crds::{self as crds, Backend, ResourceName, ServiceAccount, Snapshot};
 
 use crate::workers;
 use body::SegmentsBody;
 use breaker::{Breaker, Health};
 use choice::Readiness;
 use connect::{Connector, Reach};
+use google::Tokens;
 
 /// How long an idle connection is kept for the next request; below what common load balancers allow (60 s).
 const IDLE_TIMEOUT: Duration = Duration::from_secs(50);
@@ -50,7 +53,13 @@ pub(crate) struct Upstreams {
     workers: usize,
     transports: Mutex<HashMap<Reach, PerWorker>>,
     breakers: Breakers,
+    tokens: Mutex<Accounts>,
+    /// Where tokens are kept.
+    runtime: Handle,
 }
+
+/// Whose tokens are kept.
+type Accounts = Vec<(ServiceAccount, Arc<Tokens>)>;
 
 /// Breakers by backend and address, as other nodes know them, too.
 pub(crate) type Breakers = Arc<Mutex<HashMap<String, Arc<Breaker>>>>;
@@ -59,6 +68,8 @@ pub(crate) type Breakers = Arc<Mutex<HashMap<String, Arc<Breaker>>>>;
 pub(crate) struct Upstream {
     endpoints: Vec<Endpoint>,
     turn: AtomicUsize,
+    /// Of the account that it is called as, if it is at Google Cloud.
+    pub(crate) tokens: Option<Arc<Tokens>>,
 }
 
 /// One address of a backend.
@@ -77,9 +88,10 @@ pub(crate) struct Unusable {
 }
 
 impl Upstreams {
-    /// For a node with so many workers.
-    pub(crate) fn new(workers: usize) -> Self {
-        Self { workers, transports: Mutex::default(), breakers: Breakers::default() }
+    /// For a node with so many workers. What goes on beside requests runs on `runtime`.
+    pub(crate) fn new(workers: usize, runtime: Handle) -> Self {
+        let (transports, tokens) = (Mutex::default(), Mutex::default());
+        Self { workers, transports, breakers: Breakers::default(), tokens, runtime }
     }
 
     /// All breakers that there are, now and later.
@@ -94,11 +106,22 @@ impl Upstreams {
     ) -> (HashMap<ResourceName, Arc<Upstream>>, Vec<Unusable>) {
         let mut transports = self.transports.lock().unwrap_or_else(PoisonError::into_inner);
         let mut breakers = self.breakers.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut kept = Kept { workers: self.workers, transports: HashMap::new(), breakers: HashMap::new() };
+        let mut tokens = self.tokens.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut kept = Kept {
+            workers: self.workers,
+            transports: HashMap::new(),
+            breakers: HashMap::new(),
+            tokens: Accounts::new(),
+        };
         let mut resolved = HashMap::new();
         let mut unusable = Vec::new();
         for backend in &snapshot.backends {
-            match resolve(backend, &transports, &breakers, &mut kept) {
+            let upstream = resolve(backend, &transports, &breakers, &mut kept).and_then(|upstream| {
+                let account = backend.google.as_ref().map(|google| &google.account);
+                let tokens = account.map(|account| kept.tokens_of(account, &tokens, &self.runtime));
+                Ok(Upstream { tokens: tokens.transpose()?, ..upstream })
+            });
+            match upstream {
                 Ok(upstream) => {
                     resolved.insert(backend.name.clone(), Arc::new(upstream));
                 }
@@ -107,6 +130,7 @@ impl Upstreams {
         }
         *transports = kept.transports;
         *breakers = kept.breakers;
+        *tokens = kept.tokens;
         (resolved, unusable)
     }
 }
@@ -115,6 +139,27 @@ struct Kept {
     workers: usize,
     transports: HashMap<Reach, PerWorker>,
     breakers: HashMap<String, Arc<Breaker>>,
+    tokens: Accounts,
+}
+
+impl Kept {
+    /// An account that was known before goes on with the token that it has.
+    fn tokens_of(
+        &mut self,
+        account: &ServiceAccount,
+        before: &Accounts,
+        runtime: &Handle,
+    ) -> Result<Arc<Tokens>, String> {
+        let known = self.tokens.iter().chain(before).find(|(known, _)| known == account);
+        let tokens = match known {
+            Some((_, tokens)) => Arc::clone(tokens),
+            None => Arc::new(Tokens::keep(account.clone(), runtime)?),
+        };
+        if !self.tokens.iter().any(|(known, _)| known == account) {
+            self.tokens.push((account.clone(), Arc::clone(&tokens)));
+        }
+        Ok(tokens)
+    }
 }
 
 fn resolve(
@@ -139,7 +184,7 @@ fn resolve(
         let scheme = if backend.tls.is_some() { Scheme::HTTPS } else { Scheme::HTTP };
         endpoints.push(Endpoint { scheme, authority, clients, breaker });
     }
-    Ok(Upstream { endpoints, turn: AtomicUsize::new(0) })
+    Ok(Upstream { endpoints, turn: AtomicUsize::new(0), tokens: None })
 }
 
 fn clients(reach: &Reach, count: usize) -> Result<PerWorker, String> {

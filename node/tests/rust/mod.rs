@@ -15,6 +15,7 @@ pub(crate) mod canned;
 pub(crate) mod client;
 pub(crate) mod cluster;
 pub(crate) mod gateway;
+pub(crate) mod google;
 pub(crate) mod kubernetes;
 pub(crate) mod manifest;
 pub(crate) mod process;

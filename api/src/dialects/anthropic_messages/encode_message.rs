@@ -4,6 +4,7 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 
 use crate::canonical::{Content, Document, Json, Part, Role, Source, Turn};
+use crate::dialects::gemini;
 use crate::error::Untranslatable;
 
 /// What Anthropic makes of a list of turns.
@@ -146,6 +147,9 @@ fn block(part: &Part) -> Result<Option<Block<'_>>, Untranslatable> {
             Block::Document { source: source(document), title: title.as_deref(), cache_control }
         }
         Content::Thinking { signature: None, .. } => return Ok(None),
+        Content::Thinking { signature: Some(signature), .. } if gemini::is_googles(signature) => {
+            return Ok(None);
+        }
         Content::Thinking { text, signature: Some(signature) } => {
             Block::Thinking { thinking: text, signature }
         }

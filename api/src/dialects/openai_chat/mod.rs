@@ -12,7 +12,6 @@
 //! | `cache_control` | content parts, tools, tool calls and messages | Anthropic's cache mark |
 //! | `is_error` | `tool` messages | the tool failed |
 
-mod call_ids;
 mod decode_message;
 mod decode_request;
 mod encode_message;

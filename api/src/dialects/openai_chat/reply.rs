@@ -2,10 +2,10 @@
 
 use serde::Serialize;
 
-use super::call_ids::CallIds;
 use super::wire::{Answer, CallRead, Said, ThinkingRead, ThinkingWritten, UsageWritten};
 use super::{finish_reason, stop_reason};
 use crate::canonical::{Block, Reply, Stop, StopReason, ToolsAsked, Usage};
+use crate::dialects::call_ids::CallIds;
 use crate::dialects::said;
 use crate::error::Malformed;
 

@@ -5,12 +5,12 @@
 
 use serde::Deserialize;
 
-use super::call_ids::CallIds;
 use super::stop_reason;
 use super::wire::{Answer, CallRead, Choice, Said, ThinkingRead};
 use crate::borrowed::Text;
 use crate::canonical::{Event, Stop, StopReason, ToolsAsked, Usage};
 use crate::dialects::balance::Balance;
+use crate::dialects::call_ids::CallIds;
 use crate::dialects::{EventDecoder, said};
 use crate::error::{ErrorKind, Malformed};
 
