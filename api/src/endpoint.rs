@@ -69,11 +69,16 @@ pub enum Schema {
     AzureOpenAi,
     /// Anthropic's own API.
     Anthropic,
+    /// Amazon Bedrock's Converse, the same for all of its models.
+    AwsBedrock,
+    /// Anthropic's models at Amazon Bedrock, in Anthropic's own words.
+    AwsAnthropic,
 }
 
 impl Schema {
     /// Every schema.
-    pub const ALL: [Self; 3] = [Self::OpenAi, Self::AzureOpenAi, Self::Anthropic];
+    pub const ALL: [Self; 5] =
+        [Self::OpenAi, Self::AzureOpenAi, Self::Anthropic, Self::AwsBedrock, Self::AwsAnthropic];
 
     /// As the resource spells it.
     pub const fn name(self) -> &'static str {
@@ -81,6 +86,8 @@ impl Schema {
             Self::OpenAi => "OpenAI",
             Self::AzureOpenAi => "AzureOpenAI",
             Self::Anthropic => "Anthropic",
+            Self::AwsBedrock => "AWSBedrock",
+            Self::AwsAnthropic => "AWSAnthropic",
         }
     }
 }

@@ -12,6 +12,7 @@ use crate::canonical::{
 pub(super) enum Carrier {
     Chat,
     Anthropic,
+    Converse,
 }
 
 /// A small linear congruential generator: the same seed, the same request, on every machine.
@@ -107,10 +108,11 @@ pub(super) fn request(dice: &mut Dice, carrier: Carrier) -> Request {
     let thinks = matches!(reasoning.mode, Some(ReasoningMode::Budget(_) | ReasoningMode::Adaptive));
     let max_output = dice.maybe(|dice| 9_000 + dice.below(9));
     Request {
-        model: "target".to_owned(),
-        stream: dice.coin(),
+        // Converse says both in its path.
+        model: if carrier == Carrier::Converse { String::new() } else { "target".to_owned() },
+        stream: dice.coin() && carrier != Carrier::Converse,
         turns: turns(dice, carrier),
-        max_output: max_output.or((carrier == Carrier::Anthropic).then_some(5_000)),
+        max_output: max_output.or((carrier != Carrier::Chat).then_some(5_000)),
         sampling: if thinks { Sampling::default() } else { sampling(dice, carrier) },
         stop: dice.some(3, Dice::text),
         tools,
@@ -118,8 +120,10 @@ pub(super) fn request(dice: &mut Dice, carrier: Carrier) -> Request {
         parallel_tool_calls,
         reasoning,
         format: dice.maybe(|dice| format(dice, carrier)),
-        user: dice.maybe(|dice| dice.word("user")),
-        tier: dice.maybe(|dice| dice.pick(&[Tier::Auto, Tier::Standard])),
+        user: dice.maybe(|dice| dice.word("user")).filter(|_| carrier != Carrier::Converse),
+        tier: dice
+            .maybe(|dice| dice.pick(&[Tier::Auto, Tier::Standard]))
+            .filter(|_| carrier != Carrier::Converse),
     }
 }
 
@@ -136,9 +140,16 @@ fn tool(dice: &mut Dice, carrier: Carrier) -> Tool {
     }
 }
 
-/// Chat has no cache marks of its own.
+/// Chat has no cache marks of its own, and Converse's say one thing only: how long.
 fn cache(dice: &mut Dice, carrier: Carrier) -> Option<Json> {
-    dice.maybe(Dice::json).filter(|_| carrier == Carrier::Anthropic)
+    let marks = [r#"{"type":"ephemeral"}"#, r#"{"type":"ephemeral","ttl":"1h"}"#];
+    match carrier {
+        Carrier::Chat => None,
+        Carrier::Anthropic => dice.maybe(Dice::json),
+        Carrier::Converse => {
+            dice.maybe(|dice| Json(RawValue::from_string(dice.pick(&marks).to_owned()).unwrap()))
+        }
+    }
 }
 
 fn tool_choice(dice: &mut Dice, carrier: Carrier, has_tools: bool) -> (Option<ToolChoice>, Option<bool>) {
@@ -148,6 +159,7 @@ fn tool_choice(dice: &mut Dice, carrier: Carrier, has_tools: bool) -> (Option<To
         _ if !has_tools => (None, None),
         Carrier::Chat => (dice.maybe(|_| choice), dice.maybe(Dice::coin)),
         Carrier::Anthropic => (Some(choice), dice.maybe(|_| false)),
+        Carrier::Converse => (dice.maybe(|_| choice), None),
     }
 }
 
@@ -159,6 +171,14 @@ fn reasoning(dice: &mut Dice, carrier: Carrier) -> Reasoning {
     match carrier {
         Carrier::Chat if mode == Some(ReasoningMode::Off) => Reasoning { mode, ..Reasoning::default() },
         Carrier::Chat => Reasoning { effort, ..Reasoning::default() },
+        Carrier::Converse => {
+            let mode = mode.filter(|mode| *mode != ReasoningMode::Off);
+            Reasoning {
+                mode,
+                effort: None,
+                display: dice.maybe(|_| "omitted".to_owned()).filter(|_| mode.is_some()),
+            }
+        }
         Carrier::Anthropic => {
             let thinks = mode.is_some_and(|mode| mode != ReasoningMode::Off);
             let display = dice.maybe(|_| "omitted".to_owned()).filter(|_| thinks);
@@ -174,7 +194,9 @@ fn sampling(dice: &mut Dice, carrier: Carrier) -> Sampling {
         ..Sampling::default()
     };
     match carrier {
-        Carrier::Anthropic => Sampling { top_k: dice.maybe(|dice| dice.below(40)), ..sampling },
+        Carrier::Anthropic | Carrier::Converse => {
+            Sampling { top_k: dice.maybe(|dice| dice.below(40)), ..sampling }
+        }
         Carrier::Chat => Sampling {
             frequency_penalty: dice.maybe(|_| -0.5),
             presence_penalty: dice.maybe(|_| 1.5),
@@ -193,6 +215,12 @@ fn format(dice: &mut Dice, carrier: Carrier) -> OutputFormat {
             description: dice.maybe(Dice::text),
             schema,
             strict: dice.maybe(Dice::coin),
+        }),
+        Carrier::Converse => OutputFormat::JsonSchema(JsonSchema {
+            name: dice.maybe(|dice| dice.word("name")),
+            description: dice.maybe(Dice::text),
+            schema,
+            strict: Some(false),
         }),
         Carrier::Anthropic => {
             // Neither of the schemas is closed.
@@ -230,8 +258,14 @@ fn text(dice: &mut Dice, carrier: Carrier) -> Part {
 /// A user's turn: one for all results in one format, one for each in the other.
 fn user(dice: &mut Dice, carrier: Carrier) -> Vec<Turn> {
     let results = dice.some(2, |dice| {
-        let parts = dice.some(2, |dice| text(dice, carrier));
-        let is_error = dice.coin() && carrier == Carrier::Anthropic;
+        let mut parts = dice.some(2, |dice| text(dice, carrier));
+        if carrier == Carrier::Converse {
+            // A mark inside a result would move to its end.
+            for part in &mut parts {
+                part.cache = None;
+            }
+        }
+        let is_error = dice.coin() && carrier != Carrier::Chat;
         let content = Content::ToolResult { call_id: dice.word("call"), parts, is_error };
         part(content, cache(dice, carrier))
     });
@@ -239,7 +273,7 @@ fn user(dice: &mut Dice, carrier: Carrier) -> Vec<Turn> {
     said.push(text(dice, carrier));
     let turn = |parts| Turn { role: Role::User, parts };
     match carrier {
-        Carrier::Anthropic => vec![turn([results, said].concat())],
+        Carrier::Anthropic | Carrier::Converse => vec![turn([results, said].concat())],
         Carrier::Chat => results.into_iter().map(|result| turn(vec![result])).chain([turn(said)]).collect(),
     }
 }
@@ -249,7 +283,14 @@ fn file(dice: &mut Dice, carrier: Carrier) -> Part {
         |media_type: &str| Source::Base64 { media_type: media_type.to_owned(), data: "AAECAw==".to_owned() };
     let content = match dice.below(3) {
         0 => Content::Image(data("image/png")),
+        1 if carrier == Carrier::Converse => Content::Image(data("image/jpeg")),
         1 => Content::Image(Source::Url("https://example.com/a?b=c,d".to_owned())),
+        // Converse takes each name once, and not every letter.
+        _ if carrier == Carrier::Converse => {
+            let title = Some(format!("file-{}", dice.below(u64::MAX)));
+            let source = if dice.coin() { data("application/pdf") } else { Source::Text(dice.text()) };
+            Content::Document(Document { source, title })
+        }
         _ => Content::Document(Document { source: data("application/pdf"), title: Some(dice.word("file")) }),
     };
     part(content, cache(dice, carrier))
@@ -258,7 +299,7 @@ fn file(dice: &mut Dice, carrier: Carrier) -> Part {
 fn assistant(dice: &mut Dice, carrier: Carrier) -> Turn {
     let mut parts = match carrier {
         Carrier::Chat => Vec::new(),
-        Carrier::Anthropic => dice.some(2, |dice| {
+        Carrier::Anthropic | Carrier::Converse => dice.some(2, |dice| {
             let signature = Some(dice.word("sig"));
             let content = match dice.below(2) {
                 0 => Content::RedactedThinking { data: dice.word("data") },

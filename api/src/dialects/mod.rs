@@ -65,6 +65,7 @@ mod fields;
 mod schema;
 
 pub(crate) mod anthropic_messages;
+pub(crate) mod bedrock_converse;
 pub(crate) mod openai_chat;
 
 use crate::borrowed::Text;

@@ -1,15 +1,27 @@
 //! What a format can carry comes back as it was: requests, whole replies, streams, and streams through both formats.
 
 use super::dice::{self, Carrier, Dice};
-use super::{Codec, EncodeTarget, EncoderOptions, anthropic_messages, openai_chat};
-use crate::canonical::{Block, Event, Reply};
+use super::{Codec, EncodeTarget, EncoderOptions, anthropic_messages, bedrock_converse, openai_chat};
+use crate::canonical::{Block, Event, Reply, Usage};
 
 const SEEDS: u64 = 400;
 
 const TARGET: EncodeTarget<'_> = EncodeTarget { model: "target", output_cap: None };
 
-const CODECS: [(Carrier, &Codec); 2] =
-    [(Carrier::Chat, &openai_chat::CODEC), (Carrier::Anthropic, &anthropic_messages::CODEC)];
+const CODECS: [(Carrier, &Codec); 3] = [
+    (Carrier::Chat, &openai_chat::CODEC),
+    (Carrier::Anthropic, &anthropic_messages::CODEC),
+    (Carrier::Converse, &bedrock_converse::CODEC),
+];
+
+/// Converse's answers name neither themselves nor the model, and do not count reasoning.
+fn carried(carrier: Carrier, mut reply: Reply) -> Reply {
+    if carrier == Carrier::Converse {
+        (reply.id, reply.model) = (String::new(), String::new());
+        reply.usage = reply.usage.map(|usage| Usage { reasoning: 0, ..usage });
+    }
+    reply
+}
 
 #[test]
 fn requests_come_back() {
@@ -32,7 +44,8 @@ fn replies_come_back() {
             let reply = dice::reply(&mut Dice::new(seed));
             let body = (codec.encode_reply)(&reply);
             let read = (codec.decode_reply)(&body).unwrap();
-            assert_eq!(read, reply, "{carrier:?} {seed}: {}", String::from_utf8_lossy(&body));
+            let text = String::from_utf8_lossy(&body);
+            assert_eq!(read, carried(carrier, reply), "{carrier:?} {seed}: {text}");
         }
     }
 }
@@ -40,12 +53,24 @@ fn replies_come_back() {
 /// One format, then both in a row, each way round.
 #[test]
 fn streams_come_back() {
-    let [(_, chat), (_, anthropic)] = CODECS;
-    for path in [&[chat][..], &[anthropic], &[chat, anthropic], &[anthropic, chat]] {
+    let [chat, anthropic, converse] = CODECS;
+    let paths = [
+        &[chat][..],
+        &[anthropic],
+        &[converse],
+        &[chat, anthropic],
+        &[anthropic, chat],
+        &[converse, chat],
+        &[converse, anthropic],
+        &[chat, converse],
+    ];
+    for path in paths {
         for seed in 0..SEEDS {
             let mut dice = Dice::new(seed);
             let reply = dice::reply(&mut dice);
-            let events = path.iter().fold(events(&reply, &mut dice), |events, codec| through(codec, &events));
+            let sent = events(&reply, &mut dice);
+            let events = path.iter().fold(sent, |events, (_, codec)| through(codec, &events));
+            let reply = path.iter().fold(reply, |reply, (carrier, _)| carried(*carrier, reply));
             assert_eq!(collected(&events), reply, "{seed}: {events:#?}");
             assert_eq!(events.last(), Some(&Event::Ended), "{seed}");
         }

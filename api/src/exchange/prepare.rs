@@ -69,6 +69,16 @@ pub fn prepare(
         }
         draft
     };
+    let passing = Some(client_headers).filter(|_| !translated);
+    let address = Address {
+        wire,
+        model: target.model,
+        version: target.version,
+        prefix: target.prefix,
+        stream: peek.stream,
+        client: passing,
+    };
+    (provider.body)(&mut draft, &address);
     draft.mutate(target.edits);
     if peek.stream {
         ask_for_usage(&mut draft, wire);
@@ -77,13 +87,12 @@ pub fn prepare(
         cap_output(&mut draft, wire, cap);
     }
 
-    let address = Address { wire, model: target.model, version: target.version, prefix: target.prefix };
     Ok(UpstreamRequest {
         path: (provider.path)(&address)?,
-        headers: (provider.headers)(Some(client_headers).filter(|_| !translated)),
+        headers: (provider.headers)(passing),
         body: draft.finish(),
         translated,
-        replies: Replies::new(client, wire, peek.asks_usage),
+        replies: Replies::new(client, wire, peek.asks_usage).by(target.model),
     })
 }
 
@@ -124,7 +133,7 @@ fn refused(endpoint: Endpoint, schema: Schema) -> Untranslatable {
 fn ask_for_usage(draft: &mut Draft, wire: Wire) {
     match wire {
         Wire::ChatCompletions | Wire::Completions => {}
-        Wire::Embeddings | Wire::Responses | Wire::Messages => return,
+        Wire::Embeddings | Wire::Responses | Wire::Messages | Wire::Converse => return,
     }
     let asks = || Bytes::from_static(b"true");
     let mut options = match draft.value("stream_options") {
@@ -139,7 +148,10 @@ fn ask_for_usage(draft: &mut Draft, wire: Wire) {
 
 /// Lowers each cap that stands in the body, or writes one if none does.
 fn cap_output(draft: &mut Draft, wire: Wire, cap: u64) {
-    let fields = output_cap_fields(wire.endpoint());
+    let Some(endpoint) = wire.endpoint() else {
+        return cap_inference(draft, cap);
+    };
+    let fields = output_cap_fields(endpoint);
     let is_given = |field: &&str| draft.value(field).is_some_and(|value| *value != *b"null");
     let lowered: Vec<_> = if fields.iter().any(&is_given) {
         let is_over = |field: &&str| is_given(field) && is_over(draft, field, cap);
@@ -152,6 +164,16 @@ fn cap_output(draft: &mut Draft, wire: Wire, cap: u64) {
     }
     for field in lowered {
         draft.set(field, Bytes::from(cap.to_string()));
+    }
+}
+
+/// Converse has its cap one level down.
+fn cap_inference(draft: &mut Draft, cap: u64) {
+    let given = draft.value("inferenceConfig").filter(|config| config.first() == Some(&b'{'));
+    let mut config = Draft::read(given.unwrap_or_else(|| Bytes::from_static(b"{}")));
+    if is_over(&config, "maxTokens", cap) {
+        config.set("maxTokens", Bytes::from(cap.to_string()));
+        draft.set("inferenceConfig", config.finish().concat());
     }
 }
 

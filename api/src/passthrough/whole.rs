@@ -5,9 +5,9 @@ use serde::de::DeserializeOwned;
 use serde_json::error::Category;
 
 use super::choices::Chunk;
-use super::ends;
 use super::responses::Response;
 use super::tokens::AnthropicTokens;
+use super::{converse, ends};
 use crate::borrowed::{Text, TextBytes};
 use crate::error::Malformed;
 use crate::seen::Seen;
@@ -27,6 +27,7 @@ pub(crate) fn note(wire: Wire, body: &[u8], seen: &mut Seen) -> Result<(), Malfo
             serde_json::from_slice::<Response<'_>>(body).map(|answer| answer.note(seen))
         }
         Wire::Messages => serde_json::from_slice::<Message<'_>>(body).map(|answer| answer.note(seen)),
+        Wire::Converse => serde_json::from_slice::<converse::Answer>(body).map(|answer| answer.note(seen)),
     };
     match read.map_err(|error| error.classify()) {
         Err(Category::Eof) => {

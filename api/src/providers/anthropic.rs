@@ -7,7 +7,7 @@ use crate::endpoint::Endpoint;
 use crate::wire::Wire;
 
 pub(super) const PROVIDER: Provider =
-    Provider { name: "anthropic", wire, path: |address| Ok(address.below("/v1")), headers };
+    Provider { name: "anthropic", wire, path: |address| Ok(address.below("/v1")), headers, body: |_, _| {} };
 
 const VERSION: HeaderName = HeaderName::from_static("anthropic-version");
 

@@ -16,7 +16,7 @@ fn path(address: &Address<'_>) -> Result<String, Untranslatable> {
     })?;
     let (endpoint, version) = (address.wire.path(), encoded(version));
     Ok(match address.wire {
-        Wire::ChatCompletions | Wire::Completions | Wire::Embeddings | Wire::Messages => {
+        Wire::ChatCompletions | Wire::Completions | Wire::Embeddings | Wire::Messages | Wire::Converse => {
             format!("/openai/deployments/{}{endpoint}?api-version={version}", encoded(address.model))
         }
         Wire::Responses => format!("/openai{endpoint}?api-version={version}"),

@@ -6,11 +6,14 @@
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 
+use crate::edit::Draft;
 use crate::endpoint::{Endpoint, Schema};
 use crate::error::Untranslatable;
 use crate::wire::Wire;
 
 mod anthropic;
+mod aws_anthropic;
+mod aws_bedrock;
 mod azure_openai;
 mod openai;
 
@@ -24,6 +27,8 @@ pub struct Provider {
     pub(crate) path: fn(&Address<'_>) -> Result<String, Untranslatable>,
     /// Headers to set on top of what the client's headers, which are given if they pass, leave.
     pub(crate) headers: fn(Option<&HeaderMap>) -> Vec<(HeaderName, HeaderValue)>,
+    /// What its bodies have, or lack, that other bodies of their wire format do not.
+    pub(crate) body: fn(&mut Draft, &Address<'_>),
 }
 
 /// The provider that stands behind `schema`.
@@ -32,6 +37,8 @@ pub fn provider(schema: Schema) -> &'static Provider {
         Schema::OpenAi => &openai::PROVIDER,
         Schema::AzureOpenAi => &azure_openai::PROVIDER,
         Schema::Anthropic => &anthropic::PROVIDER,
+        Schema::AwsBedrock => &aws_bedrock::PROVIDER,
+        Schema::AwsAnthropic => &aws_anthropic::PROVIDER,
     }
 }
 
@@ -44,14 +51,23 @@ pub(crate) struct Address<'a> {
     pub(crate) version: Option<&'a str>,
     /// `schema.prefix`
     pub(crate) prefix: Option<&'a str>,
+    /// The client wants events.
+    pub(crate) stream: bool,
+    /// The client's headers, if they pass.
+    pub(crate) client: Option<&'a HeaderMap>,
 }
 
 impl Address<'_> {
     /// The endpoint's path below the configured prefix, written with or without its slashes.
     fn below(&self, default_prefix: &str) -> String {
+        format!("{}{}", self.root(default_prefix), self.wire.path())
+    }
+
+    /// The configured prefix, with its first slash only.
+    fn root(&self, default_prefix: &str) -> String {
         let prefix = self.prefix.unwrap_or(default_prefix).trim_matches('/');
         let slash = if prefix.is_empty() { "" } else { "/" };
-        format!("{slash}{prefix}{}", self.wire.path())
+        format!("{slash}{prefix}")
     }
 }
 

@@ -4,8 +4,13 @@ use super::{JSON, Provider};
 use crate::endpoint::Endpoint;
 use crate::wire::Wire;
 
-pub(super) const PROVIDER: Provider =
-    Provider { name: "openai", wire, path: |address| Ok(address.below("/v1")), headers: |_| vec![JSON] };
+pub(super) const PROVIDER: Provider = Provider {
+    name: "openai",
+    wire,
+    path: |address| Ok(address.below("/v1")),
+    headers: |_| vec![JSON],
+    body: |_, _| {},
+};
 
 #[expect(clippy::unnecessary_wraps, reason = "others can't carry every endpoint")]
 fn wire(endpoint: Endpoint) -> Option<Wire> {

@@ -4,8 +4,12 @@ use http::{HeaderMap, HeaderValue};
 
 use super::{Address, provider};
 use crate::endpoint::Endpoint;
-use crate::endpoint::Schema::{self, Anthropic, AzureOpenAi, OpenAi};
+use crate::endpoint::Schema::{self, Anthropic, AwsAnthropic, AwsBedrock, AzureOpenAi, OpenAi};
 use crate::wire::Wire;
+
+const fn plain(wire: Wire) -> Address<'static> {
+    Address { wire, model: "m", version: None, prefix: None, stream: false, client: None }
+}
 
 #[test]
 fn paths() {
@@ -27,18 +31,34 @@ fn paths() {
         (AzureOpenAi, Wire::Responses,       "m",      Some("preview"),     None,                "/openai/responses?api-version=preview"),
         (Anthropic,   Wire::Messages,        "m",      None,                None,                "/v1/messages"),
         (Anthropic,   Wire::Messages,        "m",      None,                Some("anthropic"),   "/anthropic/messages"),
+        (AwsBedrock,  Wire::Converse,        "us.anthropic.claude-v1:0", None, None,             "/model/us.anthropic.claude-v1:0/converse"),
+        (AwsBedrock,  Wire::Converse,        "arn:aws:bedrock:r:1:inference-profile/p", None, Some("/proxy/"), "/proxy/model/arn:aws:bedrock:r:1:inference-profile%2Fp/converse"),
+        (AwsAnthropic, Wire::Messages,       "anthropic.claude", Some("bedrock-2023-05-31"), None, "/model/anthropic.claude/invoke"),
     ];
     for (schema, wire, model, version, prefix, expected) in cases {
-        let path = (provider(schema).path)(&Address { wire, model, version, prefix });
+        let path = (provider(schema).path)(&Address { model, version, prefix, ..plain(wire) });
         assert_eq!(path.as_deref(), Ok(expected));
         assert!(expected.parse::<http::uri::PathAndQuery>().is_ok(), "{expected}");
     }
 }
 
 #[test]
+fn at_bedrock_the_path_says_whether_to_stream() {
+    #[rustfmt::skip]
+    let cases = [
+        (AwsBedrock,   Wire::Converse, "/model/m/converse-stream"),
+        (AwsAnthropic, Wire::Messages, "/model/m/invoke-with-response-stream"),
+    ];
+    for (schema, wire, path) in cases {
+        let address = Address { stream: true, ..plain(wire) };
+        assert_eq!((provider(schema).path)(&address).as_deref(), Ok(path));
+    }
+}
+
+#[test]
 fn azure_needs_a_version() {
     for version in [None, Some("")] {
-        let address = Address { wire: Wire::ChatCompletions, model: "m", version, prefix: None };
+        let address = Address { version, ..plain(Wire::ChatCompletions) };
         let refused = (provider(AzureOpenAi).path)(&address).unwrap_err();
         assert!(refused.message.contains("`version`"), "{refused}");
     }
@@ -78,7 +98,7 @@ fn every_provider_is_complete() {
             if translated {
                 assert!(wire.codec().is_some() && Wire::of(endpoint).codec().is_some(), "{endpoint:?}");
             }
-            let address = Address { wire, model: "m", version: Some("v"), prefix: None };
+            let address = Address { version: Some("v"), ..plain(wire) };
             assert!((provider.path)(&address).unwrap().starts_with('/'));
         }
         assert!((provider.headers)(None).iter().any(|(name, _)| name == "content-type"));
