@@ -6,7 +6,7 @@ use std::sync::Arc;
 use tollgate_api::endpoint::Schema;
 
 use super::attach::AttachedRoute;
-use super::credentials::{self, Proof};
+use super::credentials::{self, Proof, Shown};
 use super::edits::{self, Edits};
 use super::endpoints::{Site, Sites};
 use super::index::{Entry, Index};
@@ -36,7 +36,7 @@ pub(super) struct Usable {
 }
 
 /// The schemas that are served, for people.
-const SERVED: &str = "OpenAI, AzureOpenAI, Anthropic";
+const SERVED: &str = "OpenAI, AzureOpenAI, Anthropic, AWSBedrock, AWSAnthropic";
 
 /// Prepares every AIServiceBackend that can be called safely; the others have problems.
 pub(super) fn prepare<'a>(
@@ -67,7 +67,7 @@ fn prepare_one<'a>(
     let loaded = entry.loaded;
     for (at, filter) in header_value_filters.iter().enumerate() {
         let HeaderValueFilter { name: _, mode: _, values: _ } = filter;
-        let what = "no filter: it is for the schemas GCPAnthropic and AWSAnthropic, which are not served yet";
+        let what = "no filter: the values of headers are not filtered yet";
         problems.push(loaded.not_honoured(&format!("spec.headerValueFilters[{at}]"), what));
     }
     let schema = served(*name);
@@ -76,8 +76,9 @@ fn prepare_one<'a>(
         problems.push(loaded.problem("spec.schema.name", format!("{name:?}"), what));
     }
     let version = match (schema, version) {
-        (Some(Schema::OpenAi | Schema::Anthropic), Some(_)) => {
-            let what = "no version: only AzureOpenAI has one here; a path belongs in prefix";
+        (Some(Schema::OpenAi | Schema::Anthropic | Schema::AwsBedrock), Some(_)) => {
+            let what =
+                "no version: only AzureOpenAI and AWSAnthropic have one here; a path belongs in prefix";
             problems.push(loaded.not_honoured("spec.schema.version", what));
             None
         }
@@ -110,11 +111,11 @@ pub(super) fn served(name: SchemaName) -> Option<Schema> {
         SchemaName::OpenAI => Some(Schema::OpenAi),
         SchemaName::AzureOpenAI => Some(Schema::AzureOpenAi),
         SchemaName::Anthropic => Some(Schema::Anthropic),
+        SchemaName::AWSBedrock => Some(Schema::AwsBedrock),
+        SchemaName::AWSAnthropic => Some(Schema::AwsAnthropic),
         SchemaName::Cohere
-        | SchemaName::AWSBedrock
         | SchemaName::GCPVertexAI
         | SchemaName::GCPAnthropic
-        | SchemaName::AWSAnthropic
         | SchemaName::AWSOpenAI
         | SchemaName::TypeSafe => None,
     }
@@ -161,9 +162,10 @@ impl Prepared<'_> {
     pub(super) fn finish(self, forward_proxy: Option<String>) -> Usable {
         let Self { loaded, schema, version, prefix, site, proof, edits } = self;
         let Site { endpoints, tls, h2, fallback } = site;
-        let (credential, credential_override) = match proof {
-            Some(Proof::Usable { credential, own }) => (Some(credential), own),
-            Some(Proof::Unusable) | None => (None, None),
+        let (credential, aws, credential_override) = match proof {
+            Some(Proof::Usable { shown: Shown::Key(credential), own }) => (Some(credential), None, own),
+            Some(Proof::Usable { shown: Shown::Aws(aws), own }) => (None, Some(aws), own),
+            Some(Proof::Unusable) | None => (None, None, None),
         };
         let backend = Backend {
             name: loaded.name.clone(),
@@ -174,6 +176,7 @@ impl Prepared<'_> {
             tls,
             h2,
             credential,
+            aws,
             credential_override,
             forward_proxy,
         };

@@ -7,6 +7,7 @@ use std::collections::btree_map::Entry;
 
 use http::{HeaderName, HeaderValue};
 
+use super::aws;
 use super::certificates::{self, secret};
 use super::index::{self, Index};
 use crate::load::Loaded;
@@ -15,20 +16,31 @@ use crate::resources::{
     AI_GROUP, BackendSecurityPolicySpec, CredentialSource, DynamicMetadata, PolicyType, RequestHeaders,
     SecretKey,
 };
-use crate::snapshot::{Credential, CredentialKind, CredentialOverride, ResourceName};
+use crate::snapshot::{Aws, Credential, CredentialKind, CredentialOverride, ResourceName};
 
 /// The key of a Secret that holds an API key.
 const SECRET_KEY: &str = "apiKey";
+
+/// With what the headers begin in which a request may bring keys of Amazon's: `access-key-id`, `secret-access-key` and
+/// `session-token` follow.
+const AWS_HEADERS: &str = "x-aigw-aws-";
 
 /// What a policy comes to.
 #[derive(Clone, Debug)]
 pub(super) enum Proof {
     Usable {
-        credential: Credential,
+        shown: Shown,
         own: Option<CredentialOverride>,
     },
     /// The policy's problems say why.
     Unusable,
+}
+
+/// What an upstream is shown.
+#[derive(Clone, Debug)]
+pub(super) enum Shown {
+    Key(Credential),
+    Aws(Aws),
 }
 
 /// Every policy, by the AIServiceBackend that it is for.
@@ -67,8 +79,8 @@ fn proof(
         api_key,
         azure_api_key,
         anthropic_api_key,
+        aws_credentials,
         // Not served yet; their type says so below.
-        aws_credentials: _,
         azure_credentials: _,
         gcp_credentials: _,
         credential_override,
@@ -85,8 +97,13 @@ fn proof(
             anthropic_api_key,
             "x-aigw-anthropic-api-key",
         ),
-        PolicyType::AwsCredentials | PolicyType::AzureCredentials | PolicyType::GcpCredentials => {
-            let what = "one of APIKey, AzureAPIKey, AnthropicAPIKey: other types are not served yet; its backends are not called";
+        PolicyType::AwsCredentials => {
+            let aws = aws::read(index, loaded, aws_credentials.as_ref(), problems);
+            let own = read_override(loaded, credential_override.as_ref(), AWS_HEADERS, problems);
+            return Proof::of(aws.map(Shown::Aws), own);
+        }
+        PolicyType::AzureCredentials | PolicyType::GcpCredentials => {
+            let what = "one of APIKey, AzureAPIKey, AnthropicAPIKey, AWSCredentials: other types are not served yet; its backends are not called";
             problems.push(loaded.problem(
                 "spec.type",
                 loaded.json["spec"]["type"].as_str().unwrap_or_default(),
@@ -97,9 +114,15 @@ fn proof(
     };
     let credential = read_key(index, loaded, (field, key.as_ref(), kind), problems);
     let own = read_override(loaded, credential_override.as_ref(), default_header, problems);
-    match (credential, own) {
-        (Some(credential), Ok(own)) => Proof::Usable { credential, own },
-        (_, _) => Proof::Unusable,
+    Proof::of(credential.map(Shown::Key), own)
+}
+
+impl Proof {
+    fn of(shown: Option<Shown>, own: Result<Option<CredentialOverride>, ()>) -> Self {
+        match (shown, own) {
+            (Some(shown), Ok(own)) => Self::Usable { shown, own },
+            (_, _) => Self::Unusable,
+        }
     }
 }
 

@@ -4,7 +4,7 @@ use std::fmt::{self, Display, Write};
 use std::time::Duration;
 
 use super::cost::Measure;
-use super::{Backend, Candidate, Cost, HeaderEdits, Listener, Roots, Rule, Snapshot, UpstreamTls};
+use super::{Aws, AwsSource, Backend, Candidate, Cost, HeaderEdits, Listener, Roots, Rule, Snapshot, UpstreamTls};
 
 impl Display for Snapshot {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -62,6 +62,16 @@ fn write_backend(f: &mut fmt::Formatter<'_>, backend: &Backend) -> fmt::Result {
     }
     if let Some(credential) = &backend.credential {
         write!(f, ", credential {:?} {}", credential.kind, credential.key)?;
+    }
+    if let Some(Aws { region, source }) = &backend.aws {
+        write!(f, ", signed for {region}")?;
+        match source {
+            AwsSource::Keys(keys) => {
+                let token = if keys.session_token.is_some() { " and its session" } else { "" };
+                write!(f, " by {} {}{token}", keys.access_key_id, keys.secret_access_key)?;
+            }
+            AwsSource::Surroundings => f.write_str(" by what the node finds")?,
+        }
     }
     if let Some(own) = &backend.credential_override {
         let missing = if own.fall_back { "or the configured one" } else { "or none" };

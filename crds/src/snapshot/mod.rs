@@ -20,7 +20,7 @@ use rustls::sign::CertifiedKey;
 use tollgate_api::edit::BodyEdits;
 
 pub use backend::{
-    Backend, Credential, CredentialKind, CredentialOverride, Endpoint, Roots, Sensitive, UpstreamTls,
+    Aws, AwsKeys, AwsSource, Backend, Credential, CredentialKind, CredentialOverride, Endpoint, Roots, Sensitive, UpstreamTls,
 };
 pub use cost::{Cost, CostFacts};
 pub use host::HostPattern;

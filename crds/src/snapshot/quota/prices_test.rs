@@ -15,6 +15,7 @@ fn backend(name: &str, schema: Schema) -> Backend {
         tls: None,
         h2: false,
         credential: None,
+        aws: None,
         credential_override: None,
         forward_proxy: None,
     }
