@@ -4,7 +4,9 @@ use std::fmt::{self, Display, Write};
 use std::time::Duration;
 
 use super::cost::Measure;
-use super::{Aws, AwsSource, Backend, Candidate, Cost, HeaderEdits, Listener, Roots, Rule, Snapshot, UpstreamTls};
+use super::{
+    Aws, AwsSource, Backend, Candidate, Cost, HeaderEdits, Listener, Roots, Rule, Snapshot, UpstreamTls,
+};
 
 impl Display for Snapshot {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

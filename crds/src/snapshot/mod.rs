@@ -20,7 +20,8 @@ use rustls::sign::CertifiedKey;
 use tollgate_api::edit::BodyEdits;
 
 pub use backend::{
-    Aws, AwsKeys, AwsSource, Backend, Credential, CredentialKind, CredentialOverride, Endpoint, Roots, Sensitive, UpstreamTls,
+    Aws, AwsKeys, AwsSource, Backend, Credential, CredentialKind, CredentialOverride, Endpoint, Roots,
+    Sensitive, UpstreamTls,
 };
 pub use cost::{Cost, CostFacts};
 pub use host::HostPattern;

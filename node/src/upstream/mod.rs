@@ -5,6 +5,7 @@
 //! snapshot.backends ── resolve ──▶ Upstream { endpoints: [ Endpoint { base, client, breaker } ] }
 //! ```
 
+pub(crate) mod aws;
 pub(crate) mod body;
 pub(crate) mod breaker;
 pub(crate) mod choice;
@@ -23,9 +24,10 @@ use http::Uri;
 use http::uri::{Authority, PathAndQuery, Scheme};
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
-use tollgate_crds::{self as crds, Backend, ResourceName, Snapshot};
+use tollgate_crds::{self as crds, Aws, Backend, ResourceName, Snapshot};
 
 use crate::workers;
+use aws::{Keyring, Signer};
 use body::SegmentsBody;
 use breaker::{Breaker, Health};
 use choice::Readiness;
@@ -50,7 +52,11 @@ pub(crate) struct Upstreams {
     workers: usize,
     transports: Mutex<HashMap<Reach, PerWorker>>,
     breakers: Breakers,
+    keyrings: Mutex<Keyrings>,
 }
+
+/// Keys of Amazon's that are kept and renewed, by where they come from.
+type Keyrings = HashMap<Aws, Arc<Keyring>>;
 
 /// Breakers by backend and address, as other nodes know them, too.
 pub(crate) type Breakers = Arc<Mutex<HashMap<String, Arc<Breaker>>>>;
@@ -58,6 +64,8 @@ pub(crate) type Breakers = Arc<Mutex<HashMap<String, Arc<Breaker>>>>;
 /// One backend, ready to be called.
 pub(crate) struct Upstream {
     endpoints: Vec<Endpoint>,
+    /// Signs its requests, where Amazon wants that.
+    pub(crate) signer: Option<Signer>,
     turn: AtomicUsize,
 }
 
@@ -79,7 +87,12 @@ pub(crate) struct Unusable {
 impl Upstreams {
     /// For a node with so many workers.
     pub(crate) fn new(workers: usize) -> Self {
-        Self { workers, transports: Mutex::default(), breakers: Breakers::default() }
+        Self {
+            workers,
+            transports: Mutex::default(),
+            breakers: Breakers::default(),
+            keyrings: Mutex::default(),
+        }
     }
 
     /// All breakers that there are, now and later.
@@ -94,12 +107,19 @@ impl Upstreams {
     ) -> (HashMap<ResourceName, Arc<Upstream>>, Vec<Unusable>) {
         let mut transports = self.transports.lock().unwrap_or_else(PoisonError::into_inner);
         let mut breakers = self.breakers.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut kept = Kept { workers: self.workers, transports: HashMap::new(), breakers: HashMap::new() };
+        let mut keyrings = self.keyrings.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut kept = Kept {
+            workers: self.workers,
+            transports: HashMap::new(),
+            breakers: HashMap::new(),
+            keyrings: HashMap::new(),
+        };
         let mut resolved = HashMap::new();
         let mut unusable = Vec::new();
         for backend in &snapshot.backends {
             match resolve(backend, &transports, &breakers, &mut kept) {
-                Ok(upstream) => {
+                Ok(mut upstream) => {
+                    upstream.signer = backend.aws.as_ref().map(|aws| kept.signer(aws, &keyrings));
                     resolved.insert(backend.name.clone(), Arc::new(upstream));
                 }
                 Err(reason) => unusable.push(Unusable { backend: backend.name.clone(), reason }),
@@ -107,6 +127,7 @@ impl Upstreams {
         }
         *transports = kept.transports;
         *breakers = kept.breakers;
+        *keyrings = kept.keyrings;
         (resolved, unusable)
     }
 }
@@ -115,6 +136,16 @@ struct Kept {
     workers: usize,
     transports: HashMap<Reach, PerWorker>,
     breakers: HashMap<String, Arc<Breaker>>,
+    keyrings: Keyrings,
+}
+
+impl Kept {
+    fn signer(&mut self, aws: &Aws, keyrings: &Keyrings) -> Signer {
+        let keyring = self.keyrings.get(aws).or_else(|| keyrings.get(aws)).cloned();
+        let keyring = keyring.unwrap_or_else(|| Arc::new(Keyring::new(aws)));
+        self.keyrings.insert(aws.clone(), Arc::clone(&keyring));
+        Signer::new(aws, keyring)
+    }
 }
 
 fn resolve(
@@ -139,7 +170,7 @@ fn resolve(
         let scheme = if backend.tls.is_some() { Scheme::HTTPS } else { Scheme::HTTP };
         endpoints.push(Endpoint { scheme, authority, clients, breaker });
     }
-    Ok(Upstream { endpoints, turn: AtomicUsize::new(0) })
+    Ok(Upstream { endpoints, signer: None, turn: AtomicUsize::new(0) })
 }
 
 fn clients(reach: &Reach, count: usize) -> Result<PerWorker, String> {
