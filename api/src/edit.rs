@@ -31,6 +31,11 @@ impl Segments {
         self.0.iter().all(Bytes::is_empty)
     }
 
+    /// The slices in the order to send them, to be looked at.
+    pub fn parts(&self) -> &[Bytes] {
+        &self.0
+    }
+
     /// The slices in the order to send them.
     pub fn into_parts(self) -> Vec<Bytes> {
         self.0

@@ -87,12 +87,23 @@ pub enum Schema {
     GcpVertexAi,
     /// Anthropic's models at Google's Vertex AI.
     GcpAnthropic,
+    /// Amazon Bedrock's Converse, the same for all of its models.
+    AwsBedrock,
+    /// Anthropic's models at Amazon Bedrock, in Anthropic's own words.
+    AwsAnthropic,
 }
 
 impl Schema {
     /// Every schema.
-    pub const ALL: [Self; 5] =
-        [Self::OpenAi, Self::AzureOpenAi, Self::Anthropic, Self::GcpVertexAi, Self::GcpAnthropic];
+    pub const ALL: [Self; 7] = [
+        Self::OpenAi,
+        Self::AzureOpenAi,
+        Self::Anthropic,
+        Self::GcpVertexAi,
+        Self::GcpAnthropic,
+        Self::AwsBedrock,
+        Self::AwsAnthropic,
+    ];
 
     /// As the resource spells it.
     pub const fn name(self) -> &'static str {
@@ -102,6 +113,8 @@ impl Schema {
             Self::Anthropic => "Anthropic",
             Self::GcpVertexAi => "GCPVertexAI",
             Self::GcpAnthropic => "GCPAnthropic",
+            Self::AwsBedrock => "AWSBedrock",
+            Self::AwsAnthropic => "AWSAnthropic",
         }
     }
 }

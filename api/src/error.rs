@@ -146,6 +146,8 @@ impl ErrorKind {
             404 => Self::NotFound,
             408 | 504 => Self::Timeout,
             413 => Self::TooLarge,
+            // Amazon's word for a model that failed.
+            424 => Self::Upstream,
             429 => Self::RateLimited,
             503 | 529 => Self::Overloaded,
             400..=499 => Self::InvalidRequest,
@@ -402,7 +404,7 @@ mod tests {
         #[rustfmt::skip]
         let cases = [
             (400, InvalidRequest), (401, Authentication), (402, QuotaExhausted), (403, Permission), (404, NotFound),
-            (408, Timeout), (413, TooLarge), (422, InvalidRequest), (429, RateLimited), (500, Upstream),
+            (408, Timeout), (413, TooLarge), (422, InvalidRequest), (424, Upstream), (429, RateLimited), (500, Upstream),
             (502, Upstream), (503, Overloaded), (504, Timeout), (529, Overloaded), (302, Upstream),
         ];
         for (status, kind) in cases {

@@ -1,5 +1,5 @@
-//! The formats that go over a wire, as upstreams speak them. Today each is also a client's endpoint; a provider may
-//! bring one that no client speaks.
+//! The formats that go over a wire, as upstreams speak them. Most are also a client's endpoint; a provider may bring one
+//! that no client speaks.
 
 use crate::dialects::{self, Codec};
 use crate::endpoint::{Dialect, Endpoint};
@@ -13,6 +13,8 @@ pub(crate) enum Wire {
     Responses,
     Messages,
     GenerateContent,
+    /// Amazon Bedrock's, which no client speaks here.
+    Converse,
 }
 
 impl Wire {
@@ -28,26 +30,30 @@ impl Wire {
         }
     }
 
-    /// The endpoint whose clients speak it.
-    pub(crate) const fn endpoint(self) -> Endpoint {
+    /// The endpoint whose clients speak it, if any do.
+    pub(crate) const fn endpoint(self) -> Option<Endpoint> {
         match self {
-            Self::ChatCompletions => Endpoint::ChatCompletions,
-            Self::Completions => Endpoint::Completions,
-            Self::Embeddings => Endpoint::Embeddings,
-            Self::Responses => Endpoint::Responses,
-            Self::Messages => Endpoint::Messages,
-            Self::GenerateContent => Endpoint::GenerateContent,
+            Self::ChatCompletions => Some(Endpoint::ChatCompletions),
+            Self::Completions => Some(Endpoint::Completions),
+            Self::Embeddings => Some(Endpoint::Embeddings),
+            Self::Responses => Some(Endpoint::Responses),
+            Self::Messages => Some(Endpoint::Messages),
+            Self::GenerateContent => Some(Endpoint::GenerateContent),
+            Self::Converse => None,
         }
     }
 
     /// The path that its own dialect has for it, below the version prefix.
     pub(crate) const fn path(self) -> &'static str {
-        self.endpoint().path()
+        match self.endpoint() {
+            Some(endpoint) => endpoint.path(),
+            None => "/converse",
+        }
     }
 
-    /// The dialect of its errors.
-    pub(crate) const fn dialect(self) -> Dialect {
-        self.endpoint().dialect()
+    /// The dialect of its errors, if it is a client's.
+    pub(crate) fn dialect(self) -> Option<Dialect> {
+        self.endpoint().map(Endpoint::dialect)
     }
 
     /// How it is translated, if it can be.
@@ -56,6 +62,7 @@ impl Wire {
             Self::ChatCompletions => Some(&dialects::openai_chat::CODEC),
             Self::Messages => Some(&dialects::anthropic_messages::CODEC),
             Self::GenerateContent => Some(&dialects::gemini::CODEC),
+            Self::Converse => Some(&dialects::bedrock_converse::CODEC),
             Self::Completions | Self::Embeddings | Self::Responses => None,
         }
     }

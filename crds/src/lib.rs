@@ -20,7 +20,7 @@ mod resources;
 mod schema;
 mod snapshot;
 
-pub use compile::compile;
+pub use compile::{aws_keys, compile};
 pub use load::{Loaded, Written, parse, parse_as_is};
 pub use problem::{Place, Problem, Severity};
 pub use resources::{
@@ -31,9 +31,9 @@ pub use resources::{
 };
 pub use schema::{crd_yaml, yaml_of};
 pub use snapshot::{
-    Access, ApiKeyAccess, Backend, BudgetTable, Candidate, ClaimHeader, Consumer, ConsumerTable, Cost,
-    CostFacts, Credential, CredentialKind, CredentialOverride, Endpoint, Google, HeaderEdits, Holder,
-    HostPattern, Issuer, IssuerTable, Jwks, JwtAccess, KeptBudget, KeyRefused, KeySource, Listener,
-    MODEL_HEADER, Price, PriceTable, Protocol, Quota, RequestFacts, ResourceName, Roots, RouteTable, Rule,
-    Sensitive, ServiceAccount, Snapshot, UpstreamTls,
+    Access, ApiKeyAccess, Aws, AwsKeys, AwsSource, Backend, BudgetTable, Candidate, ClaimHeader, Consumer,
+    ConsumerTable, Cost, CostFacts, Credential, CredentialKind, CredentialOverride, Endpoint, Google,
+    HeaderEdits, Holder, HostPattern, Issuer, IssuerTable, Jwks, JwtAccess, KeptBudget, KeyRefused,
+    KeySource, Listener, MODEL_HEADER, Price, PriceTable, Protocol, Quota, RequestFacts, ResourceName, Roots,
+    RouteTable, Rule, Sensitive, ServiceAccount, Snapshot, UpstreamTls,
 };

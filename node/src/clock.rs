@@ -11,6 +11,12 @@ pub(crate) fn unix_ms() -> u64 {
     u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX)
 }
 
+/// The same as a point in time.
+pub(crate) fn now() -> jiff::Timestamp {
+    let milliseconds = i64::try_from(unix_ms()).unwrap_or(i64::MAX);
+    jiff::Timestamp::from_millisecond(milliseconds).unwrap_or(jiff::Timestamp::MAX)
+}
+
 /// The same as API servers write it, to the second.
 pub(crate) fn rfc3339() -> String {
     let seconds = i64::try_from(unix_ms() / 1_000).unwrap_or(i64::MAX);

@@ -13,6 +13,7 @@ pub(super) enum Carrier {
     Chat,
     Anthropic,
     Gemini,
+    Converse,
 }
 
 /// A small linear congruential generator: the same seed, the same request, on every machine.
@@ -107,13 +108,13 @@ pub(super) fn request(dice: &mut Dice, carrier: Carrier) -> Request {
     let reasoning = reasoning(dice, carrier);
     let thinks = matches!(reasoning.mode, Some(ReasoningMode::Budget(_) | ReasoningMode::Adaptive));
     let max_output = dice.maybe(|dice| 9_000 + dice.below(9));
-    // The path says both.
-    let (model, stream) = if carrier == Carrier::Gemini { ("", false) } else { ("target", dice.coin()) };
+    let says_in_path = matches!(carrier, Carrier::Gemini | Carrier::Converse);
+    let (model, stream) = if says_in_path { ("", false) } else { ("target", dice.coin()) };
     Request {
         model: model.to_owned(),
         stream,
         turns: turns(dice, carrier),
-        max_output: max_output.or((carrier == Carrier::Anthropic).then_some(5_000)),
+        max_output: max_output.or((carrier != Carrier::Chat).then_some(5_000)),
         sampling: if thinks { Sampling::default() } else { sampling(dice, carrier) },
         stop: dice.some(3, Dice::text),
         tools,
@@ -121,10 +122,8 @@ pub(super) fn request(dice: &mut Dice, carrier: Carrier) -> Request {
         parallel_tool_calls,
         reasoning,
         format: dice.maybe(|dice| format(dice, carrier)),
-        user: dice.maybe(|dice| dice.word("user")).filter(|_| carrier != Carrier::Gemini),
-        tier: dice
-            .maybe(|dice| dice.pick(&[Tier::Auto, Tier::Standard]))
-            .filter(|_| carrier != Carrier::Gemini),
+        user: dice.maybe(|dice| dice.word("user")).filter(|_| !says_in_path),
+        tier: dice.maybe(|dice| dice.pick(&[Tier::Auto, Tier::Standard])).filter(|_| !says_in_path),
     }
 }
 
@@ -141,9 +140,16 @@ fn tool(dice: &mut Dice, carrier: Carrier) -> Tool {
     }
 }
 
-/// Chat has no cache marks of its own.
+/// Chat and Gemini have no cache marks of their own, and Converse's say one thing only: how long.
 fn cache(dice: &mut Dice, carrier: Carrier) -> Option<Json> {
-    dice.maybe(Dice::json).filter(|_| carrier == Carrier::Anthropic)
+    let marks = [r#"{"type":"ephemeral"}"#, r#"{"type":"ephemeral","ttl":"1h"}"#];
+    match carrier {
+        Carrier::Chat | Carrier::Gemini => None,
+        Carrier::Anthropic => dice.maybe(Dice::json),
+        Carrier::Converse => {
+            dice.maybe(|dice| Json(RawValue::from_string(dice.pick(&marks).to_owned()).unwrap()))
+        }
+    }
 }
 
 fn tool_choice(dice: &mut Dice, carrier: Carrier, has_tools: bool) -> (Option<ToolChoice>, Option<bool>) {
@@ -153,7 +159,7 @@ fn tool_choice(dice: &mut Dice, carrier: Carrier, has_tools: bool) -> (Option<To
         _ if !has_tools => (None, None),
         Carrier::Chat => (dice.maybe(|_| choice), dice.maybe(Dice::coin)),
         Carrier::Anthropic => (Some(choice), dice.maybe(|_| false)),
-        Carrier::Gemini => (dice.maybe(|_| choice), None),
+        Carrier::Gemini | Carrier::Converse => (dice.maybe(|_| choice), None),
     }
 }
 
@@ -165,6 +171,14 @@ fn reasoning(dice: &mut Dice, carrier: Carrier) -> Reasoning {
     match carrier {
         Carrier::Chat if mode == Some(ReasoningMode::Off) => Reasoning { mode, ..Reasoning::default() },
         Carrier::Chat => Reasoning { effort, ..Reasoning::default() },
+        Carrier::Converse => {
+            let mode = mode.filter(|mode| *mode != ReasoningMode::Off);
+            Reasoning {
+                mode,
+                effort: None,
+                display: dice.maybe(|_| "omitted".to_owned()).filter(|_| mode.is_some()),
+            }
+        }
         Carrier::Anthropic => {
             let thinks = mode.is_some_and(|mode| mode != ReasoningMode::Off);
             let display = dice.maybe(|_| "omitted".to_owned()).filter(|_| thinks);
@@ -185,7 +199,9 @@ fn sampling(dice: &mut Dice, carrier: Carrier) -> Sampling {
         ..Sampling::default()
     };
     match carrier {
-        Carrier::Anthropic => Sampling { top_k: dice.maybe(|dice| dice.below(40)), ..sampling },
+        Carrier::Anthropic | Carrier::Converse => {
+            Sampling { top_k: dice.maybe(|dice| dice.below(40)), ..sampling }
+        }
         Carrier::Chat | Carrier::Gemini => Sampling {
             frequency_penalty: dice.maybe(|_| -0.5),
             presence_penalty: dice.maybe(|_| 1.5),
@@ -205,6 +221,12 @@ fn format(dice: &mut Dice, carrier: Carrier) -> OutputFormat {
             description: dice.maybe(Dice::text),
             schema,
             strict: dice.maybe(Dice::coin),
+        }),
+        Carrier::Converse => OutputFormat::JsonSchema(JsonSchema {
+            name: dice.maybe(|dice| dice.word("name")),
+            description: dice.maybe(Dice::text),
+            schema,
+            strict: Some(false),
         }),
         Carrier::Anthropic | Carrier::Gemini => {
             // Neither of the schemas is closed.
@@ -258,8 +280,14 @@ fn text(dice: &mut Dice, carrier: Carrier) -> Part {
 /// A user's turn: one for all results in one format, one for each in the other.
 fn user(dice: &mut Dice, carrier: Carrier) -> Vec<Turn> {
     let results = dice.some(2, |dice| {
-        let parts = dice.some(2, |dice| text(dice, carrier));
-        let is_error = dice.coin() && carrier == Carrier::Anthropic;
+        let mut parts = dice.some(2, |dice| text(dice, carrier));
+        if carrier == Carrier::Converse {
+            // A mark inside a result would move to its end.
+            for part in &mut parts {
+                part.cache = None;
+            }
+        }
+        let is_error = dice.coin() && carrier != Carrier::Chat;
         let content = Content::ToolResult { call_id: dice.word("call"), parts, is_error };
         part(content, cache(dice, carrier))
     });
@@ -267,7 +295,7 @@ fn user(dice: &mut Dice, carrier: Carrier) -> Vec<Turn> {
     said.push(text(dice, carrier));
     let turn = |parts| Turn { role: Role::User, parts };
     match carrier {
-        Carrier::Anthropic => vec![turn([results, said].concat())],
+        Carrier::Anthropic | Carrier::Converse => vec![turn([results, said].concat())],
         Carrier::Gemini => vec![turn(said)],
         Carrier::Chat => results.into_iter().map(|result| turn(vec![result])).chain([turn(said)]).collect(),
     }
@@ -278,7 +306,14 @@ fn file(dice: &mut Dice, carrier: Carrier) -> Part {
         |media_type: &str| Source::Base64 { media_type: media_type.to_owned(), data: "AAECAw==".to_owned() };
     let content = match dice.below(3) {
         0 => Content::Image(data("image/png")),
+        1 if carrier == Carrier::Converse => Content::Image(data("image/jpeg")),
         1 => Content::Image(Source::Url("https://example.com/a.png?b=c,d".to_owned())),
+        // Converse takes each name once, and not every letter.
+        _ if carrier == Carrier::Converse => {
+            let title = Some(format!("file-{}", dice.below(u64::MAX)));
+            let source = if dice.coin() { data("application/pdf") } else { Source::Text(dice.text()) };
+            Content::Document(Document { source, title })
+        }
         _ => {
             let title = Some(dice.word("file")).filter(|_| carrier != Carrier::Gemini);
             Content::Document(Document { source: data("application/pdf"), title })
@@ -290,7 +325,7 @@ fn file(dice: &mut Dice, carrier: Carrier) -> Part {
 fn assistant(dice: &mut Dice, carrier: Carrier) -> Turn {
     let mut parts = match carrier {
         Carrier::Chat => Vec::new(),
-        Carrier::Anthropic => dice.some(2, |dice| {
+        Carrier::Anthropic | Carrier::Converse => dice.some(2, |dice| {
             let signature = Some(dice.word("sig"));
             let content = match dice.below(2) {
                 0 => Content::RedactedThinking { data: dice.word("data") },

@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use super::{Codec, EncodeTarget, EncoderOptions, anthropic_messages, gemini, openai_chat};
+use super::{Codec, EncodeTarget, EncoderOptions, anthropic_messages, bedrock_converse, gemini, openai_chat};
 use crate::canonical::Event;
 
 /// Below this the walk has lost its way.
@@ -48,6 +48,18 @@ fn a_gemini_client_and_a_chat_upstream() {
 fn a_gemini_client_and_an_anthropic_upstream() {
     run("gemini_to_anthropic", &gemini::CODEC, &anthropic_messages::CODEC, "claude-sonnet-4-5");
 }
+
+#[test]
+fn a_chat_client_and_a_converse_upstream() {
+    run("chat_to_converse", &openai_chat::CODEC, &bedrock_converse::CODEC, CLAUDE_AT_BEDROCK);
+}
+
+#[test]
+fn a_messages_client_and_a_converse_upstream() {
+    run("messages_to_converse", &anthropic_messages::CODEC, &bedrock_converse::CODEC, CLAUDE_AT_BEDROCK);
+}
+
+const CLAUDE_AT_BEDROCK: &str = "us.anthropic.claude-sonnet-4-5-20250929-v1:0";
 
 fn run(folder: &str, client: &Codec, upstream: &Codec, model: &str) {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata").join(folder);

@@ -102,6 +102,7 @@ mod fields;
 mod schema;
 
 pub(crate) mod anthropic_messages;
+pub(crate) mod bedrock_converse;
 pub(crate) mod gemini;
 pub(crate) mod openai_chat;
 

@@ -1,6 +1,6 @@
 //! What is refused, in whose words, and what is dropped in silence although it was asked for.
 
-use super::{Codec, EncodeTarget, anthropic_messages, gemini, openai_chat};
+use super::{Codec, EncodeTarget, anthropic_messages, bedrock_converse, gemini, openai_chat};
 
 const TARGET: EncodeTarget<'_> = EncodeTarget { model: "claude-sonnet-4-5", output_cap: None };
 
@@ -197,6 +197,50 @@ fn check_body(members: &str, (path, word): (&str, &str)) {
     assert!(message.contains(word), "{members}: {message}");
 }
 
+#[test]
+#[rustfmt::skip]
+fn a_converse_upstream() {
+    check(&openai_chat::CODEC, &bedrock_converse::CODEC, r#""model":"m""#, &[
+        (r#""messages":[{"role":"user","content":[{"type":"image_url","image_url":{"url":"https://x/y.png"}}]}]"#, "messages[0].content[0]", "send the data"),
+        (r#""messages":[{"role":"user","content":[{"type":"image_url","image_url":{"url":"data:image/tiff;base64,eA=="}}]}]"#, "messages[0].content[0]", "image/tiff"),
+        (r#""messages":[{"role":"system","content":[{"type":"image_url","image_url":{"url":"data:image/png;base64,eA=="}}]}]"#, "messages[0].content[0]", "text only"),
+        (r#""messages":[],"service_tier":"flex""#,                                              "service_tier",      "flex"),
+        (r#""messages":[],"frequency_penalty":1,"seed":7,"user":"u","service_tier":"auto""#,     "-",                 ""),  // as with Anthropic
+    ]);
+    check(&anthropic_messages::CODEC, &bedrock_converse::CODEC, r#""model":"m","max_tokens":9"#, &[
+        (r#""messages":[{"role":"user","content":[{"type":"document","source":{"type":"url","url":"https://x/y.pdf"}}]}]"#, "messages[0].content[0]", "send the data"),
+        (r#""messages":[{"role":"user","content":[{"type":"document","source":{"type":"base64","media_type":"image/png","data":"eA=="}}]}]"#, "messages[0].content[0]", "image/png"),
+        (r#""messages":[{"role":"user","content":[{"type":"tool_result","tool_use_id":"i","content":[{"type":"image","source":{"type":"url","url":"https://x"}}]}]}]"#, "messages[0].content[0].content[0]", "send the data"),
+    ]);
+}
+
+/// Converse has no word for some choices; where the vendor has none either, they are refused.
+#[test]
+fn choices_that_only_some_vendors_know() {
+    let call = r#"{"role":"assistant","tool_calls":[{"id":"c","function":{"name":"f","arguments":"{}"}}]}"#;
+    let (claude, profile, llama) = ("anthropic.claude-x", "arn:aws:bedrock:r:1:p/x", "meta.llama3");
+    #[rustfmt::skip]
+    let cases = [
+        // model   messages  member                            refused
+        (claude,   call,     r#""tool_choice":"none""#,        None),
+        (profile,  call,     r#""tool_choice":"none""#,        None),
+        (llama,    call,     r#""tool_choice":"none""#,        Some("tool_choice")),
+        (llama,    "",       r#""tool_choice":"none""#,        None),  // the tools are left out
+        (claude,   "",       r#""parallel_tool_calls":false"#, None),
+        (llama,    "",       r#""parallel_tool_calls":false"#, Some("parallel_tool_calls")),
+        (llama,    "",       r#""parallel_tool_calls":true"#,  None),
+    ];
+    for (model, messages, member, refused) in cases {
+        let tools = r#""tools":[{"type":"function","function":{"name":"f"}}]"#;
+        let body = format!(r#"{{"model":"m","messages":[{messages}],{tools},{member}}}"#);
+        let request = (openai_chat::CODEC.decode_request)(body.as_bytes()).unwrap();
+        let target = EncodeTarget { model, output_cap: None };
+        let sent = (bedrock_converse::CODEC.encode_request)(&request, &target);
+        let path = sent.err().map(|error| error.param.unwrap_or_default());
+        assert_eq!(path.as_deref(), refused, "{model} {member}");
+    }
+}
+
 /// Bodies that nobody should send end in a refusal, never in a panic or a deep stack.
 #[test]
 fn nonsense_is_refused() {
@@ -206,7 +250,7 @@ fn nonsense_is_refused() {
         "}]".repeat(20_000),
     );
     let open = "[".repeat(100_000);
-    for codec in [&openai_chat::CODEC, &anthropic_messages::CODEC, &gemini::CODEC] {
+    for codec in [&openai_chat::CODEC, &anthropic_messages::CODEC, &gemini::CODEC, &bedrock_converse::CODEC] {
         for body in ["", "null", "[]", "{", r#""x""#, "{}", &nested, &open] {
             assert!((codec.decode_request)(body.as_bytes()).is_err(), "{body:.40}");
         }

@@ -11,6 +11,8 @@ pub use prepare::{Target, UpstreamRequest, belongs_to, prepare};
 pub use reply::{Mode, Replies, Reply};
 
 #[cfg(test)]
+mod bedrock_test;
+#[cfg(test)]
 mod bodies_test;
 #[cfg(test)]
 mod gemini_test;

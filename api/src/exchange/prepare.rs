@@ -73,6 +73,7 @@ pub fn prepare(
         }
         draft
     };
+    let passing = Some(client_headers).filter(|_| !translated);
     let address = Address {
         wire,
         model: target.model,
@@ -80,6 +81,7 @@ pub fn prepare(
         prefix: target.prefix,
         project: target.project,
         stream: peek.stream,
+        client: passing,
     };
     (provider.body)(&mut draft, &address);
     draft.mutate(target.edits);
@@ -92,10 +94,10 @@ pub fn prepare(
 
     Ok(UpstreamRequest {
         path: (provider.path)(&address)?,
-        headers: (provider.headers)(Some(client_headers).filter(|_| !translated)),
+        headers: (provider.headers)(passing),
         body: draft.finish(),
         translated,
-        replies: Replies::new(client, wire, peek.asks_usage),
+        replies: Replies::new(client, wire, peek.asks_usage).by(target.model),
     })
 }
 
@@ -141,7 +143,9 @@ fn refused(endpoint: Endpoint, schema: Schema) -> Untranslatable {
 fn ask_for_usage(draft: &mut Draft, wire: Wire) {
     match wire {
         Wire::ChatCompletions | Wire::Completions => {}
-        Wire::Embeddings | Wire::Responses | Wire::Messages | Wire::GenerateContent => return,
+        Wire::Embeddings | Wire::Responses | Wire::Messages | Wire::GenerateContent | Wire::Converse => {
+            return;
+        }
     }
     let asks = || Bytes::from_static(b"true");
     let mut options = match draft.value("stream_options") {
@@ -159,7 +163,10 @@ fn cap_output(draft: &mut Draft, wire: Wire, cap: u64) {
     if wire == Wire::GenerateContent {
         return cap_generation(draft, cap);
     }
-    let fields = output_cap_fields(wire.endpoint());
+    let Some(endpoint) = wire.endpoint() else {
+        return cap_inference(draft, cap);
+    };
+    let fields = output_cap_fields(endpoint);
     let is_given = |field: &&str| draft.value(field).is_some_and(|value| *value != *b"null");
     let lowered: Vec<_> = if fields.iter().any(&is_given) {
         let is_over = |field: &&str| is_given(field) && is_over(draft, field, cap);
@@ -184,6 +191,16 @@ fn cap_generation(draft: &mut Draft, cap: u64) {
     if is_over(&config, bound, cap) {
         config.set(bound, Bytes::from(cap.to_string()));
         draft.set(field, config.finish().concat());
+    }
+}
+
+/// Converse has its cap one level down.
+fn cap_inference(draft: &mut Draft, cap: u64) {
+    let given = draft.value("inferenceConfig").filter(|config| config.first() == Some(&b'{'));
+    let mut config = Draft::read(given.unwrap_or_else(|| Bytes::from_static(b"{}")));
+    if is_over(&config, "maxTokens", cap) {
+        config.set("maxTokens", Bytes::from(cap.to_string()));
+        draft.set("inferenceConfig", config.finish().concat());
     }
 }
 

@@ -6,7 +6,7 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use super::{Target, UpstreamRequest, belongs_to, prepare};
 use crate::edit::BodyEdits;
 use crate::endpoint::Endpoint::{self, ChatCompletions, Completions, Embeddings, Messages, Responses};
-use crate::endpoint::Schema::{Anthropic, AzureOpenAi, OpenAi};
+use crate::endpoint::Schema::{Anthropic, AwsAnthropic, AwsBedrock, AzureOpenAi, OpenAi};
 use crate::endpoint::{Dialect, Schema};
 use crate::error::Untranslatable;
 use crate::peek::peek;
@@ -94,6 +94,74 @@ fn messages_pass_to_anthropic() {
         let request = prepared(Messages, &Bytes::from(body), &asked).unwrap();
         assert_eq!((&*request.path, request.translated), ("/v1/messages", false));
         assert_eq!(request.body.concat(), sent);
+    }
+}
+
+#[test]
+fn bedrock_has_model_and_stream_in_the_path() {
+    let messages = r#"{"model":"m","stream":true,"max_tokens":9,"messages":[]}"#;
+    let chat = r#"{"model":"m","messages":[],"max_tokens":9}"#;
+    let edited = Asked {
+        schema: AwsBedrock,
+        set: &[("inferenceConfig", r#"{"maxTokens":70,"topP":0.5}"#)],
+        cap: Some(50),
+        ..PLAIN
+    };
+    let plain = Asked { schema: AwsBedrock, ..PLAIN };
+    let uncapped = Asked { cap: Some(50), ..plain };
+    let anthropic = Asked { schema: AwsAnthropic, ..PLAIN };
+    let anthropic_capped = Asked { cap: Some(5), ..anthropic };
+    #[rustfmt::skip]
+    let cases = [
+        // endpoint       asked              body                                    path                                    sent
+        (ChatCompletions, &plain,            chat,                                   "/model/m/converse",                    r#"{"messages":[],"inferenceConfig":{"maxTokens":9}}"#),
+        (Messages,        &plain,            messages,                               "/model/m/converse-stream",             r#"{"messages":[],"inferenceConfig":{"maxTokens":9}}"#),
+        (ChatCompletions, &uncapped,         r#"{"model":"m","messages":[]}"#,       "/model/m/converse",                    r#"{"messages":[],"inferenceConfig":{"maxTokens":50}}"#),
+        (ChatCompletions, &edited,           chat,                                   "/model/m/converse",                    r#"{"messages":[],"inferenceConfig":{"maxTokens":50,"topP":0.5}}"#), // no edit gets past the cap
+        (Messages,        &anthropic,        messages,                               "/model/m/invoke-with-response-stream", r#"{"max_tokens":9,"messages":[],"anthropic_version":"v"}"#),
+        (Messages,        &anthropic_capped, r#"{"model":"m","max_tokens":9,"anthropic_version":"mine"}"#, "/model/m/invoke", r#"{"max_tokens":5,"anthropic_version":"v"}"#),
+        (ChatCompletions, &anthropic,        chat,                                   "/model/m/invoke",                      r#"{"max_tokens":9,"messages":[],"anthropic_version":"v"}"#),
+    ];
+    for (endpoint, asked, body, path, sent) in cases {
+        let request = prepared(endpoint, &Bytes::from(body), asked).unwrap();
+        assert_eq!((&*request.path, &*request.body.concat()), (path, sent.as_bytes()), "{endpoint:?} {body}");
+        let accepts: Vec<_> = request.headers.iter().filter(|(name, _)| name == "accept").collect();
+        assert_eq!(accepts.len(), 1, "the client's own must not decide: {accepts:?}");
+    }
+}
+
+#[test]
+fn betas_stand_in_bedrocks_body() {
+    let body = Bytes::from(r#"{"model":"m","max_tokens":9,"messages":[]}"#);
+    let peek = peek(Messages, &body).unwrap();
+    let edits = BodyEdits::default();
+    let target = Target {
+        schema: AwsAnthropic,
+        version: None,
+        prefix: None,
+        project: None,
+        model: "m",
+        edits: &edits,
+        output_cap: None,
+    };
+    #[rustfmt::skip]
+    let cases: [(&[&str], Option<&str>); 5] = [
+        (&[],                                                                      None),
+        (&["claude-code-20250219"],                                                None), // unknown there
+        (&["context-1m-2025-08-07, claude-code-20250219"],                         Some(r#"["context-1m-2025-08-07"]"#)),
+        (&["context-1m-2025-08-07", "context-1m-2025-08-07,effort-2025-11-24"],    Some(r#"["context-1m-2025-08-07","effort-2025-11-24"]"#)),
+        (&["advanced-tool-use-2025-11-20,tool-search-tool-2025-10-19"],            Some(r#"["tool-search-tool-2025-10-19"]"#)), // another name
+    ];
+    for (sent, expected) in cases {
+        let mut client = HeaderMap::new();
+        for value in sent {
+            client.append("anthropic-beta", HeaderValue::from_static(value));
+        }
+        let request = prepare(Messages, &client, &body, &peek, &target).unwrap();
+        let betas = expected.map_or(String::new(), |betas| format!(r#","anthropic_beta":{betas}"#));
+        let expected =
+            format!(r#"{{"max_tokens":9,"messages":[],"anthropic_version":"bedrock-2023-05-31"{betas}}}"#);
+        assert_eq!(request.body.concat(), expected, "{sent:?}");
     }
 }
 

@@ -8,6 +8,8 @@ use super::translation::TranslatedStream;
 use crate::canonical::Usage;
 use crate::dialects::EncoderOptions;
 use crate::error::{ApiError, Malformed};
+use crate::framing::Framing;
+use crate::framing::bedrock_events::BedrockEvents;
 use crate::passthrough::{
     Kind, PassStream, UsageChunk, Watch, WatchChoices, WatchGenerated, WatchMessages, WatchResponses, whole,
 };
@@ -24,6 +26,9 @@ pub struct Replies {
     upstream: Wire,
     asks_usage: bool,
     now_s: u64,
+    /// The id and model of an answer whose upstream names none.
+    id: String,
+    model: String,
 }
 
 /// What becomes of an answer.
@@ -40,6 +45,8 @@ pub enum Mode {
 /// One answer on its way to the client.
 pub struct Reply {
     replies: Replies,
+    /// Turns the upstream's frames into events first.
+    frames: Option<BedrockEvents>,
     body: Body,
     seen: Seen,
     /// The client has its end of the stream: nothing may follow.
@@ -55,13 +62,35 @@ enum Body {
 
 impl Replies {
     pub(super) fn new(client: Wire, upstream: Wire, asks_usage: bool) -> Self {
-        Self { client, upstream, asks_usage, now_s: 0 }
+        Self { client, upstream, asks_usage, now_s: 0, id: String::new(), model: String::new() }
+    }
+
+    /// The model that is asked.
+    pub(super) fn by(self, model: &str) -> Self {
+        Self { model: model.to_owned(), ..self }
     }
 
     /// The time that goes into answers which carry one, where the upstream sends none: seconds since 1970.
     #[must_use]
     pub fn at(self, now_s: u64) -> Self {
         Self { now_s, ..self }
+    }
+
+    /// The id of answers whose upstream sends none.
+    #[must_use]
+    pub fn named(self, id: &str) -> Self {
+        Self { id: id.to_owned(), ..self }
+    }
+
+    /// A successful answer of this content type begins.
+    pub fn begin_as(&self, content_type: &str) -> Reply {
+        match Framing::of(content_type) {
+            None => self.begin(false),
+            Some(Framing::ServerSentEvents) => self.begin(true),
+            Some(Framing::AwsEventStream) => {
+                Reply { frames: Some(BedrockEvents::default()), ..self.begin(true) }
+            }
+        }
     }
 
     /// A successful answer begins. `streaming`: its content type is text/event-stream.
@@ -74,13 +103,15 @@ impl Replies {
                 Body::Collect(Kept::default())
             }
         });
-        Reply { replies: self.clone(), body, seen: Seen::default(), over: false }
+        Reply { replies: self.clone(), frames: None, body, seen: Seen::default(), over: false }
     }
 
     /// An upstream's error, in the client's dialect; same dialect and JSON: the body untouched. Not JSON: wrapped.
     /// `status` is kept.
+    #[expect(clippy::missing_panics_doc, reason = "it can't: what a client speaks is an endpoint's")]
     pub fn error(&self, status: StatusCode, body: Bytes, request_id: &str) -> Bytes {
-        let between = Between { upstream: self.upstream.dialect(), client: self.client.dialect() };
+        let client = self.client.dialect().expect("what a client speaks is an endpoint's");
+        let between = Between { upstream: self.upstream.dialect(), client };
         refusal::render(between, status, body, request_id)
     }
 
@@ -90,7 +121,8 @@ impl Replies {
             return Some(Body::Stream(PassStream::new(self.watch(self.client)?)));
         }
         let options = EncoderOptions { show_usage: self.asks_usage, created_s: self.now_s };
-        Some(Body::Translate(Box::new(TranslatedStream::new(self.upstream, self.client, options)?)))
+        let stream = TranslatedStream::new(self.upstream, self.client, options)?;
+        Some(Body::Translate(Box::new(stream.named(&self.id, &self.model))))
     }
 
     fn watch(&self, wire: Wire) -> Option<Box<dyn Watch + Send>> {
@@ -101,7 +133,7 @@ impl Replies {
             Wire::Responses => Some(Box::new(WatchResponses::default())),
             Wire::Messages => Some(Box::new(WatchMessages::default())),
             Wire::GenerateContent => Some(Box::new(WatchGenerated::default())),
-            Wire::Embeddings => None,
+            Wire::Embeddings | Wire::Converse => None,
         }
     }
 }
@@ -122,6 +154,19 @@ impl Reply {
         if self.over {
             return Ok(());
         }
+        let Some(frames) = &mut self.frames else {
+            return self.take(chunk, out);
+        };
+        let mut events = Vec::new();
+        let whole = frames.feed(&chunk, &mut events);
+        if !events.is_empty() {
+            self.take(Bytes::from(events), out)?;
+        }
+        // Once the client has its end, what else comes is not for it.
+        if self.seen.complete || self.seen.failed { Ok(()) } else { whole }
+    }
+
+    fn take(&mut self, chunk: Bytes, out: &mut Vec<Bytes>) -> Result<(), Malformed> {
         match &mut self.body {
             Body::Pass(kept) => {
                 // An answer that is too large to be read still passes; it is only not metered.
@@ -143,6 +188,9 @@ impl Reply {
     pub fn finish(&mut self, out: &mut Vec<Bytes>) -> Result<(), Malformed> {
         if self.over {
             return Ok(());
+        }
+        if let Some(frames) = self.frames.as_ref().filter(|_| !self.seen.complete && !self.seen.failed) {
+            frames.finish()?;
         }
         match &mut self.body {
             Body::Pass(kept) => match kept.take() {
@@ -209,6 +257,12 @@ impl Replies {
         let mut reply = (from.decode_reply)(body)?;
         if reply.created_s == 0 {
             reply.created_s = self.now_s;
+        }
+        if reply.id.is_empty() {
+            reply.id.clone_from(&self.id);
+        }
+        if reply.model.is_empty() {
+            reply.model.clone_from(&self.model);
         }
         whole::note(self.upstream, body, seen)?;
         Ok(Bytes::from((to.encode_reply)(&reply)))

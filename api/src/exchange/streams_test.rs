@@ -97,8 +97,11 @@ pub(super) fn pass(mut reply: Reply, chunks: &[&[u8]]) -> (String, Seen, Result<
 }
 
 /// The same wherever it is cut.
-pub(super) fn pass_cut(begin: impl Fn() -> Reply, stream: &str) -> (String, Seen, Result<(), String>) {
-    let bytes = stream.as_bytes();
+pub(super) fn pass_cut<S: AsRef<[u8]> + ?Sized>(
+    begin: impl Fn() -> Reply,
+    stream: &S,
+) -> (String, Seen, Result<(), String>) {
+    let bytes = stream.as_ref();
     let whole = pass(begin(), &[bytes]);
     assert_eq!(pass(begin(), &bytes.chunks(1).collect::<Vec<_>>()), whole, "byte by byte");
     for cut in 0..=bytes.len() {

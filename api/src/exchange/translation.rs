@@ -19,6 +19,9 @@ pub(super) struct TranslatedStream {
     encoder: Box<dyn EventEncoder + Send>,
     /// Emptied after each event; kept for its room.
     events: Vec<Event>,
+    /// Of the answer, where the upstream sends none.
+    id: String,
+    model: String,
 }
 
 impl TranslatedStream {
@@ -31,7 +34,14 @@ impl TranslatedStream {
             decoder: (upstream.codec()?.decoder)(),
             encoder: (client.codec()?.encoder)(&options),
             events: Vec::new(),
+            id: String::new(),
+            model: String::new(),
         })
+    }
+
+    /// The id and model of an answer whose upstream names none.
+    pub(super) fn named(self, id: &str, model: &str) -> Self {
+        Self { id: id.to_owned(), model: model.to_owned(), ..self }
     }
 
     pub(super) fn feed(
@@ -73,7 +83,8 @@ impl TranslatedStream {
     /// Some of those who imitate OpenAI's chat close the stream in place of `[DONE]`; Google has no last event.
     fn may_lack_end(&self) -> bool {
         match self.upstream {
-            Wire::ChatCompletions | Wire::GenerateContent => true,
+            // Bedrock's figures alone may be missing after its `messageStop`.
+            Wire::ChatCompletions | Wire::GenerateContent | Wire::Converse => true,
             Wire::Completions | Wire::Embeddings | Wire::Responses | Wire::Messages => false,
         }
     }
@@ -98,14 +109,24 @@ impl TranslatedStream {
             }
             self.decoder.decode(event.name, &event.data, &mut self.events)?;
             let before = seen.output_bytes;
-            for event in self.events.drain(..) {
+            for mut event in self.events.drain(..) {
                 self.stopped |= matches!(event, Event::Stopped(_));
                 note(&event, seen);
+                if let Event::Started { id, model, .. } = &mut event {
+                    fill(id, &self.id);
+                    fill(model, &self.model);
+                }
                 self.encoder.encode(&event, text);
             }
             seen.output_events += u64::from(seen.output_bytes > before);
         }
         Ok(())
+    }
+}
+
+fn fill(said: &mut String, otherwise: &str) {
+    if said.is_empty() {
+        otherwise.clone_into(said);
     }
 }
 

@@ -16,6 +16,7 @@ use crate::framing::sse::{Event, Splitter};
 use crate::seen::Seen;
 
 mod choices;
+mod converse;
 mod ends;
 mod generated;
 mod messages;

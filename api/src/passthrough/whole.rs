@@ -7,7 +7,7 @@ use serde_json::error::Category;
 use super::choices::Chunk;
 use super::responses::Response;
 use super::tokens::AnthropicTokens;
-use super::{ends, generated};
+use super::{converse, ends, generated};
 use crate::borrowed::{Text, TextBytes};
 use crate::error::Malformed;
 use crate::seen::Seen;
@@ -28,6 +28,7 @@ pub(crate) fn note(wire: Wire, body: &[u8], seen: &mut Seen) -> Result<(), Malfo
         }
         Wire::Messages => serde_json::from_slice::<Message<'_>>(body).map(|answer| answer.note(seen)),
         Wire::GenerateContent => generated::note(body, seen),
+        Wire::Converse => serde_json::from_slice::<converse::Answer>(body).map(|answer| answer.note(seen)),
     };
     match read.map_err(|error| error.classify()) {
         Err(Category::Eof) => {

@@ -20,7 +20,8 @@ fn path(address: &Address<'_>) -> Result<String, Untranslatable> {
         | Wire::Completions
         | Wire::Embeddings
         | Wire::Messages
-        | Wire::GenerateContent => {
+        | Wire::GenerateContent
+        | Wire::Converse => {
             format!("/openai/deployments/{}{endpoint}?api-version={version}", encoded(address.model))
         }
         Wire::Responses => format!("/openai{endpoint}?api-version={version}"),

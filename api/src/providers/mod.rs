@@ -12,6 +12,8 @@ use crate::error::Untranslatable;
 use crate::wire::Wire;
 
 mod anthropic;
+mod aws_anthropic;
+mod aws_bedrock;
 mod azure_openai;
 mod gcp_anthropic;
 mod gcp_vertex_ai;
@@ -39,6 +41,8 @@ pub fn provider(schema: Schema) -> &'static Provider {
         Schema::Anthropic => &anthropic::PROVIDER,
         Schema::GcpVertexAi => &gcp_vertex_ai::PROVIDER,
         Schema::GcpAnthropic => &gcp_anthropic::PROVIDER,
+        Schema::AwsBedrock => &aws_bedrock::PROVIDER,
+        Schema::AwsAnthropic => &aws_anthropic::PROVIDER,
     }
 }
 
@@ -55,6 +59,8 @@ pub(crate) struct Address<'a> {
     pub(crate) project: Option<Project<'a>>,
     /// The client wants events.
     pub(crate) stream: bool,
+    /// The client's headers, if they pass.
+    pub(crate) client: Option<&'a HeaderMap>,
 }
 
 /// Where at Google Cloud models are called.

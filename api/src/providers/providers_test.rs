@@ -4,17 +4,14 @@ use http::{HeaderMap, HeaderValue};
 
 use super::{Address, Project, provider};
 use crate::endpoint::Endpoint;
-use crate::endpoint::Schema::{self, Anthropic, AzureOpenAi, GcpAnthropic, GcpVertexAi, OpenAi};
+use crate::endpoint::Schema::{
+    self, Anthropic, AwsAnthropic, AwsBedrock, AzureOpenAi, GcpAnthropic, GcpVertexAi, OpenAi,
+};
 use crate::wire::Wire;
 
-const fn address<'a>(
-    wire: Wire,
-    model: &'a str,
-    version: Option<&'a str>,
-    prefix: Option<&'a str>,
-) -> Address<'a> {
+const fn plain(wire: Wire) -> Address<'static> {
     let project = Some(Project { name: "p", region: "us-central1" });
-    Address { wire, model, version, prefix, project, stream: false }
+    Address { wire, model: "m", version: None, prefix: None, project, stream: false, client: None }
 }
 
 #[test]
@@ -40,9 +37,12 @@ fn paths() {
         (GcpVertexAi, Wire::GenerateContent, "a/b",    None,                None,                "/v1/projects/p/locations/us-central1/publishers/google/models/a%2Fb:generateContent"),
         (GcpVertexAi, Wire::GenerateContent, "m",      None,                Some("v1beta1"),     "/v1beta1/projects/p/locations/us-central1/publishers/google/models/m:generateContent"),
         (GcpAnthropic, Wire::Messages,       "c@2025", Some("vertex-2"),    None,                "/v1/projects/p/locations/us-central1/publishers/anthropic/models/c@2025:rawPredict"),
+        (AwsBedrock,  Wire::Converse,        "us.anthropic.claude-v1:0", None, None,             "/model/us.anthropic.claude-v1:0/converse"),
+        (AwsBedrock,  Wire::Converse,        "arn:aws:bedrock:r:1:inference-profile/p", None, Some("/proxy/"), "/proxy/model/arn:aws:bedrock:r:1:inference-profile%2Fp/converse"),
+        (AwsAnthropic, Wire::Messages,       "anthropic.claude", Some("bedrock-2023-05-31"), None, "/model/anthropic.claude/invoke"),
     ];
     for (schema, wire, model, version, prefix, expected) in cases {
-        let path = (provider(schema).path)(&address(wire, model, version, prefix));
+        let path = (provider(schema).path)(&Address { model, version, prefix, ..plain(wire) });
         assert_eq!(path.as_deref(), Ok(expected));
         assert!(expected.parse::<http::uri::PathAndQuery>().is_ok(), "{expected}");
     }
@@ -61,7 +61,7 @@ fn google_is_called_in_a_project_or_below_a_prefix() {
         (GcpAnthropic, false, Some("v1"),                   None), // there only
     ];
     for (schema, in_project, prefix, expected) in cases {
-        let whole = address(Wire::GenerateContent, "m", None, prefix);
+        let whole = Address { prefix, ..plain(Wire::GenerateContent) };
         let address = Address { stream: true, project: whole.project.filter(|_| in_project), ..whole };
         match ((provider(schema).path)(&address), expected) {
             (Ok(path), expected) => assert_eq!(Some(&*path), expected),
@@ -72,9 +72,22 @@ fn google_is_called_in_a_project_or_below_a_prefix() {
 }
 
 #[test]
+fn at_bedrock_the_path_says_whether_to_stream() {
+    #[rustfmt::skip]
+    let cases = [
+        (AwsBedrock,   Wire::Converse, "/model/m/converse-stream"),
+        (AwsAnthropic, Wire::Messages, "/model/m/invoke-with-response-stream"),
+    ];
+    for (schema, wire, path) in cases {
+        let address = Address { stream: true, ..plain(wire) };
+        assert_eq!((provider(schema).path)(&address).as_deref(), Ok(path));
+    }
+}
+
+#[test]
 fn azure_needs_a_version() {
     for version in [None, Some("")] {
-        let address = address(Wire::ChatCompletions, "m", version, None);
+        let address = Address { version, ..plain(Wire::ChatCompletions) };
         let refused = (provider(AzureOpenAi).path)(&address).unwrap_err();
         assert!(refused.message.contains("`version`"), "{refused}");
     }
@@ -114,7 +127,7 @@ fn every_provider_is_complete() {
             if translated {
                 assert!(wire.codec().is_some() && Wire::of(endpoint).codec().is_some(), "{endpoint:?}");
             }
-            let address = address(wire, "m", Some("v"), None);
+            let address = Address { version: Some("v"), ..plain(wire) };
             assert!((provider.path)(&address).unwrap().starts_with('/'));
         }
         assert!((provider.headers)(None).iter().any(|(name, _)| name == "content-type"));

@@ -36,7 +36,7 @@ pub(super) struct Usable {
 }
 
 /// The schemas that are served, for people.
-const SERVED: &str = "OpenAI, AzureOpenAI, Anthropic, GCPVertexAI, GCPAnthropic";
+const SERVED: &str = "OpenAI, AzureOpenAI, Anthropic, AWSBedrock, AWSAnthropic, GCPVertexAI, GCPAnthropic";
 
 /// Prepares every AIServiceBackend that can be called safely; the others have problems.
 pub(super) fn prepare<'a>(
@@ -76,9 +76,8 @@ fn prepare_one<'a>(
         problems.push(loaded.problem("spec.schema.name", format!("{name:?}"), what));
     }
     let version = match (schema, version) {
-        (Some(Schema::OpenAi | Schema::Anthropic | Schema::GcpVertexAi), Some(_)) => {
-            let what =
-                "no version: only AzureOpenAI and GCPAnthropic have one here; a path belongs in prefix";
+        (Some(Schema::OpenAi | Schema::Anthropic | Schema::GcpVertexAi | Schema::AwsBedrock), Some(_)) => {
+            let what = "no version: only AzureOpenAI, AWSAnthropic and GCPAnthropic have one here; a path belongs in prefix";
             problems.push(loaded.not_honoured("spec.schema.version", what));
             None
         }
@@ -116,7 +115,14 @@ fn lacks_project(schema: Option<Schema>, prefix: Option<&str>, proof: Option<&Pr
     match schema {
         Some(Schema::GcpVertexAi) => !named && prefix.is_none(),
         Some(Schema::GcpAnthropic) => !named,
-        Some(Schema::OpenAi | Schema::AzureOpenAi | Schema::Anthropic) | None => false,
+        Some(
+            Schema::OpenAi
+            | Schema::AzureOpenAi
+            | Schema::Anthropic
+            | Schema::AwsBedrock
+            | Schema::AwsAnthropic,
+        )
+        | None => false,
     }
 }
 
@@ -128,11 +134,9 @@ pub(super) fn served(name: SchemaName) -> Option<Schema> {
         SchemaName::Anthropic => Some(Schema::Anthropic),
         SchemaName::GCPVertexAI => Some(Schema::GcpVertexAi),
         SchemaName::GCPAnthropic => Some(Schema::GcpAnthropic),
-        SchemaName::Cohere
-        | SchemaName::AWSBedrock
-        | SchemaName::AWSAnthropic
-        | SchemaName::AWSOpenAI
-        | SchemaName::TypeSafe => None,
+        SchemaName::AWSBedrock => Some(Schema::AwsBedrock),
+        SchemaName::AWSAnthropic => Some(Schema::AwsAnthropic),
+        SchemaName::Cohere | SchemaName::AWSOpenAI | SchemaName::TypeSafe => None,
     }
 }
 
@@ -177,11 +181,15 @@ impl Prepared<'_> {
     pub(super) fn finish(self, forward_proxy: Option<String>) -> Usable {
         let Self { loaded, schema, version, prefix, site, proof, edits } = self;
         let Site { endpoints, tls, h2, fallback } = site;
-        let (credential, google, credential_override) = match proof {
-            Some(Proof::Usable { shown: Shown::Key(credential), own }) => (Some(credential), None, own),
-            Some(Proof::Usable { shown: Shown::Google(google), own }) => (None, Some(google), own),
-            Some(Proof::Unusable) | None => (None, None, None),
+        let (credential, cloud, credential_override) = match proof {
+            Some(Proof::Usable { shown: Shown::Key(credential), own }) => {
+                (Some(credential), (None, None), own)
+            }
+            Some(Proof::Usable { shown: Shown::Google(google), own }) => (None, (Some(google), None), own),
+            Some(Proof::Usable { shown: Shown::Aws(aws), own }) => (None, (None, Some(aws)), own),
+            Some(Proof::Unusable) | None => (None, (None, None), None),
         };
+        let (google, aws) = cloud;
         let backend = Backend {
             name: loaded.name.clone(),
             schema,
@@ -192,6 +200,7 @@ impl Prepared<'_> {
             h2,
             credential,
             google,
+            aws,
             credential_override,
             forward_proxy,
         };

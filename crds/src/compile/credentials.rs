@@ -7,6 +7,7 @@ use std::collections::btree_map::Entry;
 
 use http::{HeaderName, HeaderValue};
 
+use super::aws;
 use super::certificates::{self, secret};
 use super::google;
 use super::index::{self, Index};
@@ -16,13 +17,16 @@ use crate::resources::{
     AI_GROUP, BackendSecurityPolicySpec, CredentialSource, DynamicMetadata, PolicyType, RequestHeaders,
     SecretKey,
 };
-use crate::snapshot::{Credential, CredentialKind, CredentialOverride, Google, ResourceName};
+use crate::snapshot::{Aws, Credential, CredentialKind, CredentialOverride, Google, ResourceName};
 
 /// The key of a Secret that holds an API key.
 const SECRET_KEY: &str = "apiKey";
 
 /// Where a request may bring an access token of Google's.
 const GOOGLE_HEADER: &str = "x-aigw-gcp-access-token";
+/// With what the headers begin in which a request may bring keys of Amazon's: `access-key-id`, `secret-access-key` and
+/// `session-token` follow.
+const AWS_HEADERS: &str = "x-aigw-aws-";
 
 /// What a policy comes to.
 #[derive(Clone, Debug)]
@@ -40,6 +44,7 @@ pub(super) enum Proof {
 pub(super) enum Shown {
     Key(Credential),
     Google(Google),
+    Aws(Aws),
 }
 
 /// Every policy, by the AIServiceBackend that it is for.
@@ -78,10 +83,10 @@ fn proof(
         api_key,
         azure_api_key,
         anthropic_api_key,
-        // Not served yet; their type says so below.
-        aws_credentials: _,
-        azure_credentials: _,
+        aws_credentials,
         gcp_credentials,
+        // Not served yet; its type says so below.
+        azure_credentials: _,
         credential_override,
     } = policy.spec;
     let loaded = policy.loaded;
@@ -101,8 +106,13 @@ fn proof(
             let own = read_override(loaded, credential_override.as_ref(), GOOGLE_HEADER, problems);
             return Proof::of(google.map(Shown::Google), own);
         }
-        PolicyType::AwsCredentials | PolicyType::AzureCredentials => {
-            let what = "one of APIKey, AzureAPIKey, AnthropicAPIKey, GCPCredentials: other types are not served yet; its backends are not called";
+        PolicyType::AwsCredentials => {
+            let aws = aws::read(index, loaded, aws_credentials.as_ref(), problems);
+            let own = read_override(loaded, credential_override.as_ref(), AWS_HEADERS, problems);
+            return Proof::of(aws.map(Shown::Aws), own);
+        }
+        PolicyType::AzureCredentials => {
+            let what = "one of APIKey, AzureAPIKey, AnthropicAPIKey, AWSCredentials, GCPCredentials: other types are not served yet; its backends are not called";
             problems.push(loaded.problem(
                 "spec.type",
                 loaded.json["spec"]["type"].as_str().unwrap_or_default(),

@@ -9,6 +9,7 @@
 //! backend whose credential or TLS is not usable is called by nobody, a route that is not allowed attaches nowhere.
 
 mod attach;
+mod aws;
 mod backends;
 mod certificates;
 mod clients;
@@ -24,6 +25,8 @@ mod quota;
 mod rules;
 mod security;
 mod tls;
+
+pub use aws::keys as aws_keys;
 
 use std::borrow::Borrow;
 use std::collections::BTreeMap;

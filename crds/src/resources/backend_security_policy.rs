@@ -39,7 +39,6 @@ pub struct BackendSecurityPolicySpec {
     #[serde(rename = "anthropicAPIKey")]
     pub(crate) anthropic_api_key: Option<SecretKey>,
     /// How requests to AWS are signed.
-    #[expect(dead_code, reason = "not served yet; the type is reported")]
     pub(crate) aws_credentials: Option<AwsCredentials>,
     /// How a token of Entra is had.
     #[expect(dead_code, reason = "not served yet; the type is reported")]
@@ -83,7 +82,6 @@ pub(crate) struct SecretKey {
 /// How requests to AWS are signed; with neither source the default chain is used.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-#[expect(dead_code, reason = "checked whole; not served yet")]
 pub(crate) struct AwsCredentials {
     /// The region to sign for.
     #[schemars(length(min = 1))]
@@ -97,7 +95,6 @@ pub(crate) struct AwsCredentials {
 /// A file of AWS credentials.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-#[expect(dead_code, reason = "checked whole; not served yet")]
 pub(crate) struct AwsCredentialsFile {
     /// The Secret; its key credentials holds the file.
     pub(crate) secret_ref: SecretReference,

@@ -59,8 +59,8 @@ pub(crate) use ai_gateway_route::{
 pub(crate) use ai_service_backend::{BackendObjectReference, HeaderValueFilter, SchemaName, VersionedSchema};
 pub(crate) use backend::{BackendEndpoint, BackendTls, BackendType};
 pub(crate) use backend_security_policy::{
-    CredentialSource, DynamicMetadata, GcpCredentials, GcpCredentialsFile, PolicyType, RequestHeaders,
-    SecretKey,
+    AwsCredentials, AwsCredentialsFile, CredentialSource, DynamicMetadata, GcpCredentials,
+    GcpCredentialsFile, PolicyType, RequestHeaders, SecretKey,
 };
 pub(crate) use backend_tls_policy::{AltName, Validation, WellKnownAuthorities};
 pub(crate) use backend_traffic_policy::{

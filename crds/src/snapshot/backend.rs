@@ -28,6 +28,8 @@ pub struct Backend {
     pub credential: Option<Credential>,
     /// The project at Google Cloud that it is called in, and as whom.
     pub google: Option<Google>,
+    /// How its requests are signed, where Amazon wants that.
+    pub aws: Option<Aws>,
     /// Where a caller may bring a credential of its own.
     pub credential_override: Option<CredentialOverride>,
     /// `host:port` of an HTTP CONNECT proxy on the way.
@@ -117,17 +119,46 @@ pub struct ServiceAccount {
     pub token_uri: String,
 }
 
+/// How requests to Amazon are signed.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Aws {
+    /// The region that they are signed for.
+    pub region: String,
+    /// Whose keys sign them.
+    pub source: AwsSource,
+}
+
+/// Where keys of Amazon's come from.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum AwsSource {
+    /// They are these.
+    Keys(AwsKeys),
+    /// From what the node finds around it, as Amazon's own libraries do: environment, files, the machine's role.
+    Surroundings,
+}
+
+/// A pair of keys of Amazon's.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct AwsKeys {
+    /// The name of the pair.
+    pub access_key_id: String,
+    /// What signs.
+    pub secret_access_key: Sensitive,
+    /// What keys for a while come with.
+    pub session_token: Option<Sensitive>,
+}
+
 /// A credential that comes with the request. The header never reaches the upstream.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CredentialOverride {
-    /// Where the caller puts it.
+    /// Where the caller puts it; for keys of Amazon's, with what the names of its headers begin.
     pub header: HeaderName,
     /// Use the configured credential when the caller brings none; otherwise that is a 401.
     pub fall_back: bool,
 }
 
 /// Text that must not be seen: neither `Debug` nor `Display` shows it.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Sensitive(String);
 
 impl Sensitive {

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use super::cost::Measure;
 use super::{
-    Backend, Candidate, Cost, Google, HeaderEdits, Listener, Roots, Rule, ServiceAccount, Snapshot,
-    UpstreamTls,
+    Aws, AwsSource, Backend, Candidate, Cost, Google, HeaderEdits, Listener, Roots, Rule, ServiceAccount,
+    Snapshot, UpstreamTls,
 };
 
 impl Display for Snapshot {
@@ -77,6 +77,16 @@ fn write_backend(f: &mut fmt::Formatter<'_>, backend: &Backend) -> fmt::Result {
             f,
             ", in {project} at {region} as {client_email} by key {key_id} {private_key} of {token_uri}"
         )?;
+    }
+    if let Some(Aws { region, source }) = &backend.aws {
+        write!(f, ", signed for {region}")?;
+        match source {
+            AwsSource::Keys(keys) => {
+                let token = if keys.session_token.is_some() { " and its session" } else { "" };
+                write!(f, " by {} {}{token}", keys.access_key_id, keys.secret_access_key)?;
+            }
+            AwsSource::Surroundings => f.write_str(" by what the node finds")?,
+        }
     }
     if let Some(own) = &backend.credential_override {
         let missing = if own.fall_back { "or the configured one" } else { "or none" };

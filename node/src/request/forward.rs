@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::response::Parts;
-use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, header};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri, header};
 use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming as IncomingBody;
 use tollgate_api::error::{ApiError, ErrorKind};
@@ -18,9 +18,10 @@ use super::hop;
 use super::refusal::Refusal;
 use super::route::Plan;
 use super::trail::Trail;
-use super::translate;
+use super::translate::{self, Prepared};
 use crate::clock;
 use crate::gateway::Gateway;
+use crate::upstream::aws::Unsigned;
 use crate::upstream::choice::{self, Readiness, Standing};
 use crate::upstream::credentials;
 use crate::upstream::google::Tokens;
@@ -39,6 +40,9 @@ const COLLECT_LIMIT: usize = 64 * 1024 * 1024;
 const ERROR_LIMIT: usize = 1024 * 1024;
 /// An upstream that began an error gets this long to finish it.
 const ERROR_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// What streams are to clients.
+const EVENT_STREAM: HeaderValue = HeaderValue::from_static("text/event-stream");
 
 /// The answer of the upstream that took the request.
 pub(crate) struct Reply {
@@ -161,14 +165,15 @@ struct Attempt<'a> {
 impl Attempt<'_> {
     async fn carry_out(&self, output_cap: Option<u64>, trail: &mut Trail) -> Result<Reply, Failed> {
         let candidate = self.candidate();
-        let prepared = translate::prepare(self.accepted, &self.plan.rule, candidate, output_cap)
+        let mut prepared = translate::prepare(self.accepted, &self.plan.rule, candidate, output_cap)
             .map_err(Failed::for_good)?;
         let upstream =
             self.plan.config.upstream(candidate).ok_or_else(|| self.unreachable("it is not usable"))?;
         let endpoint = self.endpoint(upstream)?;
         let uri = endpoint.uri(&prepared.path).map_err(|_| self.unreachable("its address makes no URI"))?;
+        self.sign(upstream, &uri, &mut prepared).await?;
         let mut request = Request::new(prepared.body.into());
-        *request.method_mut() = http::Method::POST;
+        *request.method_mut() = Method::POST;
         *request.uri_mut() = uri;
         *request.headers_mut() = prepared.headers;
         if let Some(tokens) = &upstream.tokens
@@ -197,7 +202,7 @@ impl Attempt<'_> {
         trail.upstream_answered(&response);
         let status = response.status();
         if status.is_success() {
-            self.read(response, endpoint, &prepared.replies).await
+            self.read(response, endpoint, prepared.replies.named(trail.request_id())).await
         } else if status.is_client_error() || status.is_server_error() {
             Err(self.refused(response, endpoint, &prepared.replies, trail).await)
         } else {
@@ -217,16 +222,31 @@ impl Attempt<'_> {
         })
     }
 
+    /// Signs the request, which is all there but for that, where the upstream wants it.
+    async fn sign(&self, upstream: &Upstream, uri: &Uri, prepared: &mut Prepared) -> Result<(), Failed> {
+        let Some(signer) = &upstream.signer else {
+            return Ok(());
+        };
+        let Prepared { headers, body, own_keys, .. } = prepared;
+        let unsigned = Unsigned { method: &Method::POST, uri, body, at: clock::now() };
+        signer.sign(&unsigned, own_keys.as_ref(), headers).await.map_err(|error| {
+            tracing::debug!(backend = %self.candidate().backend.name, %error, "not signed");
+            let reason = "its credentials cannot be had";
+            let refusal = Refusal::Unreachable { backend: self.backend(), reason };
+            Failed { refusal, again: Again::Elsewhere }
+        })
+    }
+
     /// A good answer begins: wait for its first bytes, since until then another candidate can take over.
     async fn read(
         &self,
         response: Response<IncomingBody>,
         endpoint: &Endpoint,
-        replies: &Replies,
+        replies: Replies,
     ) -> Result<Reply, Failed> {
         let (head, mut body) = response.into_parts();
-        let replies = replies.clone().at(clock::unix_ms() / 1_000);
-        let mut reading = replies.begin(is_event_stream(&head.headers));
+        let replies = replies.at(clock::unix_ms() / 1_000);
+        let mut reading = replies.begin_as(content_type(&head.headers));
         let content = match reading.mode() {
             Mode::Pass => Content::Flowing(Vec::new(), body),
             Mode::Stream => {
@@ -274,7 +294,12 @@ impl Attempt<'_> {
     }
 
     fn reply(&self, head: Parts, reading: Reading, content: Content) -> Reply {
-        let Parts { status, headers, .. } = head;
+        let Parts { status, mut headers, .. } = head;
+        let is_said = content_type(&headers).trim_start().starts_with("text/event-stream");
+        if reading.mode() == Mode::Stream && !is_said {
+            // Whatever framing the upstream has, clients get this one.
+            headers.insert(header::CONTENT_TYPE, EVENT_STREAM);
+        }
         let idle = self.plan.rule.stream_idle_timeout;
         Reply { status, headers, reading, content, deadline: self.deadline, idle }
     }
@@ -403,9 +428,9 @@ async fn within<T>(limit: Option<Duration>, future: impl Future<Output = T>) -> 
     }
 }
 
-fn is_event_stream(headers: &HeaderMap) -> bool {
+fn content_type(headers: &HeaderMap) -> &str {
     let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
-    content_type.is_some_and(|value| value.trim_start().starts_with("text/event-stream"))
+    content_type.unwrap_or_default()
 }
 
 /// What a client may learn from an upstream's error headers: when to come back, and the provider's own limits.

@@ -4,7 +4,7 @@
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 use tollgate_api::edit::Segments;
 use tollgate_api::exchange::{self, Project, Replies, Target};
-use tollgate_crds::{Candidate, Rule};
+use tollgate_crds::{AwsKeys, Candidate, Rule};
 
 use super::accept::{Accepted, MODEL_HEADER};
 use super::hop;
@@ -17,6 +17,8 @@ pub(crate) struct Prepared {
     pub(crate) headers: HeaderMap,
     pub(crate) body: Segments,
     pub(crate) replies: Replies,
+    /// The client's own keys, to sign with in place of the backend's.
+    pub(crate) own_keys: Option<AwsKeys>,
 }
 
 /// Set anew for the upstream, or met already.
@@ -54,8 +56,8 @@ pub(crate) fn prepare(
             .map_err(Refusal::Untranslatable)?;
 
     let mut headers = forwarded(accepted, rule, candidate, upstream.translated);
-    for (name, value) in upstream.headers {
-        headers.insert(name, value);
+    for (name, value) in &upstream.headers {
+        headers.insert(name.clone(), value.clone());
     }
     if candidate.model_override.is_some()
         && let Ok(value) = HeaderValue::from_str(model)
@@ -68,11 +70,14 @@ pub(crate) fn prepare(
     for (name, value) in &candidate.headers.set {
         headers.insert(name.clone(), value.clone());
     }
-    credentials::inject(backend, &accepted.headers, &mut headers).map_err(|reason| match reason {
+    let refused = |reason| match reason {
         NoCredential::NotSent(header) => Refusal::MissingCredential { header },
         NoCredential::Unfit => Refusal::NoBackend { route: backend.name.to_string() },
-    })?;
-    Ok(Prepared { path: upstream.path, headers, body: upstream.body, replies: upstream.replies })
+    };
+    credentials::inject(backend, &accepted.headers, &mut headers).map_err(refused)?;
+    let own_keys = credentials::own_keys(backend, &accepted.headers).map_err(refused)?;
+    let exchange::UpstreamRequest { path, body, replies, .. } = upstream;
+    Ok(Prepared { path, headers, body, replies, own_keys })
 }
 
 /// The client's headers without those that end here: per hop, credentials, control headers, and those of a dialect that

@@ -3,7 +3,7 @@
 
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 use tollgate_api::endpoint::Schema;
-use tollgate_crds::{Backend, CredentialKind};
+use tollgate_crds::{AwsKeys, Backend, CredentialKind, Sensitive};
 
 /// Headers in which clients send keys, for us or for a provider.
 const CREDENTIALS: [HeaderName; 6] = [
@@ -25,10 +25,13 @@ const ACCOUNTS: [HeaderName; 6] = [
 ];
 /// Control headers of the per-request credential override.
 const OVERRIDE_PREFIX: &str = "x-aigw-";
+/// What Amazon reads of a signature beside `authorization`. (What is Bedrock's own begins with `x-amzn-`.)
+const AWS_PREFIX: &str = "x-amz-";
 
 /// Whether this request header is a credential, or asks for one to be used: never forwarded as it came.
 pub(crate) fn is_credential(name: &HeaderName) -> bool {
-    CREDENTIALS.contains(name) || name.as_str().starts_with(OVERRIDE_PREFIX)
+    let begins = |prefix: &str| name.as_str().starts_with(prefix);
+    CREDENTIALS.contains(name) || begins(OVERRIDE_PREFIX) || begins(AWS_PREFIX)
 }
 
 /// Whether this request header goes with the client's own key only.
@@ -38,7 +41,10 @@ pub(crate) fn is_of_an_account(name: &HeaderName) -> bool {
 
 /// Whether clients send a key for `backend` in this header: it is for that backend alone.
 pub(crate) fn overrides(backend: &Backend, name: &HeaderName) -> bool {
-    backend.credential_override.as_ref().is_some_and(|own| own.header == *name)
+    backend.credential_override.as_ref().is_some_and(|own| match backend.aws {
+        Some(_) => name.as_str().starts_with(own.header.as_str()),
+        None => own.header == *name,
+    })
 }
 
 /// The key that the client sent for `backend`, where the policy lets it.
@@ -47,6 +53,29 @@ pub(crate) fn own_key<'a>(backend: &Backend, client: &'a HeaderMap) -> Option<&'
     let sent = client.get(&own.header)?.to_str().ok()?;
     // The header may be the one in which clients send bearer tokens.
     Some(sent.strip_prefix("Bearer ").unwrap_or(sent).trim()).filter(|key| !key.is_empty())
+}
+
+/// The keys with which the client wants its request to `backend` signed, where the policy lets it. Half a pair is none.
+pub(crate) fn own_keys(backend: &Backend, client: &HeaderMap) -> Result<Option<AwsKeys>, NoCredential> {
+    let (Some(_), Some(own)) = (&backend.aws, &backend.credential_override) else {
+        return Ok(None);
+    };
+    let name = |part: &str| HeaderName::try_from(format!("{}{part}", own.header)).ok();
+    let sent = |part: &str| {
+        let value = client.get(name(part)?)?.to_str().ok()?.trim();
+        Some(value.to_owned()).filter(|value| !value.is_empty())
+    };
+    let missing = match (sent("access-key-id"), sent("secret-access-key")) {
+        (Some(access_key_id), Some(secret)) => {
+            let secret_access_key = Sensitive::new(secret);
+            let session_token = sent("session-token").map(Sensitive::new);
+            return Ok(Some(AwsKeys { access_key_id, secret_access_key, session_token }));
+        }
+        (None, None) if own.fall_back => return Ok(None),
+        (None, _) => "access-key-id",
+        (Some(_), None) => "secret-access-key",
+    };
+    Err(name(missing).map_or(NoCredential::Unfit, NoCredential::NotSent))
 }
 
 /// Why a request can't be given a credential.

@@ -5,6 +5,7 @@
 //! snapshot.backends ── resolve ──▶ Upstream { endpoints: [ Endpoint { base, client, breaker } ] }
 //! ```
 
+pub(crate) mod aws;
 pub(crate) mod body;
 pub(crate) mod breaker;
 pub(crate) mod choice;
@@ -25,9 +26,10 @@ use http::uri::{Authority, PathAndQuery, Scheme};
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use tokio::runtime::Handle;
-use tollgate_crds::{self as crds, Backend, ResourceName, ServiceAccount, Snapshot};
+use tollgate_crds::{self as crds, Aws, Backend, ResourceName, ServiceAccount, Snapshot};
 
 use crate::workers;
+use aws::{Keyring, Signer};
 use body::SegmentsBody;
 use breaker::{Breaker, Health};
 use choice::Readiness;
@@ -54,12 +56,15 @@ pub(crate) struct Upstreams {
     transports: Mutex<HashMap<Reach, PerWorker>>,
     breakers: Breakers,
     tokens: Mutex<Accounts>,
+    keyrings: Mutex<Keyrings>,
     /// Where tokens are kept.
     runtime: Handle,
 }
 
 /// Whose tokens are kept.
 type Accounts = Vec<(ServiceAccount, Arc<Tokens>)>;
+/// Keys of Amazon's that are kept and renewed, by where they come from.
+type Keyrings = HashMap<Aws, Arc<Keyring>>;
 
 /// Breakers by backend and address, as other nodes know them, too.
 pub(crate) type Breakers = Arc<Mutex<HashMap<String, Arc<Breaker>>>>;
@@ -67,6 +72,8 @@ pub(crate) type Breakers = Arc<Mutex<HashMap<String, Arc<Breaker>>>>;
 /// One backend, ready to be called.
 pub(crate) struct Upstream {
     endpoints: Vec<Endpoint>,
+    /// Signs its requests, where Amazon wants that.
+    pub(crate) signer: Option<Signer>,
     turn: AtomicUsize,
     /// Of the account that it is called as, if it is at Google Cloud.
     pub(crate) tokens: Option<Arc<Tokens>>,
@@ -90,8 +97,14 @@ pub(crate) struct Unusable {
 impl Upstreams {
     /// For a node with so many workers. What goes on beside requests runs on `runtime`.
     pub(crate) fn new(workers: usize, runtime: Handle) -> Self {
-        let (transports, tokens) = (Mutex::default(), Mutex::default());
-        Self { workers, transports, breakers: Breakers::default(), tokens, runtime }
+        Self {
+            workers,
+            transports: Mutex::default(),
+            breakers: Breakers::default(),
+            tokens: Mutex::default(),
+            keyrings: Mutex::default(),
+            runtime,
+        }
     }
 
     /// All breakers that there are, now and later.
@@ -107,11 +120,13 @@ impl Upstreams {
         let mut transports = self.transports.lock().unwrap_or_else(PoisonError::into_inner);
         let mut breakers = self.breakers.lock().unwrap_or_else(PoisonError::into_inner);
         let mut tokens = self.tokens.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut keyrings = self.keyrings.lock().unwrap_or_else(PoisonError::into_inner);
         let mut kept = Kept {
             workers: self.workers,
             transports: HashMap::new(),
             breakers: HashMap::new(),
             tokens: Accounts::new(),
+            keyrings: HashMap::new(),
         };
         let mut resolved = HashMap::new();
         let mut unusable = Vec::new();
@@ -119,7 +134,8 @@ impl Upstreams {
             let upstream = resolve(backend, &transports, &breakers, &mut kept).and_then(|upstream| {
                 let account = backend.google.as_ref().map(|google| &google.account);
                 let tokens = account.map(|account| kept.tokens_of(account, &tokens, &self.runtime));
-                Ok(Upstream { tokens: tokens.transpose()?, ..upstream })
+                let signer = backend.aws.as_ref().map(|aws| kept.signer(aws, &keyrings));
+                Ok(Upstream { tokens: tokens.transpose()?, signer, ..upstream })
             });
             match upstream {
                 Ok(upstream) => {
@@ -131,6 +147,7 @@ impl Upstreams {
         *transports = kept.transports;
         *breakers = kept.breakers;
         *tokens = kept.tokens;
+        *keyrings = kept.keyrings;
         (resolved, unusable)
     }
 }
@@ -140,6 +157,7 @@ struct Kept {
     transports: HashMap<Reach, PerWorker>,
     breakers: HashMap<String, Arc<Breaker>>,
     tokens: Accounts,
+    keyrings: Keyrings,
 }
 
 impl Kept {
@@ -159,6 +177,13 @@ impl Kept {
             self.tokens.push((account.clone(), Arc::clone(&tokens)));
         }
         Ok(tokens)
+    }
+
+    fn signer(&mut self, aws: &Aws, keyrings: &Keyrings) -> Signer {
+        let keyring = self.keyrings.get(aws).or_else(|| keyrings.get(aws)).cloned();
+        let keyring = keyring.unwrap_or_else(|| Arc::new(Keyring::new(aws)));
+        self.keyrings.insert(aws.clone(), Arc::clone(&keyring));
+        Signer::new(aws, keyring)
     }
 }
 
@@ -184,7 +209,7 @@ fn resolve(
         let scheme = if backend.tls.is_some() { Scheme::HTTPS } else { Scheme::HTTP };
         endpoints.push(Endpoint { scheme, authority, clients, breaker });
     }
-    Ok(Upstream { endpoints, turn: AtomicUsize::new(0), tokens: None })
+    Ok(Upstream { endpoints, signer: None, turn: AtomicUsize::new(0), tokens: None })
 }
 
 fn clients(reach: &Reach, count: usize) -> Result<PerWorker, String> {

@@ -17,11 +17,11 @@ const MIN_THINKING_TOKENS: u64 = 1024;
 
 /// `max_tokens` and the thinking that fits under it.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Budget {
-    pub(super) max_tokens: u64,
-    pub(super) mode: Option<ReasoningMode>,
+pub(in crate::dialects) struct Budget {
+    pub(in crate::dialects) max_tokens: u64,
+    pub(in crate::dialects) mode: Option<ReasoningMode>,
     /// For `output_config`.
-    pub(super) effort: Option<Effort>,
+    pub(in crate::dialects) effort: Option<Effort>,
 }
 
 impl Budget {
@@ -36,17 +36,17 @@ impl Budget {
 
 /// What was asked, beside the thinking.
 #[derive(Clone, Copy)]
-pub(super) struct Bounds<'a> {
-    pub(super) model: &'a str,
+pub(in crate::dialects) struct Bounds<'a> {
+    pub(in crate::dialects) model: &'a str,
     /// The client's bound.
-    pub(super) max_output: Option<u64>,
+    pub(in crate::dialects) max_output: Option<u64>,
     /// The gateway's bound.
-    pub(super) cap: Option<u64>,
+    pub(in crate::dialects) cap: Option<u64>,
 }
 
 /// Fits the wish to think under the bound on output. A wish that cannot fit is left out: thinking within less than
 /// Anthropic's minimum is refused there, while effort is a hint.
-pub(super) fn fit(reasoning: &Reasoning, bounds: Bounds<'_>) -> Budget {
+pub(in crate::dialects) fn fit(reasoning: &Reasoning, bounds: Bounds<'_>) -> Budget {
     let bound = match (bounds.max_output, bounds.cap) {
         (Some(own), Some(cap)) => Some(own.min(cap)),
         (own, cap) => own.or(cap),
@@ -118,7 +118,7 @@ pub(super) const fn budget_of_effort(effort: Effort) -> u64 {
 }
 
 /// `output_config.effort` has no word below `low`.
-pub(super) const fn effort_word(effort: Effort) -> &'static str {
+pub(in crate::dialects) const fn effort_word(effort: Effort) -> &'static str {
     match effort {
         Effort::None | Effort::Minimal => Effort::Low.word(),
         Effort::Low | Effort::Medium | Effort::High | Effort::Xhigh | Effort::Max => effort.word(),

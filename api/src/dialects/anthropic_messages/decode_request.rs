@@ -82,7 +82,9 @@ fn tool(mut fields: Fields<'_>) -> Result<Tool, Untranslatable> {
 }
 
 /// The choice, and whether tools may be called in parallel, which Anthropic says in the same object.
-fn tool_choice(fields: &mut Fields<'_>) -> Result<(Option<ToolChoice>, Option<bool>), Untranslatable> {
+pub(in crate::dialects) fn tool_choice(
+    fields: &mut Fields<'_>,
+) -> Result<(Option<ToolChoice>, Option<bool>), Untranslatable> {
     let Some(mut choice) = fields.object("tool_choice")? else {
         return Ok((None, None));
     };

@@ -20,10 +20,10 @@ const MIN_TOP_P_WHILE_THINKING: f64 = 0.95;
 const MAX_TEMPERATURE: f64 = 1.0;
 
 /// What asks for JSON without a schema, which Anthropic has no field for.
-const ONE_JSON_OBJECT: &str = "Answer with one JSON object and nothing else.";
+pub(in crate::dialects) const ONE_JSON_OBJECT: &str = "Answer with one JSON object and nothing else.";
 
 /// A tool without parameters; Anthropic requires a schema.
-const NO_PARAMETERS: &str = r#"{"type":"object","properties":{}}"#;
+pub(in crate::dialects) const NO_PARAMETERS: &str = r#"{"type":"object","properties":{}}"#;
 
 #[derive(Serialize)]
 struct Body<'a> {
@@ -76,7 +76,7 @@ enum Schema<'a> {
 }
 
 #[derive(Serialize)]
-struct WireChoice<'a> {
+pub(in crate::dialects) struct WireChoice<'a> {
     r#type: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     name: Option<&'a str>,
@@ -85,7 +85,7 @@ struct WireChoice<'a> {
 }
 
 #[derive(Serialize)]
-struct WireThinking<'a> {
+pub(in crate::dialects) struct WireThinking<'a> {
     r#type: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     budget_tokens: Option<u64>,
@@ -119,10 +119,8 @@ struct Metadata<'a> {
 }
 
 pub(super) fn encode(request: &Request, target: &EncodeTarget<'_>) -> Result<Vec<u8>, Untranslatable> {
-    let bounds = Bounds { model: target.model, max_output: request.max_output, cap: target.output_cap };
     let conversation = encode_message::conversation(&request.turns)?;
-    let budget = budget::fit(&reasoning(request, &conversation, target.model), bounds);
-    let sampling = sampling(&request.sampling, &budget, models::samplers(target.model));
+    let (budget, sampling) = fitting(request, &conversation, target);
     let body = Body {
         model: target.model,
         max_tokens: budget.max_tokens,
@@ -149,6 +147,25 @@ pub(super) fn encode(request: &Request, target: &EncodeTarget<'_>) -> Result<Vec
     Ok(serde_json::to_vec(&body).expect("structs of strings, numbers and raw JSON serialise"))
 }
 
+/// How much such a request may think and write, and how to draw: the same wherever Anthropic's models are served.
+pub(in crate::dialects) fn wishes(
+    request: &Request,
+    target: &EncodeTarget<'_>,
+) -> Result<(Budget, Sampling), Untranslatable> {
+    Ok(fitting(request, &encode_message::conversation(&request.turns)?, target))
+}
+
+fn fitting(
+    request: &Request,
+    conversation: &Conversation<'_>,
+    target: &EncodeTarget<'_>,
+) -> (Budget, Sampling) {
+    let bounds = Bounds { model: target.model, max_output: request.max_output, cap: target.output_cap };
+    let budget = budget::fit(&reasoning(request, conversation, target.model), bounds);
+    let sampling = sampling(&request.sampling, &budget, models::samplers(target.model));
+    (budget, sampling)
+}
+
 /// The wish to think. An effort is a hint, so it is left out where thinking would be refused: beside a forced tool, and
 /// within a budget after a tool call that no thinking led to. A client's own `thinking` stays.
 fn reasoning(request: &Request, conversation: &Conversation<'_>, model: &str) -> Reasoning {
@@ -168,7 +185,7 @@ fn reasoning(request: &Request, conversation: &Conversation<'_>, model: &str) ->
 
 /// What Anthropic takes of the client's wishes, by the rules of its own OpenAI-compatible endpoint: a temperature above
 /// its range is the highest, and penalties are dropped.
-fn sampling(wish: &Sampling, budget: &Budget, takes: Samplers) -> Sampling {
+pub(in crate::dialects) fn sampling(wish: &Sampling, budget: &Budget, takes: Samplers) -> Sampling {
     let Sampling { temperature, top_p, top_k, frequency_penalty: _, presence_penalty: _, seed: _ } = wish;
     if takes == Samplers::None {
         return Sampling::default();
@@ -199,7 +216,7 @@ fn tool(tool: &Tool) -> WireTool<'_> {
 }
 
 /// "One at a time" is a part of the choice here, so it needs a choice, and a choice needs tools.
-fn tool_choice(request: &Request) -> Option<WireChoice<'_>> {
+pub(in crate::dialects) fn tool_choice(request: &Request) -> Option<WireChoice<'_>> {
     if request.tools.is_empty() {
         return None;
     }
@@ -218,7 +235,10 @@ fn tool_choice(request: &Request) -> Option<WireChoice<'_>> {
     Some(WireChoice { r#type, name, disable_parallel_tool_use: one_at_a_time })
 }
 
-fn thinking<'a>(budget: &Budget, reasoning: &'a Reasoning) -> Option<WireThinking<'a>> {
+pub(in crate::dialects) fn thinking<'a>(
+    budget: &Budget,
+    reasoning: &'a Reasoning,
+) -> Option<WireThinking<'a>> {
     let (r#type, budget_tokens) = match budget.mode? {
         ReasoningMode::Off => {
             return Some(WireThinking { r#type: "disabled", budget_tokens: None, display: None });

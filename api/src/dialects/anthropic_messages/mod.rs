@@ -15,8 +15,14 @@ mod stream_decoder;
 mod stream_encoder;
 mod wire;
 
+pub(super) use budget::{Bounds, Budget, effort_word, fit};
 pub(super) use decode_message::thinking_block;
-pub(super) use decode_request::thinking;
+pub(super) use decode_request::{thinking, tool_choice};
+pub(super) use encode_request::{
+    NO_PARAMETERS, ONE_JSON_OBJECT, WireChoice, WireThinking, sampling, thinking as thinking_written,
+    tool_choice as tool_choice_written, wishes,
+};
+pub(super) use models::Samplers;
 
 use super::Codec;
 use crate::canonical::StopReason;

@@ -39,7 +39,7 @@ const CLAUDE: &str = "claude-";
 
 /// Which sampling parameters a model takes while it does not think.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Samplers {
+pub(in crate::dialects) enum Samplers {
     All,
     /// `temperature` and `top_p` exclude each other.
     TemperatureOrTopP,

@@ -16,6 +16,7 @@ fn backend(name: &str, schema: Schema) -> Backend {
         h2: false,
         credential: None,
         google: None,
+        aws: None,
         credential_override: None,
         forward_proxy: None,
     }
