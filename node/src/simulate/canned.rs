@@ -75,6 +75,8 @@ fn build(endpoint: &Endpoint, shape: Shape, voice: &Voice) -> Result<Reply, ApiE
         | Endpoint::Embeddings
         | Endpoint::CountTokens
         | Endpoint::Generate { .. }
+        | Endpoint::Converse { .. }
+        | Endpoint::Invoke { .. }
         | Endpoint::Models
         | Endpoint::Model(_) => openai::chat::reply(&asked),
     }

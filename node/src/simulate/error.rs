@@ -58,6 +58,7 @@ impl ApiError {
                 "error": {"type": anthropic_type(status), "message": self.message},
                 "request_id": request_id,
             }),
+            Dialect::Amazon => json!({"message": self.message}),
             Dialect::Gemini => json!({"error": {
                 "code": status,
                 "message": self.message,
@@ -97,6 +98,19 @@ fn google_status(status: u16) -> &'static str {
         504 => "DEADLINE_EXCEEDED",
         500..=599 => "INTERNAL",
         _ => "INVALID_ARGUMENT",
+    }
+}
+
+/// What stands beside the body.
+pub(crate) fn amazon_type(status: u16) -> &'static str {
+    match status {
+        401 | 403 => "AccessDeniedException",
+        404 => "ResourceNotFoundException",
+        408 | 504 => "ModelTimeoutException",
+        429 => "ThrottlingException",
+        503 => "ServiceUnavailableException",
+        500..=599 => "InternalServerException",
+        _ => "ValidationException",
     }
 }
 

@@ -23,11 +23,13 @@ pub(crate) fn check(keys: Keys, route: &Route, path: &str, headers: &HeaderMap) 
             }
             Dialect::OpenAi => bearer(headers),
             Dialect::Gemini => text(headers, "x-goog-api-key").or_else(|| bearer(headers)),
+            // A signature, or a key of Bedrock's own.
+            Dialect::Amazon => text(headers, "authorization"),
         };
         check_key(key, route)?;
     }
     match (route.dialect, text(headers, "anthropic-version")) {
-        (Dialect::OpenAi | Dialect::Gemini, _) => Ok(()),
+        (Dialect::OpenAi | Dialect::Gemini | Dialect::Amazon, _) => Ok(()),
         // At Google's the body says it.
         (Dialect::Anthropic, None) if route.model.is_some() => Ok(()),
         (Dialect::Anthropic, Some(version)) if VERSIONS.contains(&version) => Ok(()),
@@ -68,6 +70,7 @@ fn check_key(key: Option<&str>, route: &Route) -> Result<(), ApiError> {
         None => refused(match (route.dialect, &route.deployment) {
             (Dialect::Anthropic, _) => "x-api-key or Authorization header is required",
             (Dialect::Gemini, _) => "Request is missing required authentication credential",
+            (Dialect::Amazon, _) => "Missing Authentication Token",
             (Dialect::OpenAi, Some(_)) => "Access denied: no api-key header",
             (Dialect::OpenAi, None) => "You didn't provide an API key: expected Authorization: Bearer KEY",
         }),

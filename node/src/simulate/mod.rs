@@ -1,6 +1,6 @@
 //! A provider to try things against, and the engine of the built-in demo model.
 //!
-//! Speaks OpenAI's, Anthropic's and Gemini's protocols with token counts that are true by its own stated
+//! Speaks OpenAI's, Anthropic's, Gemini's and Bedrock's protocols with token counts that are true by its own stated
 //! tokenizer ([`tokens`]), fails as a script tells it ([`script`]), and keeps count of what it produced
 //! ([`stats`]), so that a test can compare a gateway's ledger with the truth. The same request and seed
 //! give the same text and counts; only what was cached depends on what came before.
@@ -15,6 +15,7 @@
 mod answer;
 mod anthropic;
 mod ask;
+mod bedrock;
 mod canned;
 mod content;
 mod control;
@@ -32,6 +33,7 @@ mod route;
 mod schema;
 mod script;
 mod server;
+mod signed;
 mod stats;
 mod text;
 mod tokens;

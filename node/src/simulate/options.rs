@@ -7,6 +7,7 @@ use clap::{Args, ValueEnum};
 
 use super::answer::{Persona, Voice};
 use super::script::{Script, duration};
+use super::signed::AwsKey;
 
 /// A simulated LLM provider: true token counts, streams at a stated rate, fails on command.
 ///
@@ -61,6 +62,10 @@ pub(crate) struct Options {
     #[arg(long)]
     pub(crate) no_auth: bool,
 
+    /// Take only what is signed with this key at Amazon's paths, as ID:SECRET
+    #[arg(long, value_name = "KEY")]
+    pub(crate) aws_key: Option<AwsKey>,
+
     /// Answer chats from prebuilt bytes, without reading them: for load tests
     #[arg(long)]
     pub(crate) canned: bool,
@@ -78,6 +83,7 @@ pub(crate) enum Dialects {
     Openai,
     Anthropic,
     Gemini,
+    Bedrock,
     All,
 }
 
@@ -101,6 +107,7 @@ pub(crate) enum Work {
 pub(crate) struct Behaviour {
     pub(crate) dialects: Dialects,
     pub(crate) keys: Keys,
+    pub(crate) aws_key: Option<AwsKey>,
     pub(crate) work: Work,
     pub(crate) voice: Voice,
     pub(crate) latency: Duration,
@@ -132,6 +139,7 @@ impl Default for Behaviour {
         Self {
             dialects: Dialects::All,
             keys: Keys::Required,
+            aws_key: None,
             work: Work::Read,
             voice: FILLER,
             latency: Duration::ZERO,
@@ -147,6 +155,7 @@ impl From<&Options> for Behaviour {
         Self {
             dialects: options.dialect,
             keys: if options.no_auth { Keys::Ignored } else { Keys::Required },
+            aws_key: options.aws_key.clone(),
             work: if options.canned { Work::Canned } else { Work::Read },
             voice: Voice {
                 seed: options.seed,

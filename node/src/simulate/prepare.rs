@@ -55,6 +55,9 @@ impl Gate<'_> {
         let behaviour = &server.behaviour;
         let route = route::find(behaviour.dialects, &request.method, &request.uri, &request.headers)?;
         gate::check(behaviour.keys, &route, request.uri.path(), &request.headers)?;
+        if let (Dialect::Amazon, Some(key)) = (route.dialect, &behaviour.aws_key) {
+            key.check(request)?;
+        }
         if let Some(list) = self.list(&route)? {
             return Ok(Prepared::List(list));
         }
@@ -103,13 +106,14 @@ impl Gate<'_> {
         let answer = match (&route.endpoint, route.dialect) {
             (Endpoint::Models, Dialect::OpenAi) => openai::models(names, created_s),
             (Endpoint::Models, Dialect::Anthropic) => anthropic::models(names),
-            (Endpoint::Models, Dialect::Gemini) => gemini::models(names),
+            // Amazon lists models elsewhere.
+            (Endpoint::Models, Dialect::Gemini | Dialect::Amazon) => gemini::models(names),
             (Endpoint::Model(name), dialect) => {
                 self.known(name)?;
                 match dialect {
                     Dialect::OpenAi => openai::model(name, created_s),
                     Dialect::Anthropic => anthropic::model(name),
-                    Dialect::Gemini => gemini::model(name),
+                    Dialect::Gemini | Dialect::Amazon => gemini::model(name),
                 }
             }
             (
@@ -119,7 +123,9 @@ impl Gate<'_> {
                 | Endpoint::Responses
                 | Endpoint::Messages
                 | Endpoint::CountTokens
-                | Endpoint::Generate { .. },
+                | Endpoint::Generate { .. }
+                | Endpoint::Converse { .. }
+                | Endpoint::Invoke { .. },
                 _,
             ) => return Ok(None),
         };

@@ -42,12 +42,13 @@ pub(crate) enum Form {
     Events(Events),
 }
 
-/// A stream, framed as SSE with LF.
+/// A stream, framed as SSE with LF, or as Amazon frames it.
 #[derive(Clone, Debug)]
 pub(crate) struct Events {
     pub(crate) frames: Arc<[Frame]>,
     /// The protocol's error event, for when the script asks for it.
     pub(crate) error: Bytes,
+    pub(crate) content_type: &'static str,
 }
 
 #[derive(Clone, Debug)]
@@ -129,7 +130,7 @@ impl Frames {
     }
 
     pub(crate) fn finish(self, error: String) -> Events {
-        Events { frames: self.0.into(), error: error.into() }
+        Events { frames: self.0.into(), error: error.into(), content_type: "text/event-stream" }
     }
 
     fn push(&mut self, text: String, weight: Weight) {

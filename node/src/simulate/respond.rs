@@ -23,7 +23,7 @@ use super::server::Server;
 use super::stats::{Outcome, Recorded, Ticket};
 use super::text::{fingerprint, mix};
 use super::wire::Fate;
-use super::{anthropic, control, gemini, openai, route};
+use super::{anthropic, bedrock, control, gemini, openai, route};
 
 const MOST_BODY_BYTES: usize = 64 << 20;
 /// Where requests are counted whose model could not be read.
@@ -140,6 +140,8 @@ impl Exchange<'_> {
             Endpoint::Messages => anthropic::reply(&asked),
             Endpoint::CountTokens => anthropic::count_tokens(&asked),
             Endpoint::Generate { stream } => gemini::reply(&asked, *stream),
+            Endpoint::Converse { stream } => bedrock::reply(&asked, *stream),
+            Endpoint::Invoke { stream } => bedrock::invoke(&asked, *stream),
             // Answered before; a list that is asked for again says nothing wrong.
             Endpoint::Models | Endpoint::Model(_) => {
                 Err(ApiError::new(StatusCode::NOT_FOUND, "no such path"))
@@ -152,8 +154,9 @@ impl Exchange<'_> {
         let bytes = match reply.form {
             Form::Events(events) => {
                 self.pause(&staging.manner, Duration::ZERO).await;
+                let content_type = events.content_type;
                 let body = Outgoing::Play(Box::new(Play::events(events, staging)));
-                return self.ok("text/event-stream", body);
+                return self.ok(content_type, body);
             }
             Form::Whole(bytes) => bytes,
         };
@@ -221,6 +224,10 @@ impl Exchange<'_> {
         let body = error.body(self.dialect(), &self.request_id());
         let mut response = plain(error.status, "application/json", body);
         response.headers_mut().extend(error.headers.iter().cloned());
+        if self.dialect() == Dialect::Amazon {
+            let kind = HeaderValue::from_static(super::error::amazon_type(error.status.as_u16()));
+            response.headers_mut().insert(HeaderName::from_static("x-amzn-errortype"), kind);
+        }
         self.sign(&mut response);
         response
     }
@@ -230,6 +237,7 @@ impl Exchange<'_> {
             Dialect::OpenAi => HeaderName::from_static("x-request-id"),
             Dialect::Anthropic => HeaderName::from_static("request-id"),
             Dialect::Gemini => HeaderName::from_static("x-goog-request-id"),
+            Dialect::Amazon => HeaderName::from_static("x-amzn-requestid"),
         };
         let id = self.request_id().parse().expect("hexadecimal digits are fit for a header");
         response.headers_mut().insert(name, id);

@@ -2,6 +2,7 @@
 //! fine.
 
 use http::{HeaderMap, Method, StatusCode, Uri};
+use percent_encoding::percent_decode_str;
 
 use super::error::ApiError;
 use super::options::Dialects;
@@ -11,6 +12,7 @@ pub(crate) enum Dialect {
     OpenAi,
     Anthropic,
     Gemini,
+    Amazon,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,7 +23,17 @@ pub(crate) enum Endpoint {
     Responses,
     Messages,
     CountTokens,
-    Generate { stream: bool },
+    Generate {
+        stream: bool,
+    },
+    /// Bedrock's words for all models.
+    Converse {
+        stream: bool,
+    },
+    /// Anthropic's own, at Bedrock.
+    Invoke {
+        stream: bool,
+    },
     Models,
     Model(String),
 }
@@ -32,7 +44,7 @@ pub(crate) struct Route {
     pub(crate) dialect: Dialect,
     /// The deployment in an Azure path.
     pub(crate) deployment: Option<String>,
-    /// The model in a path of Google's.
+    /// The model in a path of Google's or Amazon's.
     pub(crate) model: Option<String>,
 }
 
@@ -42,6 +54,8 @@ pub(crate) fn guess(dialects: Dialects, path: &str, headers: &HeaderMap) -> Dial
     match dialects {
         Dialects::Anthropic => Dialect::Anthropic,
         Dialects::Gemini => Dialect::Gemini,
+        Dialects::Bedrock => Dialect::Amazon,
+        Dialects::All if amazon(path).is_some() => Dialect::Amazon,
         Dialects::All if google(path).is_some_and(|(_, verb)| !verb.ends_with("awPredict")) => {
             Dialect::Gemini
         }
@@ -65,6 +79,7 @@ pub(crate) fn find(
         Dialects::Openai => dialect == Dialect::OpenAi,
         Dialects::Anthropic => dialect == Dialect::Anthropic,
         Dialects::Gemini => dialect == Dialect::Gemini,
+        Dialects::Bedrock => dialect == Dialect::Amazon,
     };
     if !spoken {
         return Err(unknown());
@@ -77,7 +92,8 @@ pub(crate) fn find(
     if deployment.is_some() && !uri.query().unwrap_or_default().contains("api-version=") {
         return Err(ApiError::new(StatusCode::NOT_FOUND, "Resource not found: no api-version").code("404"));
     }
-    let model = google(path).map(|(model, _)| model.replace("%2F", "/"));
+    let named = google(path).or_else(|| amazon(path)).map(|(model, _)| percent_decode_str(model));
+    let model = named.map(|model| model.decode_utf8_lossy().into_owned());
     if matches!(endpoint, Endpoint::Generate { stream: true }) && uri.query() != Some("alt=sse") {
         return Err(ApiError::new(StatusCode::BAD_REQUEST, "only alt=sse is simulated"));
     }
@@ -87,6 +103,11 @@ pub(crate) fn find(
 /// Model and verb of a path of Google's.
 fn google(path: &str) -> Option<(&str, &str)> {
     path.rsplit_once("/models/")?.1.rsplit_once(':')
+}
+
+/// Model and operation of a path of Amazon's.
+fn amazon(path: &str) -> Option<(&str, &str)> {
+    path.rsplit_once("/model/")?.1.rsplit_once('/')
 }
 
 fn endpoint(path: &str, guessed: Dialect) -> Option<(Endpoint, Method, Dialect)> {
@@ -107,6 +128,16 @@ fn endpoint(path: &str, guessed: Dialect) -> Option<(Endpoint, Method, Dialect)>
             _ => return None,
         };
         return Some((endpoint, Method::POST, dialect));
+    }
+    if let Some((_, operation)) = amazon(path) {
+        let endpoint = match operation {
+            "converse" => Endpoint::Converse { stream: false },
+            "converse-stream" => Endpoint::Converse { stream: true },
+            "invoke" => Endpoint::Invoke { stream: false },
+            "invoke-with-response-stream" => Endpoint::Invoke { stream: true },
+            _ => return None,
+        };
+        return Some((endpoint, Method::POST, Dialect::Amazon));
     }
     for (end, endpoint, dialect) in POSTS {
         if path.ends_with(end) {
@@ -148,6 +179,9 @@ mod tests {
             (All,       "POST", "/v1beta/models/g:streamGenerateContent", "400"), // a list
             (All,       "POST", "/v1/x/publishers/anthropic/models/c@1:rawPredict", "Messages Anthropic of c@1"),
             (All,       "POST", "/v1beta/models/g:embedContent",         "404"),
+            (All,       "POST", "/p/model/a.b-v1:0/converse-stream",     "Converse { stream: true } Amazon of a.b-v1:0"),
+            (All,       "POST", "/model/arn:x%2Fy/invoke",               "Invoke { stream: false } Amazon of arn:x/y"),
+            (All,       "POST", "/model/m/nothing",                      "404"),
             (All,       "GET",  "/v1/chat/completions",                  "405"),
             (All,       "POST", "/v1/nothing",                           "404"),
             (Openai,    "POST", "/v1/messages",                          "404"),

@@ -52,7 +52,8 @@ pub(crate) async fn run(options: Options) -> Result<(), StartError> {
         Dialects::Openai => "openai",
         Dialects::Anthropic => "anthropic",
         Dialects::Gemini => "gemini",
-        Dialects::All => "openai, anthropic, gemini",
+        Dialects::Bedrock => "bedrock",
+        Dialects::All => "openai, anthropic, gemini, bedrock",
     };
     println!(
         "simulate-provider listening on http://{address} ({spoken}; {} tokens an answer; seed {})",

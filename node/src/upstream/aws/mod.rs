@@ -7,7 +7,7 @@
 mod ask;
 mod keyring;
 mod machine;
-mod sigv4;
+pub(crate) mod sigv4;
 mod sts;
 mod surroundings;
 
