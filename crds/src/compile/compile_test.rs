@@ -71,11 +71,14 @@ fn every_case_compiles_to_what_it_says() {
 
 #[test]
 fn the_examples_compile_without_problems() {
-    for name in ["basic.yaml", "failover.yaml", "budgets.yaml", "token-limits.yaml", "google.yaml"] {
+    for name in
+        ["basic.yaml", "failover.yaml", "budgets.yaml", "token-limits.yaml", "google.yaml", "amazon.yaml"]
+    {
         let text = read(&folder("../deploy/examples").join(name));
         let (snapshot, problems) = compiled(name, &text);
         assert_eq!(problems, "", "{name}");
-        let proves_itself = snapshot.contains("credential") || snapshot.contains("by key");
+        let proves_itself =
+            snapshot.contains("credential") || snapshot.contains("by key") || snapshot.contains("signed for");
         assert!(snapshot.contains("listener") && proves_itself, "{snapshot}");
     }
 }

@@ -36,7 +36,7 @@ use crate::transport::{CallError, Lane, Method, Peers, Target};
 
 /// After a node was out of reach, the time before the next try; the last one stays. A node that comes back should not wait
 /// long for its entries, and one that is gone should not cost much.
-const BACKOFF_MS: [u64; 5] = [50, 100, 200, 400, 800];
+const BACKOFF_MS: [u64; 4] = [20, 50, 100, 200];
 
 /// Makes openraft's connections.
 #[derive(Clone, Debug)]
