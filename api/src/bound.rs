@@ -32,18 +32,32 @@ const TOOLS_TOKENS: u64 = 500;
 /// An image in full detail: 1,445 for OpenAI's tiles, 1,600 for Anthropic's.
 const IMAGE_TOKENS: u64 = 2_000;
 
+/// What an image of the largest size and best quality counts as output: gpt-image-1 says 6,240.
+const MADE_IMAGE_TOKENS: u64 = 8_000;
+
 /// Bounds a body that [`peek`](crate::peek::peek) has let through.
 pub fn bound(endpoint: Endpoint, body: &[u8]) -> Bound {
+    if endpoint.only_counts() {
+        return Bound { input: 0, answers: 1 };
+    }
     let of_bytes = Bound { input: REQUEST_TOKENS + length(body), answers: 1 };
     let read = std::str::from_utf8(body).ok().and_then(|text| serde_json::from_str::<Fields>(text).ok());
     let Some(Fields { input, answers, prompts }) = read else { return of_bytes };
     let prompts = match endpoint {
         Endpoint::Completions => prompts,
+        Endpoint::ImageGenerations => {
+            let made = answers.max(1).saturating_mul(MADE_IMAGE_TOKENS);
+            let input = REQUEST_TOKENS.saturating_add(input).saturating_add(made);
+            return Bound { input, answers: 1 };
+        }
         Endpoint::ChatCompletions
         | Endpoint::Embeddings
         | Endpoint::Responses
         | Endpoint::Messages
-        | Endpoint::GenerateContent => 1,
+        | Endpoint::GenerateContent
+        | Endpoint::InputTokens
+        | Endpoint::CountTokens
+        | Endpoint::Tokenize => 1,
     };
     Bound { input: REQUEST_TOKENS.saturating_add(input), answers: answers.saturating_mul(prompts).max(1) }
 }

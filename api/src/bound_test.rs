@@ -5,7 +5,8 @@ use super::*;
 #[test]
 fn texts_are_bounded_by_their_bytes_and_not_by_what_stands_around_them() {
     use Endpoint::{
-        ChatCompletions as Chat, Completions, Embeddings, GenerateContent as Gemini, Messages, Responses,
+        ChatCompletions as Chat, Completions, CountTokens, Embeddings, GenerateContent as Gemini,
+        ImageGenerations, Messages, Responses,
     };
     let tokens = REQUEST_TOKENS + MESSAGE_TOKENS;
     #[rustfmt::skip]
@@ -28,6 +29,8 @@ fn texts_are_bounded_by_their_bytes_and_not_by_what_stands_around_them() {
         (Completions, r#"{"prompt":["1","22"],"n":2}"#, tokens + MESSAGE_TOKENS + 3, 4, "for each prompt"),
         (Completions, r#"{"prompt":[1,22]}"#, tokens + MESSAGE_TOKENS + 3, 1, "one prompt, in tokens"),
         (Completions, r#"{"prompt":[[1,22],[3]]}"#, tokens + MESSAGE_TOKENS + 6 + 3, 2, "two of them"),
+        (ImageGenerations, r#"{"prompt":"1234","n":2}"#, tokens + 4 + 2 * MADE_IMAGE_TOKENS, 1, "images"),
+        (CountTokens, r#"{"messages":[]}"#, 0, 1, "nothing is spent"),
         (Embeddings, r#"{"input":["1","22"]}"#, tokens + MESSAGE_TOKENS + 3, 1, "texts to embed"),
         (Responses, r#"{"instructions":"1","input":[{"role":"user","content":[{"type":"input_text","text":"22"}]}]}"#, tokens + MESSAGE_TOKENS + 1 + 2 + 2, 1, "instructions, and a message"),
         (Messages, r#"{"system":"1","messages":[{"role":"user","content":"22"}]}"#, tokens + MESSAGE_TOKENS + 3, 1, "as Anthropic has it"),

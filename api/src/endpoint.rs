@@ -26,17 +26,29 @@ pub enum Endpoint {
     Messages,
     /// `POST /v1beta/models/{model}:generateContent` and `:streamGenerateContent`
     GenerateContent,
+    /// `POST /v1/images/generations`
+    ImageGenerations,
+    /// `POST /v1/responses/input_tokens`
+    InputTokens,
+    /// `POST /v1/messages/count_tokens` and below `/anthropic`
+    CountTokens,
+    /// `POST /tokenize`, as vLLM has it
+    Tokenize,
 }
 
 impl Endpoint {
     /// Every endpoint.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 10] = [
         Self::ChatCompletions,
         Self::Completions,
         Self::Embeddings,
         Self::Responses,
         Self::Messages,
         Self::GenerateContent,
+        Self::ImageGenerations,
+        Self::InputTokens,
+        Self::CountTokens,
+        Self::Tokenize,
     ];
 
     /// The path below the version prefix, the same with clients and with providers of that dialect.
@@ -49,14 +61,24 @@ impl Endpoint {
             Self::Messages => "/messages",
             // What follows the model, which stands in the path.
             Self::GenerateContent => ":generateContent",
+            Self::ImageGenerations => "/images/generations",
+            Self::InputTokens => "/responses/input_tokens",
+            Self::CountTokens => "/messages/count_tokens",
+            Self::Tokenize => "/tokenize",
         }
     }
 
     /// The dialect in which this endpoint's answers and errors are written.
     pub const fn dialect(self) -> Dialect {
         match self {
-            Self::ChatCompletions | Self::Completions | Self::Embeddings | Self::Responses => Dialect::OpenAi,
-            Self::Messages => Dialect::Anthropic,
+            Self::ChatCompletions
+            | Self::Completions
+            | Self::Embeddings
+            | Self::Responses
+            | Self::ImageGenerations
+            | Self::InputTokens
+            | Self::Tokenize => Dialect::OpenAi,
+            Self::Messages | Self::CountTokens => Dialect::Anthropic,
             Self::GenerateContent => Dialect::Gemini,
         }
     }
@@ -70,7 +92,32 @@ impl Endpoint {
             Self::Responses => "responses",
             Self::Messages => "messages",
             Self::GenerateContent => "generate_content",
+            Self::ImageGenerations => "image_generation",
+            Self::InputTokens => "responses_input_tokens",
+            Self::CountTokens => "count_tokens",
+            Self::Tokenize => "tokenize",
         }
+    }
+
+    /// Whether the model writes an answer, of which more is more. An image is of one size, and to count costs nothing.
+    pub const fn has_output(self) -> bool {
+        match self {
+            Self::ChatCompletions
+            | Self::Completions
+            | Self::Responses
+            | Self::Messages
+            | Self::GenerateContent => true,
+            Self::Embeddings
+            | Self::ImageGenerations
+            | Self::InputTokens
+            | Self::CountTokens
+            | Self::Tokenize => false,
+        }
+    }
+
+    /// Whether tokens are only counted: nothing is spent.
+    pub const fn only_counts(self) -> bool {
+        matches!(self, Self::InputTokens | Self::CountTokens | Self::Tokenize)
     }
 }
 

@@ -56,14 +56,11 @@ pub fn peek(endpoint: Endpoint, body: &[u8]) -> Result<Peek, Malformed> {
         return Err(Malformed::at(param, message));
     }
 
-    let stream = match endpoint {
-        Endpoint::Embeddings => false,
-        Endpoint::ChatCompletions
-        | Endpoint::Completions
-        | Endpoint::Responses
-        | Endpoint::Messages
-        | Endpoint::GenerateContent => fields.read("stream", "a boolean")?.unwrap_or(false),
-    };
+    let asks_stream = fields.read("stream", "a boolean");
+    let stream = endpoint.has_output() && asks_stream.as_ref().map_err(Clone::clone)?.unwrap_or(false);
+    if endpoint == Endpoint::ImageGenerations && asks_stream?.unwrap_or(false) {
+        return Err(Malformed::at("stream", "images are sent whole: `stream` must be false or absent"));
+    }
     let mut output_cap = None;
     for field in output_cap_fields(endpoint) {
         output_cap = output_cap.max(fields.read(field, "a whole number that is not negative")?);
@@ -78,7 +75,12 @@ pub(crate) const fn output_cap_fields(endpoint: Endpoint) -> &'static [&'static 
         Endpoint::Completions | Endpoint::Messages => &["max_tokens"],
         Endpoint::Responses => &["max_output_tokens"],
         // A Gemini client's stands deeper: see `gemini`.
-        Endpoint::Embeddings | Endpoint::GenerateContent => &[],
+        Endpoint::Embeddings
+        | Endpoint::GenerateContent
+        | Endpoint::ImageGenerations
+        | Endpoint::InputTokens
+        | Endpoint::CountTokens
+        | Endpoint::Tokenize => &[],
     }
 }
 
@@ -121,9 +123,14 @@ impl<'a> Fields<'a> {
                     self.read("stream_options", "an object whose `include_usage` is a boolean, given once")?;
                 Ok(options.and_then(|options| options.include_usage).unwrap_or(false))
             }
-            Endpoint::Embeddings | Endpoint::Responses | Endpoint::Messages | Endpoint::GenerateContent => {
-                Ok(false)
-            }
+            Endpoint::Embeddings
+            | Endpoint::Responses
+            | Endpoint::Messages
+            | Endpoint::GenerateContent
+            | Endpoint::ImageGenerations
+            | Endpoint::InputTokens
+            | Endpoint::CountTokens
+            | Endpoint::Tokenize => Ok(false),
         }
     }
 

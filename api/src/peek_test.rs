@@ -1,7 +1,9 @@
 //! What a body must look like before it is routed, as tables.
 
 use super::{Named, Peek, peek, peek_named};
-use crate::endpoint::Endpoint::{self, ChatCompletions, Completions, Embeddings, Messages, Responses};
+use crate::endpoint::Endpoint::{
+    self, ChatCompletions, Completions, CountTokens, Embeddings, ImageGenerations, Messages, Responses,
+};
 
 fn peeked(stream: bool, output_cap: Option<u64>, asks_usage: bool) -> Peek {
     Peek { model: "m".to_owned(), stream, output_cap, asks_usage }
@@ -25,6 +27,8 @@ fn picks_what_routing_and_admission_need() {
         (Responses,       r#"{"model":"m","max_output_tokens":7,"max_tokens":1}"#,              peeked(false, Some(7), false)),
         (Responses,       r#"{"model":"m","stream":true,"stream_options":{"include_obfuscation":false}}"#, peeked(true, None, false)),
         (Messages,        r#"{"model":"m","max_tokens":8,"stream":true}"#,                      peeked(true,  Some(8), false)),
+        (CountTokens,     r#"{"model":"m","max_tokens":8,"stream":true}"#,                      peeked(false, None, false)),    // nothing is written
+        (ImageGenerations, r#"{"model":"m","stream":false,"n":2}"#,                            peeked(false, None, false)),
     ];
     for (endpoint, body, expected) in cases {
         assert_eq!(peek(endpoint, body.as_bytes()), Ok(expected), "{body}");
@@ -34,7 +38,7 @@ fn picks_what_routing_and_admission_need() {
 #[test]
 fn refuses_with_the_place_and_the_field() {
     #[rustfmt::skip]
-    let cases: [(Endpoint, &[u8], Option<&str>, &str); 18] = [
+    let cases: [(Endpoint, &[u8], Option<&str>, &str); 19] = [
         // endpoint        body                                                    param                    the message contains
         (ChatCompletions, b"",                                                     None,                    "EOF while parsing a value at line 1 column 0"),
         (ChatCompletions, b"{\"model\":\"m\",\n \"x\": }",                         None,                    "line 2 column 7"),
@@ -51,6 +55,7 @@ fn refuses_with_the_place_and_the_field() {
         (ChatCompletions, br#"{"model":"m","\u006dodel":"n"}"#,                    Some("model"),           "given twice"),
         (ChatCompletions, br#"{"model":"m","Model":"n"}"#,                         Some("model"),           "letter case"),
         (ChatCompletions, br#"{"model":"m","stream":"yes"}"#,                      Some("stream"),          r#"a boolean, not `"yes"`"#),
+        (ImageGenerations, br#"{"model":"m","stream":true}"#,                     Some("stream"),          "sent whole"),
         (Messages,        br#"{"model":"m","max_tokens":-1}"#,                     Some("max_tokens"),      "not negative, not `-1`"),
         (Completions,     br#"{"model":"m","stream_options":{"include_usage":1}}"#,Some("stream_options"),  "`include_usage` is a boolean"),
         (ChatCompletions, br#"{"model":"m","stream_options":{"include_usage":false,"include_usage":true}}"#, Some("stream_options"), "given once"),

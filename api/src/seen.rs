@@ -6,6 +6,8 @@ use crate::error::ApiError;
 /// What passed so far.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Seen {
+    /// Tokens are only counted, and nothing is spent.
+    pub free: bool,
     /// The last figures from the provider.
     pub usage: Option<Usage>,
     /// The model that the provider says answered.

@@ -13,6 +13,10 @@ pub(crate) enum Wire {
     Responses,
     Messages,
     GenerateContent,
+    ImageGenerations,
+    InputTokens,
+    CountTokens,
+    Tokenize,
     /// Amazon Bedrock's, which no client speaks here.
     Converse,
 }
@@ -27,6 +31,10 @@ impl Wire {
             Endpoint::Responses => Self::Responses,
             Endpoint::Messages => Self::Messages,
             Endpoint::GenerateContent => Self::GenerateContent,
+            Endpoint::ImageGenerations => Self::ImageGenerations,
+            Endpoint::InputTokens => Self::InputTokens,
+            Endpoint::CountTokens => Self::CountTokens,
+            Endpoint::Tokenize => Self::Tokenize,
         }
     }
 
@@ -39,6 +47,10 @@ impl Wire {
             Self::Responses => Some(Endpoint::Responses),
             Self::Messages => Some(Endpoint::Messages),
             Self::GenerateContent => Some(Endpoint::GenerateContent),
+            Self::ImageGenerations => Some(Endpoint::ImageGenerations),
+            Self::InputTokens => Some(Endpoint::InputTokens),
+            Self::CountTokens => Some(Endpoint::CountTokens),
+            Self::Tokenize => Some(Endpoint::Tokenize),
             Self::Converse => None,
         }
     }
@@ -63,7 +75,13 @@ impl Wire {
             Self::Messages => Some(&dialects::anthropic_messages::CODEC),
             Self::GenerateContent => Some(&dialects::gemini::CODEC),
             Self::Converse => Some(&dialects::bedrock_converse::CODEC),
-            Self::Completions | Self::Embeddings | Self::Responses => None,
+            Self::Completions
+            | Self::Embeddings
+            | Self::Responses
+            | Self::ImageGenerations
+            | Self::InputTokens
+            | Self::CountTokens
+            | Self::Tokenize => None,
         }
     }
 }

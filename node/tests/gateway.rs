@@ -465,3 +465,69 @@ fn undated(answer: &Answer) -> String {
     }
     text
 }
+
+/// Images are made and booked; what only counts tokens passes and costs nothing.
+#[tokio::test]
+async fn endpoints_beside_chat_pass_to_those_who_have_them() {
+    let simulator = Simulator::start(&[]).await;
+    let address = simulator.address();
+    let rules = ["image", "image-azure", "count", "count-azure", "claude"].map(|model| {
+        let backend = match model {
+            "claude" => "{name: anthropic}",
+            _ if model.ends_with("azure") => "{name: azure}",
+            _ => "{name: openai}",
+        };
+        rule(model, backend, "")
+    });
+    let manifest = GATEWAY.to_owned()
+        + &openai("openai", &address)
+        + &backend("azure", "{name: AzureOpenAI, version: v1}", &address)
+        + &key("azure", KeyOf::Azure, "k")
+        + &anthropic("anthropic", &address)
+        + &route("all", "", &rules.concat());
+    let gateway = Gateway::start(&manifest).await;
+    let messages = json!([{"role": "user", "content": "How much is the fish?"}]);
+    let (image, asked) = (json!({"prompt": "a fish", "n": 2}), json!({"input": "How much is the fish?"}));
+    let counted = json!({"messages": messages});
+    #[rustfmt::skip]
+    let cases = [
+        // path                          model          body      path at the provider                                  pointer in the answer
+        ("/v1/images/generations",       "image",       &image,   "/v1/images/generations",                             "/data/1/b64_json"),
+        ("/v1/images/generations",       "image-azure", &image,   "/openai/deployments/image-azure/images/generations", "/data/1/b64_json"),
+        ("/v1/responses/input_tokens",   "count",       &asked,   "/v1/responses/input_tokens",                         "/input_tokens"),
+        ("/v1/responses/input_tokens",   "count-azure", &asked,   "/openai/responses/input_tokens",                     "/input_tokens"),
+        ("/tokenize",                    "count",       &counted, "/tokenize",                                          "/tokens/0"),
+        ("/v1/messages/count_tokens",    "claude",      &counted, "/v1/messages/count_tokens",                          "/input_tokens"),
+        ("/anthropic/v1/messages/count_tokens", "claude", &counted, "/v1/messages/count_tokens",                        "/input_tokens"),
+    ];
+    for (path, model, body, at_provider, pointer) in cases {
+        let ask = Ask::post(path, body.to_string()).with("model", model);
+        let answer = gateway.send(&ask).await.expect(200).json();
+        assert!(answer.pointer(pointer).is_some_and(|value| !value.is_null()), "{path} {model}: {answer}");
+        assert_eq!(simulator.last_request().await["path"], at_provider, "{path} {model}");
+    }
+    for (model, requests) in
+        [("image", 1), ("image-azure", 1), ("count", 2), ("count-azure", 1), ("claude", 2)]
+    {
+        let row = gateway.booked(model, requests).await;
+        let produced = simulator.model(model).await;
+        for (ours, theirs) in [("input", "input_tokens"), ("output", "output_tokens")] {
+            assert_eq!(row["usage"][ours], produced[theirs], "{model}: {row} {produced}");
+        }
+        let costs = row["usage"]["total"].as_u64().unwrap() > 0;
+        assert_eq!(costs, model.starts_with("image"), "{model}: {row}");
+    }
+    #[rustfmt::skip]
+    let refused = [
+        // path                        model     body                                       status  word
+        ("/tokenize",                  "claude", counted.clone(),                           422,    "Anthropic"),
+        ("/v1/messages/count_tokens",  "count",  counted.clone(),                           422,    "OpenAI"),
+        ("/v1/images/generations",     "image",  json!({"prompt": "x", "stream": true}),    400,    "stream"),
+    ];
+    for (path, model, body, status, word) in refused {
+        let answer =
+            gateway.send(&Ask::post(path, body.to_string()).with("model", model)).await.expect(status);
+        let said = answer.json()["error"]["message"].as_str().unwrap().to_owned();
+        assert!(said.contains(word), "{path} {model}: {said}");
+    }
+}

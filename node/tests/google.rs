@@ -112,6 +112,14 @@ async fn every_client_is_served_by_every_backend() {
         assert_eq!(row["usage"]["output"], counted["output_tokens"], "{model}: {row} {counted}");
         assert_eq!(row["usage"]["input"], counted["input_tokens"], "{model}: {row} {counted}");
     }
+    let count = Ask::post(
+        "/v1/messages/count_tokens",
+        json!({"messages": [{"role": "user", "content": "x"}]}).to_string(),
+    );
+    let answer = gateway.send(&count.with("model", CLAUDE)).await.expect(200).json();
+    assert!(answer["input_tokens"].as_u64() > Some(0), "{answer}");
+    let request = simulator.last_request().await;
+    assert_eq!(request["path"], format!("{google}/anthropic/models/count-tokens:rawPredict"));
     assert_eq!(tokens.given(), 1);
 }
 

@@ -143,7 +143,15 @@ fn refused(endpoint: Endpoint, schema: Schema) -> Untranslatable {
 fn ask_for_usage(draft: &mut Draft, wire: Wire) {
     match wire {
         Wire::ChatCompletions | Wire::Completions => {}
-        Wire::Embeddings | Wire::Responses | Wire::Messages | Wire::GenerateContent | Wire::Converse => {
+        Wire::Embeddings
+        | Wire::Responses
+        | Wire::Messages
+        | Wire::GenerateContent
+        | Wire::ImageGenerations
+        | Wire::InputTokens
+        | Wire::CountTokens
+        | Wire::Tokenize
+        | Wire::Converse => {
             return;
         }
     }

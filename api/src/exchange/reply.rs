@@ -7,6 +7,7 @@ use super::refusal::{self, Between};
 use super::translation::TranslatedStream;
 use crate::canonical::Usage;
 use crate::dialects::EncoderOptions;
+use crate::endpoint::Endpoint;
 use crate::error::{ApiError, Malformed};
 use crate::framing::Framing;
 use crate::framing::bedrock_events::BedrockEvents;
@@ -103,7 +104,9 @@ impl Replies {
                 Body::Collect(Kept::default())
             }
         });
-        Reply { replies: self.clone(), frames: None, body, seen: Seen::default(), over: false }
+        let free = self.client.endpoint().is_some_and(Endpoint::only_counts);
+        let seen = Seen { free, ..Seen::default() };
+        Reply { replies: self.clone(), frames: None, body, seen, over: false }
     }
 
     /// An upstream's error, in the client's dialect; same dialect and JSON: the body untouched. Not JSON: wrapped.
@@ -133,7 +136,12 @@ impl Replies {
             Wire::Responses => Some(Box::new(WatchResponses::default())),
             Wire::Messages => Some(Box::new(WatchMessages::default())),
             Wire::GenerateContent => Some(Box::new(WatchGenerated::default())),
-            Wire::Embeddings | Wire::Converse => None,
+            Wire::Embeddings
+            | Wire::ImageGenerations
+            | Wire::InputTokens
+            | Wire::CountTokens
+            | Wire::Tokenize
+            | Wire::Converse => None,
         }
     }
 }

@@ -112,6 +112,7 @@ pub(super) fn pass_cut<S: AsRef<[u8]> + ?Sized>(
 
 fn seen(usage: Option<Usage>, output: (u64, u64)) -> Seen {
     Seen {
+        free: false,
         usage,
         response_model: Some("m-1".to_owned()),
         output_bytes: output.0,

@@ -85,7 +85,14 @@ impl TranslatedStream {
         match self.upstream {
             // Bedrock's figures alone may be missing after its `messageStop`.
             Wire::ChatCompletions | Wire::GenerateContent | Wire::Converse => true,
-            Wire::Completions | Wire::Embeddings | Wire::Responses | Wire::Messages => false,
+            Wire::Completions
+            | Wire::Embeddings
+            | Wire::Responses
+            | Wire::Messages
+            | Wire::ImageGenerations
+            | Wire::InputTokens
+            | Wire::CountTokens
+            | Wire::Tokenize => false,
         }
     }
 

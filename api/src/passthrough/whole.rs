@@ -1,7 +1,7 @@
 //! Answers that are not streamed: read once, when they are whole, for the meter's sake.
 
 use serde::Deserialize;
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, IgnoredAny};
 use serde_json::error::Category;
 
 use super::choices::Chunk;
@@ -25,6 +25,12 @@ pub(crate) fn note(wire: Wire, body: &[u8], seen: &mut Seen) -> Result<(), Malfo
             let output = read_or_default::<ResponseOutput>(body).output;
             seen.count(output.iter().map(OutputItem::output_bytes).sum());
             serde_json::from_slice::<Response<'_>>(body).map(|answer| answer.note(seen))
+        }
+        Wire::ImageGenerations => {
+            serde_json::from_slice::<Response<'_>>(body).map(|answer| answer.note(seen))
+        }
+        Wire::InputTokens | Wire::CountTokens | Wire::Tokenize => {
+            serde_json::from_slice::<IgnoredAny>(body).map(drop)
         }
         Wire::Messages => serde_json::from_slice::<Message<'_>>(body).map(|answer| answer.note(seen)),
         Wire::GenerateContent => generated::note(body, seen),

@@ -17,7 +17,13 @@ const OUR_VERSION: HeaderValue = HeaderValue::from_static("2023-06-01");
 fn wire(endpoint: Endpoint) -> Option<Wire> {
     match endpoint {
         Endpoint::Messages | Endpoint::ChatCompletions | Endpoint::GenerateContent => Some(Wire::Messages),
-        Endpoint::Completions | Endpoint::Embeddings | Endpoint::Responses => None,
+        Endpoint::CountTokens => Some(Wire::CountTokens),
+        Endpoint::Completions
+        | Endpoint::Embeddings
+        | Endpoint::Responses
+        | Endpoint::ImageGenerations
+        | Endpoint::InputTokens
+        | Endpoint::Tokenize => None,
     }
 }
 

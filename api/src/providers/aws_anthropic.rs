@@ -7,13 +7,15 @@ use http::HeaderMap;
 use super::aws_bedrock::{headers, model_path};
 use super::{Address, Provider, anthropic};
 use crate::edit::Draft;
+use crate::wire::Wire;
 
 pub(super) const PROVIDER: Provider = Provider {
     name: "aws.anthropic",
+    // Counting is another operation there, of another shape.
+    wire: |endpoint| (anthropic::PROVIDER.wire)(endpoint).filter(|wire| *wire != Wire::CountTokens),
     path: |address| Ok(model_path(address, ["invoke", "invoke-with-response-stream"])),
     headers,
     body,
-    ..anthropic::PROVIDER
 };
 
 /// What Bedrock calls the version where the backend's schema names none.

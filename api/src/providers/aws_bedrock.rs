@@ -18,7 +18,13 @@ pub(super) const PROVIDER: Provider = Provider {
 fn wire(endpoint: Endpoint) -> Option<Wire> {
     match endpoint {
         Endpoint::ChatCompletions | Endpoint::Messages | Endpoint::GenerateContent => Some(Wire::Converse),
-        Endpoint::Completions | Endpoint::Embeddings | Endpoint::Responses => None,
+        Endpoint::Completions
+        | Endpoint::Embeddings
+        | Endpoint::Responses
+        | Endpoint::ImageGenerations
+        | Endpoint::InputTokens
+        | Endpoint::CountTokens
+        | Endpoint::Tokenize => None,
     }
 }
 

@@ -5,7 +5,13 @@ use super::{Address, Provider, encoded, openai};
 use crate::error::Untranslatable;
 use crate::wire::Wire;
 
-pub(super) const PROVIDER: Provider = Provider { name: "azure.openai", path, ..openai::PROVIDER };
+pub(super) const PROVIDER: Provider = Provider {
+    name: "azure.openai",
+    // Tokens are not shown there.
+    wire: |endpoint| (openai::PROVIDER.wire)(endpoint).filter(|wire| *wire != Wire::Tokenize),
+    path,
+    ..openai::PROVIDER
+};
 
 /// The service has no configurable prefix.
 fn path(address: &Address<'_>) -> Result<String, Untranslatable> {
@@ -21,9 +27,12 @@ fn path(address: &Address<'_>) -> Result<String, Untranslatable> {
         | Wire::Embeddings
         | Wire::Messages
         | Wire::GenerateContent
+        | Wire::ImageGenerations
+        | Wire::CountTokens
+        | Wire::Tokenize
         | Wire::Converse => {
             format!("/openai/deployments/{}{endpoint}?api-version={version}", encoded(address.model))
         }
-        Wire::Responses => format!("/openai{endpoint}?api-version={version}"),
+        Wire::Responses | Wire::InputTokens => format!("/openai{endpoint}?api-version={version}"),
     })
 }

@@ -20,7 +20,13 @@ fn wire(endpoint: Endpoint) -> Option<Wire> {
         Endpoint::ChatCompletions | Endpoint::Messages | Endpoint::GenerateContent => {
             Some(Wire::GenerateContent)
         }
-        Endpoint::Completions | Endpoint::Embeddings | Endpoint::Responses => None,
+        Endpoint::Completions
+        | Endpoint::Embeddings
+        | Endpoint::Responses
+        | Endpoint::ImageGenerations
+        | Endpoint::InputTokens
+        | Endpoint::CountTokens
+        | Endpoint::Tokenize => None,
     }
 }
 

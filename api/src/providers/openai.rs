@@ -7,17 +7,39 @@ use crate::wire::Wire;
 pub(super) const PROVIDER: Provider = Provider {
     name: "openai",
     wire,
-    path: |address| Ok(address.below("/v1")),
+    path: |address| {
+        Ok(match address.wire {
+            // vLLM has it beside the versions of the API.
+            Wire::Tokenize => {
+                let root = address.root("/v1");
+                format!("{}{}", root.strip_suffix("/v1").unwrap_or(&root), address.wire.path())
+            }
+            Wire::ChatCompletions
+            | Wire::Completions
+            | Wire::Embeddings
+            | Wire::Responses
+            | Wire::Messages
+            | Wire::GenerateContent
+            | Wire::ImageGenerations
+            | Wire::InputTokens
+            | Wire::CountTokens
+            | Wire::Converse => address.below("/v1"),
+        })
+    },
     headers: |_| vec![JSON],
     body: |_, _| {},
 };
 
-#[expect(clippy::unnecessary_wraps, reason = "others can't carry every endpoint")]
 fn wire(endpoint: Endpoint) -> Option<Wire> {
     match endpoint {
-        Endpoint::ChatCompletions | Endpoint::Completions | Endpoint::Embeddings | Endpoint::Responses => {
-            Some(Wire::of(endpoint))
-        }
+        Endpoint::ChatCompletions
+        | Endpoint::Completions
+        | Endpoint::Embeddings
+        | Endpoint::Responses
+        | Endpoint::ImageGenerations
+        | Endpoint::InputTokens
+        | Endpoint::Tokenize => Some(Wire::of(endpoint)),
+        Endpoint::CountTokens => None,
         // Chat is what every imitator has.
         Endpoint::Messages | Endpoint::GenerateContent => Some(Wire::ChatCompletions),
     }

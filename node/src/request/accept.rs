@@ -99,7 +99,11 @@ pub(crate) fn asked(method: &Method, path: &str) -> Result<Asked, Refusal> {
         "/completions" if dialect.is_none() => posted(Endpoint::Completions),
         "/embeddings" if dialect.is_none() => posted(Endpoint::Embeddings),
         "/responses" if dialect.is_none() => posted(Endpoint::Responses),
+        "/responses/input_tokens" if dialect.is_none() => posted(Endpoint::InputTokens),
+        "/images/generations" if dialect.is_none() => posted(Endpoint::ImageGenerations),
+        "/tokenize" if dialect.is_none() => posted(Endpoint::Tokenize),
         "/messages" if !google => posted(Endpoint::Messages),
+        "/messages/count_tokens" if !google => posted(Endpoint::CountTokens),
         "/models" => (Method::GET, Asked::Models { dialect, one: None }),
         _ => match rest.strip_prefix("/models/").filter(|one| !one.is_empty()) {
             Some(one) => match generated(one).filter(|_| !anthropic) {

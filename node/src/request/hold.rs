@@ -6,7 +6,6 @@ use std::time::{Duration, Instant};
 
 use smallvec::SmallVec;
 use tollgate_api::bound::Bound;
-use tollgate_api::endpoint::Endpoint;
 use tollgate_cluster::wallet::Reservation;
 use tollgate_crds::{KeptBudget, RequestFacts};
 use tollgate_ratelimit::budget::OnExhausted;
@@ -192,14 +191,7 @@ impl<'a> Asking<'a> {
     }
 
     fn has_output(&self) -> bool {
-        match self.accepted.endpoint {
-            Endpoint::Embeddings => false,
-            Endpoint::ChatCompletions
-            | Endpoint::Completions
-            | Endpoint::Responses
-            | Endpoint::Messages
-            | Endpoint::GenerateContent => true,
-        }
+        self.accepted.endpoint.has_output()
     }
 
     fn steps(&self) -> Result<Vec<u64>, Refusal> {

@@ -63,6 +63,7 @@ pub(crate) fn usage(seen: &Seen, request_bytes: usize) -> (Usage, Certainty) {
     let passed = seen.output_events.max(seen.output_bytes.div_ceil(BYTES_PER_TOKEN));
     let input = (request_bytes as u64).div_ceil(BYTES_PER_TOKEN);
     match seen.usage {
+        _ if seen.free => (Usage::default(), Certainty::Reported),
         Some(reported) if seen.complete && reported.input > 0 => (converted(reported), Certainty::Reported),
         Some(reported) => {
             let mut usage = converted(reported);

@@ -74,6 +74,9 @@ fn build(endpoint: &Endpoint, shape: Shape, voice: &Voice) -> Result<Reply, ApiE
         | Endpoint::Completions
         | Endpoint::Embeddings
         | Endpoint::CountTokens
+        | Endpoint::Images
+        | Endpoint::InputTokens
+        | Endpoint::Tokenize
         | Endpoint::Generate { .. }
         | Endpoint::Converse { .. }
         | Endpoint::Invoke { .. }

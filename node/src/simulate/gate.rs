@@ -31,7 +31,7 @@ pub(crate) fn check(keys: Keys, route: &Route, path: &str, headers: &HeaderMap) 
     match (route.dialect, text(headers, "anthropic-version")) {
         (Dialect::OpenAi | Dialect::Gemini | Dialect::Amazon, _) => Ok(()),
         // At Google's the body says it.
-        (Dialect::Anthropic, None) if route.model.is_some() => Ok(()),
+        (Dialect::Anthropic, None) if path.contains("/publishers/anthropic/") => Ok(()),
         (Dialect::Anthropic, Some(version)) if VERSIONS.contains(&version) => Ok(()),
         (Dialect::Anthropic, Some(version)) => Err(bad(format!(
             "anthropic-version: {version:?} is not a valid version, expected one of {VERSIONS:?}"

@@ -123,6 +123,9 @@ impl Gate<'_> {
                 | Endpoint::Responses
                 | Endpoint::Messages
                 | Endpoint::CountTokens
+                | Endpoint::Images
+                | Endpoint::InputTokens
+                | Endpoint::Tokenize
                 | Endpoint::Generate { .. }
                 | Endpoint::Converse { .. }
                 | Endpoint::Invoke { .. },

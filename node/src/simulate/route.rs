@@ -23,6 +23,9 @@ pub(crate) enum Endpoint {
     Responses,
     Messages,
     CountTokens,
+    Images,
+    InputTokens,
+    Tokenize,
     Generate {
         stream: bool,
     },
@@ -92,7 +95,11 @@ pub(crate) fn find(
     if deployment.is_some() && !uri.query().unwrap_or_default().contains("api-version=") {
         return Err(ApiError::new(StatusCode::NOT_FOUND, "Resource not found: no api-version").code("404"));
     }
-    let named = google(path).or_else(|| amazon(path)).map(|(model, _)| percent_decode_str(model));
+    // There the body names the model.
+    let named = google(path)
+        .filter(|_| endpoint != Endpoint::CountTokens)
+        .or_else(|| amazon(path))
+        .map(|(model, _)| percent_decode_str(model));
     let model = named.map(|model| model.decode_utf8_lossy().into_owned());
     if matches!(endpoint, Endpoint::Generate { stream: true }) && uri.query() != Some("alt=sse") {
         return Err(ApiError::new(StatusCode::BAD_REQUEST, "only alt=sse is simulated"));
@@ -112,11 +119,14 @@ fn amazon(path: &str) -> Option<(&str, &str)> {
 
 fn endpoint(path: &str, guessed: Dialect) -> Option<(Endpoint, Method, Dialect)> {
     #[rustfmt::skip]
-    const POSTS: [(&str, Endpoint, Dialect); 6] = [
+    const POSTS: [(&str, Endpoint, Dialect); 9] = [
         ("/chat/completions",      Endpoint::Chat,        Dialect::OpenAi),
         ("/completions",           Endpoint::Completions, Dialect::OpenAi),
         ("/embeddings",            Endpoint::Embeddings,  Dialect::OpenAi),
         ("/responses",             Endpoint::Responses,   Dialect::OpenAi),
+        ("/responses/input_tokens", Endpoint::InputTokens, Dialect::OpenAi),
+        ("/images/generations",   Endpoint::Images,      Dialect::OpenAi),
+        ("/tokenize",             Endpoint::Tokenize,    Dialect::OpenAi),
         ("/messages/count_tokens", Endpoint::CountTokens, Dialect::Anthropic),
         ("/messages",              Endpoint::Messages,    Dialect::Anthropic),
     ];
@@ -124,6 +134,9 @@ fn endpoint(path: &str, guessed: Dialect) -> Option<(Endpoint, Method, Dialect)>
         let (endpoint, dialect) = match verb {
             "generateContent" => (Endpoint::Generate { stream: false }, Dialect::Gemini),
             "streamGenerateContent" => (Endpoint::Generate { stream: true }, Dialect::Gemini),
+            "rawPredict" if path.contains("/models/count-tokens:") => {
+                (Endpoint::CountTokens, Dialect::Anthropic)
+            }
             "rawPredict" | "streamRawPredict" => (Endpoint::Messages, Dialect::Anthropic),
             _ => return None,
         };

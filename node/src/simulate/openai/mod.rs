@@ -2,7 +2,9 @@
 
 pub(crate) mod chat;
 pub(crate) mod completions;
+pub(crate) mod counts;
 pub(crate) mod embeddings;
+pub(crate) mod images;
 pub(crate) mod responses;
 mod responses_stream;
 

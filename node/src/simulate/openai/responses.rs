@@ -109,7 +109,7 @@ pub(super) fn status(answer: &Answer) -> &'static str {
     }
 }
 
-fn read(asked: &Asked<'_>) -> Result<Ask, ApiError> {
+pub(super) fn read(asked: &Asked<'_>) -> Result<Ask, ApiError> {
     let body = asked.body;
     let mut ask = Ask::new(asked.model);
     super::read_tools(&mut ask, body, "")?;
