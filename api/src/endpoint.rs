@@ -138,11 +138,13 @@ pub enum Schema {
     AwsBedrock,
     /// Anthropic's models at Amazon Bedrock, in Anthropic's own words.
     AwsAnthropic,
+    /// OpenAI's API as Amazon Bedrock has it.
+    AwsOpenAi,
 }
 
 impl Schema {
     /// Every schema.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::OpenAi,
         Self::AzureOpenAi,
         Self::Anthropic,
@@ -150,6 +152,7 @@ impl Schema {
         Self::GcpAnthropic,
         Self::AwsBedrock,
         Self::AwsAnthropic,
+        Self::AwsOpenAi,
     ];
 
     /// As the resource spells it.
@@ -162,6 +165,7 @@ impl Schema {
             Self::GcpAnthropic => "GCPAnthropic",
             Self::AwsBedrock => "AWSBedrock",
             Self::AwsAnthropic => "AWSAnthropic",
+            Self::AwsOpenAi => "AWSOpenAI",
         }
     }
 }

@@ -45,6 +45,7 @@ fn a_stream_that_the_client_did_not_ask_usage_of() {
     fed.and_then(|()| reply.finish(&mut out)).unwrap();
     assert_eq!(out.concat(), [said, done].concat().into_bytes());
     let expected = Seen {
+        free: false,
         usage: Some(Usage { input: 3, output: 1, total: 4, ..Usage::default() }),
         response_model: Some("real-1".to_owned()),
         output_bytes: 2,

@@ -18,6 +18,7 @@ use rust::{Answer, Ask, Gateway, Simulator, until};
 
 const NOVA: &str = "us.amazon.nova-pro-v1:0";
 const CLAUDE: &str = "us.anthropic.claude-sonnet-4-5-20250929-v1:0";
+const GPT: &str = "openai.gpt-oss-120b-1:0";
 const KEY: &str = "AKIATEST:a+secret/that=signs";
 
 /// Who signs: keys in a Secret, or what the node finds; `fields` are further ones of the policy.
@@ -27,14 +28,22 @@ fn manifest(simulator: &Simulator, credentials: &str, fields: &str) -> String {
     GATEWAY.to_owned()
         + &backend("converse", "{name: AWSBedrock}", &address)
         + &backend("claude", "{name: AWSAnthropic}", &address)
-        + &route("all", "", &(rule(NOVA, "{name: converse}", "") + &rule(CLAUDE, "{name: claude}", "")))
+        + &backend("openai", "{name: AWSOpenAI}", &address)
+        + &route(
+            "all",
+            "",
+            &(rule(NOVA, "{name: converse}", "")
+                + &rule(CLAUDE, "{name: claude}", "")
+                + &rule(GPT, "{name: openai}", "")),
+        )
         + &format!(
             "---\napiVersion: v1\nkind: Secret\nmetadata: {{name: keys}}\nstringData:\n  credentials: |\n    [default]\n    \
              aws_access_key_id = {id}\n    aws_secret_access_key = {secret}\n---\n\
              apiVersion: aigateway.envoyproxy.io/v1beta1\nkind: BackendSecurityPolicy\nmetadata: {{name: amazon}}\nspec:\n  \
              type: AWSCredentials\n  awsCredentials: {{region: us-east-1{credentials}}}\n{fields}  targetRefs:\n  \
              - {{group: aigateway.envoyproxy.io, kind: AIServiceBackend, name: converse}}\n  \
-             - {{group: aigateway.envoyproxy.io, kind: AIServiceBackend, name: claude}}\n"
+             - {{group: aigateway.envoyproxy.io, kind: AIServiceBackend, name: claude}}\n  \
+             - {{group: aigateway.envoyproxy.io, kind: AIServiceBackend, name: openai}}\n"
         )
 }
 
@@ -236,4 +245,25 @@ async fn keys_that_the_node_finds_are_renewed_and_never_used_late() {
     keys.denies.store(false, Ordering::SeqCst);
     until("new keys", async || (gateway.send(&Ask::chat(NOVA)).await.status == 200).then_some(())).await;
     assert!(keys.given.load(Ordering::SeqCst) >= 2);
+}
+
+#[tokio::test]
+async fn openais_own_api_at_bedrock_is_signed_too() {
+    let simulator = Simulator::start(&["--aws-key", KEY]).await;
+    let gateway = Gateway::start(&manifest(&simulator, FROM_SECRET, "")).await;
+    let respond =
+        Ask::post("/v1/responses", json!({"model": GPT, "input": "How much is the fish?"}).to_string());
+    for (ask, path) in [
+        (Ask::chat(GPT), "/openai/v1/chat/completions"),
+        (Ask::messages(GPT).streamed(), "/openai/v1/chat/completions"),
+        (respond, "/openai/v1/responses"),
+    ] {
+        gateway.send(&ask).await.expect(200);
+        assert_eq!(simulator.last_request().await["path"], path);
+    }
+    let embed = Ask::post("/v1/embeddings", json!({"model": GPT, "input": "x"}).to_string());
+    let refused = gateway.send(&embed).await.expect(422);
+    assert!(refused.text().contains("AWSOpenAI"), "{refused:?}");
+    let row = gateway.booked(GPT, 3).await;
+    assert_eq!(row["usage"]["output"], simulator.model(GPT).await["output_tokens"]);
 }

@@ -14,6 +14,7 @@ use crate::wire::Wire;
 mod anthropic;
 mod aws_anthropic;
 mod aws_bedrock;
+mod aws_openai;
 mod azure_openai;
 mod gcp_anthropic;
 mod gcp_vertex_ai;
@@ -43,6 +44,7 @@ pub fn provider(schema: Schema) -> &'static Provider {
         Schema::GcpAnthropic => &gcp_anthropic::PROVIDER,
         Schema::AwsBedrock => &aws_bedrock::PROVIDER,
         Schema::AwsAnthropic => &aws_anthropic::PROVIDER,
+        Schema::AwsOpenAi => &aws_openai::PROVIDER,
     }
 }
 

@@ -5,7 +5,7 @@ use http::{HeaderMap, HeaderValue};
 use super::{Address, Project, provider};
 use crate::endpoint::Endpoint;
 use crate::endpoint::Schema::{
-    self, Anthropic, AwsAnthropic, AwsBedrock, AzureOpenAi, GcpAnthropic, GcpVertexAi, OpenAi,
+    self, Anthropic, AwsAnthropic, AwsBedrock, AwsOpenAi, AzureOpenAi, GcpAnthropic, GcpVertexAi, OpenAi,
 };
 use crate::wire::Wire;
 
@@ -39,6 +39,7 @@ fn paths() {
         (GcpAnthropic, Wire::Messages,       "c@2025", Some("vertex-2"),    None,                "/v1/projects/p/locations/us-central1/publishers/anthropic/models/c@2025:rawPredict"),
         (AwsBedrock,  Wire::Converse,        "us.anthropic.claude-v1:0", None, None,             "/model/us.anthropic.claude-v1:0/converse"),
         (AwsBedrock,  Wire::Converse,        "arn:aws:bedrock:r:1:inference-profile/p", None, Some("/proxy/"), "/proxy/model/arn:aws:bedrock:r:1:inference-profile%2Fp/converse"),
+        (AwsOpenAi,   Wire::Responses,       "m",      None,                None,                "/openai/v1/responses"),
         (AwsAnthropic, Wire::Messages,       "anthropic.claude", Some("bedrock-2023-05-31"), None, "/model/anthropic.claude/invoke"),
     ];
     for (schema, wire, model, version, prefix, expected) in cases {

@@ -36,7 +36,8 @@ pub(super) struct Usable {
 }
 
 /// The schemas that are served, for people.
-const SERVED: &str = "OpenAI, AzureOpenAI, Anthropic, AWSBedrock, AWSAnthropic, GCPVertexAI, GCPAnthropic";
+const SERVED: &str =
+    "OpenAI, AzureOpenAI, Anthropic, AWSBedrock, AWSAnthropic, AWSOpenAI, GCPVertexAI, GCPAnthropic";
 
 /// Prepares every AIServiceBackend that can be called safely; the others have problems.
 pub(super) fn prepare<'a>(
@@ -76,7 +77,16 @@ fn prepare_one<'a>(
         problems.push(loaded.problem("spec.schema.name", format!("{name:?}"), what));
     }
     let version = match (schema, version) {
-        (Some(Schema::OpenAi | Schema::Anthropic | Schema::GcpVertexAi | Schema::AwsBedrock), Some(_)) => {
+        (
+            Some(
+                Schema::OpenAi
+                | Schema::Anthropic
+                | Schema::GcpVertexAi
+                | Schema::AwsBedrock
+                | Schema::AwsOpenAi,
+            ),
+            Some(_),
+        ) => {
             let what = "no version: only AzureOpenAI, AWSAnthropic and GCPAnthropic have one here; a path belongs in prefix";
             problems.push(loaded.not_honoured("spec.schema.version", what));
             None
@@ -120,7 +130,8 @@ fn lacks_project(schema: Option<Schema>, prefix: Option<&str>, proof: Option<&Pr
             | Schema::AzureOpenAi
             | Schema::Anthropic
             | Schema::AwsBedrock
-            | Schema::AwsAnthropic,
+            | Schema::AwsAnthropic
+            | Schema::AwsOpenAi,
         )
         | None => false,
     }
@@ -136,7 +147,8 @@ pub(super) fn served(name: SchemaName) -> Option<Schema> {
         SchemaName::GCPAnthropic => Some(Schema::GcpAnthropic),
         SchemaName::AWSBedrock => Some(Schema::AwsBedrock),
         SchemaName::AWSAnthropic => Some(Schema::AwsAnthropic),
-        SchemaName::Cohere | SchemaName::AWSOpenAI | SchemaName::TypeSafe => None,
+        SchemaName::AWSOpenAI => Some(Schema::AwsOpenAi),
+        SchemaName::Cohere | SchemaName::TypeSafe => None,
     }
 }
 

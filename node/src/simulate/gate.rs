@@ -18,6 +18,8 @@ pub(crate) fn check(keys: Keys, route: &Route, path: &str, headers: &HeaderMap) 
     if keys == Keys::Required {
         let key = match route.dialect {
             Dialect::Anthropic => text(headers, "x-api-key").or_else(|| bearer(headers)),
+            // Amazon's, with a signature or a key.
+            Dialect::OpenAi if path.contains("/openai/v1/") => text(headers, "authorization"),
             Dialect::OpenAi if path.contains("/openai/") => {
                 text(headers, "api-key").or_else(|| bearer(headers))
             }

@@ -55,7 +55,8 @@ impl Gate<'_> {
         let behaviour = &server.behaviour;
         let route = route::find(behaviour.dialects, &request.method, &request.uri, &request.headers)?;
         gate::check(behaviour.keys, &route, request.uri.path(), &request.headers)?;
-        if let (Dialect::Amazon, Some(key)) = (route.dialect, &behaviour.aws_key) {
+        let is_amazons = route.dialect == Dialect::Amazon || request.uri.path().contains("/openai/v1/");
+        if let Some(key) = behaviour.aws_key.as_ref().filter(|_| is_amazons) {
             key.check(request)?;
         }
         if let Some(list) = self.list(&route)? {
