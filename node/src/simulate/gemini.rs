@@ -179,7 +179,9 @@ fn read_tools(ask: &mut Ask, body: &Value) -> Result<(), ApiError> {
         for function in tool["functionDeclarations"].as_array().map_or(&[][..], Vec::as_slice) {
             let name = function["name"].as_str();
             let name = name.ok_or_else(|| ApiError::field("tools", "a name for each function"))?;
-            let schema = function["parametersJsonSchema"].clone();
+            // Google reads both spellings of a member, and its package for Python sends this one in the other.
+            let schemas = ["parametersJsonSchema", "parameters_json_schema", "parameters"];
+            let schema = schemas.iter().find_map(|name| function.get(name)).cloned().unwrap_or_default();
             ask.tools.push(Tool { name: name.to_owned(), schema });
         }
         ask.prompt.text(&tool.to_string());

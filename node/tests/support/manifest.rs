@@ -11,7 +11,7 @@ pub(crate) struct Manifest {
 /// How a backend is spoken to.
 pub(crate) struct Backend<'a> {
     pub(crate) name: &'a str,
-    /// `OpenAI` or `Anthropic`.
+    /// `OpenAI`, `Anthropic` or `GCPVertexAI`.
     pub(crate) schema: &'a str,
     /// `http://host:port`.
     pub(crate) url: &'a str,
@@ -40,6 +40,8 @@ impl Manifest {
             Key::Bearer(key) => ("APIKey", "apiKey", key),
             Key::Anthropic(key) => ("AnthropicAPIKey", "anthropicAPIKey", key),
         };
+        // Gemini with a key is Google's Gemini API.
+        let prefix = if *schema == "GCPVertexAI" { "/v1beta" } else { "/v1" };
         write!(
             self.resources,
             "---
@@ -53,7 +55,7 @@ kind: AIServiceBackend
 metadata: {{name: {name}}}
 spec:
   backendRef: {{group: gateway.envoyproxy.io, kind: Backend, name: {name}}}
-  schema: {{name: {schema}, prefix: /v1}}
+  schema: {{name: {schema}, prefix: {prefix}}}
 ---
 apiVersion: v1
 kind: Secret
