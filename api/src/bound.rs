@@ -57,7 +57,8 @@ pub fn bound(endpoint: Endpoint, body: &[u8]) -> Bound {
         | Endpoint::GenerateContent
         | Endpoint::InputTokens
         | Endpoint::CountTokens
-        | Endpoint::Tokenize => 1,
+        | Endpoint::Tokenize
+        | Endpoint::Rerank => 1,
     };
     Bound { input: REQUEST_TOKENS.saturating_add(input), answers: answers.saturating_mul(prompts).max(1) }
 }

@@ -9,6 +9,8 @@ pub enum Dialect {
     Anthropic,
     /// Google's Gemini API.
     Gemini,
+    /// Cohere's API.
+    Cohere,
 }
 
 /// A client endpoint that carries a model request.
@@ -34,11 +36,13 @@ pub enum Endpoint {
     CountTokens,
     /// `POST /tokenize`, as vLLM has it
     Tokenize,
+    /// `POST /cohere/v2/rerank`
+    Rerank,
 }
 
 impl Endpoint {
     /// Every endpoint.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::ChatCompletions,
         Self::Completions,
         Self::Embeddings,
@@ -49,6 +53,7 @@ impl Endpoint {
         Self::InputTokens,
         Self::CountTokens,
         Self::Tokenize,
+        Self::Rerank,
     ];
 
     /// The path below the version prefix, the same with clients and with providers of that dialect.
@@ -65,6 +70,7 @@ impl Endpoint {
             Self::InputTokens => "/responses/input_tokens",
             Self::CountTokens => "/messages/count_tokens",
             Self::Tokenize => "/tokenize",
+            Self::Rerank => "/rerank",
         }
     }
 
@@ -80,6 +86,7 @@ impl Endpoint {
             | Self::Tokenize => Dialect::OpenAi,
             Self::Messages | Self::CountTokens => Dialect::Anthropic,
             Self::GenerateContent => Dialect::Gemini,
+            Self::Rerank => Dialect::Cohere,
         }
     }
 
@@ -96,6 +103,7 @@ impl Endpoint {
             Self::InputTokens => "responses_input_tokens",
             Self::CountTokens => "count_tokens",
             Self::Tokenize => "tokenize",
+            Self::Rerank => "rerank",
         }
     }
 
@@ -111,7 +119,8 @@ impl Endpoint {
             | Self::ImageGenerations
             | Self::InputTokens
             | Self::CountTokens
-            | Self::Tokenize => false,
+            | Self::Tokenize
+            | Self::Rerank => false,
         }
     }
 
@@ -140,11 +149,13 @@ pub enum Schema {
     AwsAnthropic,
     /// OpenAI's API as Amazon Bedrock has it.
     AwsOpenAi,
+    /// Cohere's own API.
+    Cohere,
 }
 
 impl Schema {
     /// Every schema.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::OpenAi,
         Self::AzureOpenAi,
         Self::Anthropic,
@@ -153,6 +164,7 @@ impl Schema {
         Self::AwsBedrock,
         Self::AwsAnthropic,
         Self::AwsOpenAi,
+        Self::Cohere,
     ];
 
     /// As the resource spells it.
@@ -166,6 +178,7 @@ impl Schema {
             Self::AwsBedrock => "AWSBedrock",
             Self::AwsAnthropic => "AWSAnthropic",
             Self::AwsOpenAi => "AWSOpenAI",
+            Self::Cohere => "Cohere",
         }
     }
 }

@@ -204,6 +204,7 @@ impl ApiError {
                 error: AnthropicError { r#type: anthropic_type(self.kind), message: &self.message },
                 request_id,
             }),
+            Dialect::Cohere => serde_json::to_vec(&CohereBody { id: request_id, message: &self.message }),
             Dialect::Gemini => serde_json::to_vec(&GoogleBody {
                 error: GoogleError {
                     code: self.status.as_u16(),
@@ -223,6 +224,12 @@ impl fmt::Display for ApiError {
 }
 
 impl std::error::Error for ApiError {}
+
+#[derive(Serialize)]
+struct CohereBody<'a> {
+    id: &'a str,
+    message: &'a str,
+}
 
 #[derive(Serialize)]
 struct OpenAiBody<'a> {

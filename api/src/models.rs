@@ -22,7 +22,8 @@ pub struct ListedModel {
 /// `GET /v1beta/models`, whole.
 pub fn list(dialect: Dialect, models: &[ListedModel], query: &str) -> Result<Bytes, ApiError> {
     let answer = match dialect {
-        Dialect::OpenAi => {
+        // Nobody asks for models in Cohere's words here.
+        Dialect::OpenAi | Dialect::Cohere => {
             json!({"object": "list", "data": models.iter().map(openai).collect::<Vec<_>>()})
         }
         Dialect::Anthropic => {
@@ -43,7 +44,7 @@ pub fn list(dialect: Dialect, models: &[ListedModel], query: &str) -> Result<Byt
 pub fn one(dialect: Dialect, models: &[ListedModel], id: &str) -> Option<Bytes> {
     let model = models.iter().find(|model| model.id == id)?;
     let answer = match dialect {
-        Dialect::OpenAi => openai(model),
+        Dialect::OpenAi | Dialect::Cohere => openai(model),
         Dialect::Anthropic => anthropic(model),
         Dialect::Gemini => gemini(model),
     };

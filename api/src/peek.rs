@@ -80,7 +80,8 @@ pub(crate) const fn output_cap_fields(endpoint: Endpoint) -> &'static [&'static 
         | Endpoint::ImageGenerations
         | Endpoint::InputTokens
         | Endpoint::CountTokens
-        | Endpoint::Tokenize => &[],
+        | Endpoint::Tokenize
+        | Endpoint::Rerank => &[],
     }
 }
 
@@ -130,7 +131,8 @@ impl<'a> Fields<'a> {
             | Endpoint::ImageGenerations
             | Endpoint::InputTokens
             | Endpoint::CountTokens
-            | Endpoint::Tokenize => Ok(false),
+            | Endpoint::Tokenize
+            | Endpoint::Rerank => Ok(false),
         }
     }
 

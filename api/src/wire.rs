@@ -17,6 +17,7 @@ pub(crate) enum Wire {
     InputTokens,
     CountTokens,
     Tokenize,
+    Rerank,
     /// Amazon Bedrock's, which no client speaks here.
     Converse,
 }
@@ -35,6 +36,7 @@ impl Wire {
             Endpoint::InputTokens => Self::InputTokens,
             Endpoint::CountTokens => Self::CountTokens,
             Endpoint::Tokenize => Self::Tokenize,
+            Endpoint::Rerank => Self::Rerank,
         }
     }
 
@@ -51,6 +53,7 @@ impl Wire {
             Self::InputTokens => Some(Endpoint::InputTokens),
             Self::CountTokens => Some(Endpoint::CountTokens),
             Self::Tokenize => Some(Endpoint::Tokenize),
+            Self::Rerank => Some(Endpoint::Rerank),
             Self::Converse => None,
         }
     }
@@ -81,7 +84,8 @@ impl Wire {
             | Self::ImageGenerations
             | Self::InputTokens
             | Self::CountTokens
-            | Self::Tokenize => None,
+            | Self::Tokenize
+            | Self::Rerank => None,
         }
     }
 }

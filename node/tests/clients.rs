@@ -1,8 +1,8 @@
-//! Real clients drive the gateway: the official `openai`, `anthropic` and `google-genai` Python packages, the first two in a
-//! current and an older pin, against a gateway whose backends are a simulated provider. What each client must see is in `python/`.
+//! Real clients drive the gateway: the official `openai`, `anthropic`, `google-genai` and `cohere` Python packages, the first
+//! two in a current and an older pin, against a gateway whose backends are a simulated provider. What each client must see is in `python/`.
 //!
 //! ```text
-//! python/openai_client.py, anthropic_client.py, gemini_client.py ─▶ tollgate run ─▶ tollgate simulate-provider
+//! python/openai_client.py, anthropic_client.py, … ─▶ tollgate run ─▶ tollgate simulate-provider
 //!              └── scripts failures, reads what arrived and what was counted ──▶┘
 //! ```
 //!
@@ -42,6 +42,11 @@ fn openai_older() {
 #[test]
 fn anthropic_current() {
     drive("anthropic_current", "anthropic-current", "anthropic_client.py");
+}
+
+#[test]
+fn cohere_current() {
+    drive("cohere_current", "cohere-current", "cohere_client.py");
 }
 
 #[test]
@@ -93,6 +98,7 @@ fn manifest(simulator: &str) -> Manifest {
         .backend(&backend("anthropic-bearer", "Anthropic", simulator, Key::Bearer(BACKEND_KEY)))
         .backend(&backend("anthropic-badkey", "Anthropic", simulator, Key::Anthropic(BAD_KEY)))
         .backend(&backend("gemini", "GCPVertexAI", simulator, Key::Bearer(BACKEND_KEY)))
+        .backend(&backend("cohere", "Cohere", simulator, Key::Bearer(BACKEND_KEY)))
         .backend(&backend("nowhere", "OpenAI", NOWHERE, Key::Bearer(BACKEND_KEY)))
         .rule("gpt-sim", &["openai"], "")
         .rule("gpt-badkey", &["openai-badkey"], "")
@@ -102,6 +108,7 @@ fn manifest(simulator: &str) -> Manifest {
         .rule("gpt-unreachable", &["nowhere"], "")
         .rule("gpt-nobackend", &[], "")
         .rule("gemini-sim", &["gemini"], "")
+        .rule("rerank-sim", &["cohere"], "")
         .rule("claude-sim", &["anthropic"], "")
         .rule("claude-bearer", &["anthropic-bearer"], "")
         .rule("claude-badkey", &["anthropic-badkey"], "")

@@ -466,14 +466,14 @@ fn undated(answer: &Answer) -> String {
     text
 }
 
-/// Images are made and booked; what only counts tokens passes and costs nothing.
-#[tokio::test]
-async fn endpoints_beside_chat_pass_to_those_who_have_them() {
+/// Backends that have more than chat.
+async fn beside() -> (Simulator, Gateway) {
     let simulator = Simulator::start(&[]).await;
     let address = simulator.address();
-    let rules = ["image", "image-azure", "count", "count-azure", "claude"].map(|model| {
+    let rules = ["image", "image-azure", "count", "count-azure", "claude", "rerank"].map(|model| {
         let backend = match model {
             "claude" => "{name: anthropic}",
+            "rerank" => "{name: cohere}",
             _ if model.ends_with("azure") => "{name: azure}",
             _ => "{name: openai}",
         };
@@ -484,11 +484,21 @@ async fn endpoints_beside_chat_pass_to_those_who_have_them() {
         + &backend("azure", "{name: AzureOpenAI, version: v1}", &address)
         + &key("azure", KeyOf::Azure, "k")
         + &anthropic("anthropic", &address)
+        + &backend("cohere", "{name: Cohere}", &address)
+        + &key("cohere", KeyOf::OpenAi, "k")
         + &route("all", "", &rules.concat());
     let gateway = Gateway::start(&manifest).await;
+    (simulator, gateway)
+}
+
+/// Images are made and booked; what only counts tokens passes and costs nothing.
+#[tokio::test]
+async fn endpoints_beside_chat_pass_to_those_who_have_them() {
+    let (simulator, gateway) = beside().await;
     let messages = json!([{"role": "user", "content": "How much is the fish?"}]);
     let (image, asked) = (json!({"prompt": "a fish", "n": 2}), json!({"input": "How much is the fish?"}));
     let counted = json!({"messages": messages});
+    let ranked = json!({"query": "fish", "documents": ["a bird", "a fish"], "top_n": 1});
     #[rustfmt::skip]
     let cases = [
         // path                          model          body      path at the provider                                  pointer in the answer
@@ -498,6 +508,7 @@ async fn endpoints_beside_chat_pass_to_those_who_have_them() {
         ("/v1/responses/input_tokens",   "count-azure", &asked,   "/openai/responses/input_tokens",                     "/input_tokens"),
         ("/tokenize",                    "count",       &counted, "/tokenize",                                          "/tokens/0"),
         ("/v1/messages/count_tokens",    "claude",      &counted, "/v1/messages/count_tokens",                          "/input_tokens"),
+        ("/cohere/v2/rerank",            "rerank",      &ranked,  "/v2/rerank",                                         "/results/0/relevance_score"),
         ("/anthropic/v1/messages/count_tokens", "claude", &counted, "/v1/messages/count_tokens",                        "/input_tokens"),
     ];
     for (path, model, body, at_provider, pointer) in cases {
@@ -507,7 +518,7 @@ async fn endpoints_beside_chat_pass_to_those_who_have_them() {
         assert_eq!(simulator.last_request().await["path"], at_provider, "{path} {model}");
     }
     for (model, requests) in
-        [("image", 1), ("image-azure", 1), ("count", 2), ("count-azure", 1), ("claude", 2)]
+        [("image", 1), ("image-azure", 1), ("count", 2), ("count-azure", 1), ("claude", 2), ("rerank", 1)]
     {
         let row = gateway.booked(model, requests).await;
         let produced = simulator.model(model).await;
@@ -515,7 +526,7 @@ async fn endpoints_beside_chat_pass_to_those_who_have_them() {
             assert_eq!(row["usage"][ours], produced[theirs], "{model}: {row} {produced}");
         }
         let costs = row["usage"]["total"].as_u64().unwrap() > 0;
-        assert_eq!(costs, model.starts_with("image"), "{model}: {row}");
+        assert_eq!(costs, model.starts_with("image") || model == "rerank", "{model}: {row}");
     }
     #[rustfmt::skip]
     let refused = [
@@ -529,5 +540,20 @@ async fn endpoints_beside_chat_pass_to_those_who_have_them() {
             gateway.send(&Ask::post(path, body.to_string()).with("model", model)).await.expect(status);
         let said = answer.json()["error"]["message"].as_str().unwrap().to_owned();
         assert!(said.contains(word), "{path} {model}: {said}");
+    }
+}
+
+#[tokio::test]
+async fn coheres_clients_are_refused_in_its_words() {
+    let (_running, gateway) = beside().await;
+    let ranked = json!({"query": "fish", "documents": ["a bird", "a fish"]});
+    let ask = Ask::post("/cohere/v2/rerank", ranked.to_string());
+    for (ask, status, word) in [
+        (ask.clone().with("model", "count"), 422, "OpenAI"),
+        (ask.clone().with("model", "nobody"), 404, "nobody"),
+        (ask.with("model", "rerank").simulate("429"), 429, "simulated"),
+    ] {
+        let answer = gateway.send(&ask).await.expect(status).json();
+        assert!(answer["message"].as_str().is_some_and(|said| said.contains(word)), "{status}: {answer}");
     }
 }

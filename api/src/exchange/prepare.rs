@@ -108,6 +108,7 @@ pub fn belongs_to(dialect: Dialect, header: &HeaderName) -> bool {
         Dialect::OpenAi => name.starts_with("openai-"),
         Dialect::Anthropic => name.starts_with("anthropic-") || name == "x-api-key",
         Dialect::Gemini => name.starts_with("x-goog-"),
+        Dialect::Cohere => name == "x-client-name",
     }
 }
 
@@ -151,6 +152,7 @@ fn ask_for_usage(draft: &mut Draft, wire: Wire) {
         | Wire::InputTokens
         | Wire::CountTokens
         | Wire::Tokenize
+        | Wire::Rerank
         | Wire::Converse => {
             return;
         }

@@ -49,6 +49,7 @@ fn has_shape(dialect: Dialect, answer: &Value) -> bool {
         Dialect::OpenAi => has_message,
         Dialect::Anthropic => has_message && answer["type"] == "error" && answer["error"]["type"].is_string(),
         Dialect::Gemini => has_message && answer["error"]["status"].is_string(),
+        Dialect::Cohere => answer["message"].is_string(),
     }
 }
 

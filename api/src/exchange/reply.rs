@@ -141,6 +141,7 @@ impl Replies {
             | Wire::InputTokens
             | Wire::CountTokens
             | Wire::Tokenize
+            | Wire::Rerank
             | Wire::Converse => None,
         }
     }

@@ -92,7 +92,8 @@ impl TranslatedStream {
             | Wire::ImageGenerations
             | Wire::InputTokens
             | Wire::CountTokens
-            | Wire::Tokenize => false,
+            | Wire::Tokenize
+            | Wire::Rerank => false,
         }
     }
 

@@ -20,6 +20,7 @@ mod converse;
 mod ends;
 mod generated;
 mod messages;
+mod reranked;
 mod responses;
 mod tokens;
 pub(crate) mod whole;

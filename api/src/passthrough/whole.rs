@@ -7,7 +7,7 @@ use serde_json::error::Category;
 use super::choices::Chunk;
 use super::responses::Response;
 use super::tokens::AnthropicTokens;
-use super::{converse, ends, generated};
+use super::{converse, ends, generated, reranked};
 use crate::borrowed::{Text, TextBytes};
 use crate::error::Malformed;
 use crate::seen::Seen;
@@ -26,6 +26,7 @@ pub(crate) fn note(wire: Wire, body: &[u8], seen: &mut Seen) -> Result<(), Malfo
             seen.count(output.iter().map(OutputItem::output_bytes).sum());
             serde_json::from_slice::<Response<'_>>(body).map(|answer| answer.note(seen))
         }
+        Wire::Rerank => serde_json::from_slice::<reranked::Ranking>(body).map(|answer| answer.note(seen)),
         Wire::ImageGenerations => {
             serde_json::from_slice::<Response<'_>>(body).map(|answer| answer.note(seen))
         }

@@ -23,7 +23,8 @@ fn wire(endpoint: Endpoint) -> Option<Wire> {
         | Endpoint::Responses
         | Endpoint::ImageGenerations
         | Endpoint::InputTokens
-        | Endpoint::Tokenize => None,
+        | Endpoint::Tokenize
+        | Endpoint::Rerank => None,
     }
 }
 

@@ -24,7 +24,8 @@ fn wire(endpoint: Endpoint) -> Option<Wire> {
         | Endpoint::ImageGenerations
         | Endpoint::InputTokens
         | Endpoint::CountTokens
-        | Endpoint::Tokenize => None,
+        | Endpoint::Tokenize
+        | Endpoint::Rerank => None,
     }
 }
 

@@ -30,6 +30,7 @@ fn path(address: &Address<'_>) -> Result<String, Untranslatable> {
         | Wire::ImageGenerations
         | Wire::CountTokens
         | Wire::Tokenize
+        | Wire::Rerank
         | Wire::Converse => {
             format!("/openai/deployments/{}{endpoint}?api-version={version}", encoded(address.model))
         }

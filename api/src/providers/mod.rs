@@ -16,6 +16,7 @@ mod aws_anthropic;
 mod aws_bedrock;
 mod aws_openai;
 mod azure_openai;
+mod cohere;
 mod gcp_anthropic;
 mod gcp_vertex_ai;
 mod openai;
@@ -45,6 +46,7 @@ pub fn provider(schema: Schema) -> &'static Provider {
         Schema::AwsBedrock => &aws_bedrock::PROVIDER,
         Schema::AwsAnthropic => &aws_anthropic::PROVIDER,
         Schema::AwsOpenAi => &aws_openai::PROVIDER,
+        Schema::Cohere => &cohere::PROVIDER,
     }
 }
 

@@ -23,6 +23,7 @@ pub(super) const PROVIDER: Provider = Provider {
             | Wire::ImageGenerations
             | Wire::InputTokens
             | Wire::CountTokens
+            | Wire::Rerank
             | Wire::Converse => address.below("/v1"),
         })
     },
@@ -39,7 +40,7 @@ fn wire(endpoint: Endpoint) -> Option<Wire> {
         | Endpoint::ImageGenerations
         | Endpoint::InputTokens
         | Endpoint::Tokenize => Some(Wire::of(endpoint)),
-        Endpoint::CountTokens => None,
+        Endpoint::CountTokens | Endpoint::Rerank => None,
         // Chat is what every imitator has.
         Endpoint::Messages | Endpoint::GenerateContent => Some(Wire::ChatCompletions),
     }

@@ -36,8 +36,8 @@ pub(super) struct Usable {
 }
 
 /// The schemas that are served, for people.
-const SERVED: &str =
-    "OpenAI, AzureOpenAI, Anthropic, AWSBedrock, AWSAnthropic, AWSOpenAI, GCPVertexAI, GCPAnthropic";
+pub(super) const SERVED: &str =
+    "OpenAI, AzureOpenAI, Anthropic, AWSBedrock, AWSAnthropic, AWSOpenAI, GCPVertexAI, GCPAnthropic, Cohere";
 
 /// Prepares every AIServiceBackend that can be called safely; the others have problems.
 pub(super) fn prepare<'a>(
@@ -83,7 +83,8 @@ fn prepare_one<'a>(
                 | Schema::Anthropic
                 | Schema::GcpVertexAi
                 | Schema::AwsBedrock
-                | Schema::AwsOpenAi,
+                | Schema::AwsOpenAi
+                | Schema::Cohere,
             ),
             Some(_),
         ) => {
@@ -131,7 +132,8 @@ fn lacks_project(schema: Option<Schema>, prefix: Option<&str>, proof: Option<&Pr
             | Schema::Anthropic
             | Schema::AwsBedrock
             | Schema::AwsAnthropic
-            | Schema::AwsOpenAi,
+            | Schema::AwsOpenAi
+            | Schema::Cohere,
         )
         | None => false,
     }
@@ -148,7 +150,8 @@ pub(super) fn served(name: SchemaName) -> Option<Schema> {
         SchemaName::AWSBedrock => Some(Schema::AwsBedrock),
         SchemaName::AWSAnthropic => Some(Schema::AwsAnthropic),
         SchemaName::AWSOpenAI => Some(Schema::AwsOpenAi),
-        SchemaName::Cohere | SchemaName::TypeSafe => None,
+        SchemaName::Cohere => Some(Schema::Cohere),
+        SchemaName::TypeSafe => None,
     }
 }
 

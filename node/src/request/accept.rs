@@ -87,6 +87,9 @@ pub(crate) fn asked(method: &Method, path: &str) -> Result<Asked, Refusal> {
         Some(rest) if rest.starts_with('/') => (true, rest),
         Some(_) | None => (false, path),
     };
+    if path == "/cohere/v2/rerank" {
+        return only((method, path), Method::POST, Asked::Model(Endpoint::Rerank.into()));
+    }
     let rest = strip_version(rest);
     let (google, rest) = match strip_google(rest) {
         Some(rest) => (true, rest),
@@ -115,6 +118,10 @@ pub(crate) fn asked(method: &Method, path: &str) -> Result<Asked, Refusal> {
             }
         },
     };
+    only((method, path), expected, asked)
+}
+
+fn only((method, path): (&Method, &str), expected: Method, asked: Asked) -> Result<Asked, Refusal> {
     if *method == expected || (expected == Method::GET && *method == Method::HEAD) {
         Ok(asked)
     } else {

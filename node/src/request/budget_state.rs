@@ -55,7 +55,7 @@ impl BudgetState {
         headers.insert(left, HeaderValue::from(self.left));
         let until = match dialect {
             Dialect::OpenAi => self.until.map(span),
-            Dialect::Gemini => None,
+            Dialect::Gemini | Dialect::Cohere => None,
             Dialect::Anthropic => self.until.and_then(|until| moment(now_ms, until)),
         };
         match until.map(HeaderValue::try_from) {
@@ -69,7 +69,7 @@ impl BudgetState {
 /// SDK would read.
 fn headers_of(unit: &Unit, dialect: Dialect) -> Option<[HeaderName; 3]> {
     let names = match (dialect, unit) {
-        (_, Unit::Cost | Unit::Expression(_)) | (Dialect::Gemini, _) => return None,
+        (_, Unit::Cost | Unit::Expression(_)) | (Dialect::Gemini | Dialect::Cohere, _) => return None,
         (Dialect::OpenAi, Unit::Requests) => {
             ["x-ratelimit-limit-requests", "x-ratelimit-remaining-requests", "x-ratelimit-reset-requests"]
         }

@@ -172,8 +172,8 @@ impl Trail {
         let of_dialect = match self.dialect {
             Dialect::OpenAi => Some(OPENAI_REQUEST_ID),
             Dialect::Anthropic => Some(ANTHROPIC_REQUEST_ID),
-            // Google's clients look for none.
-            Dialect::Gemini => None,
+            // Google's and Cohere's clients look for none.
+            Dialect::Gemini | Dialect::Cohere => None,
         };
         if let Some(name) = of_dialect {
             headers.insert(name, id);

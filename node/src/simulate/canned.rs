@@ -77,6 +77,7 @@ fn build(endpoint: &Endpoint, shape: Shape, voice: &Voice) -> Result<Reply, ApiE
         | Endpoint::Images
         | Endpoint::InputTokens
         | Endpoint::Tokenize
+        | Endpoint::Rerank
         | Endpoint::Generate { .. }
         | Endpoint::Converse { .. }
         | Endpoint::Invoke { .. }

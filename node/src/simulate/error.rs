@@ -58,7 +58,7 @@ impl ApiError {
                 "error": {"type": anthropic_type(status), "message": self.message},
                 "request_id": request_id,
             }),
-            Dialect::Amazon => json!({"message": self.message}),
+            Dialect::Amazon | Dialect::Cohere => json!({"message": self.message}),
             Dialect::Gemini => json!({"error": {
                 "code": status,
                 "message": self.message,

@@ -23,7 +23,7 @@ pub(crate) fn check(keys: Keys, route: &Route, path: &str, headers: &HeaderMap) 
             Dialect::OpenAi if path.contains("/openai/") => {
                 text(headers, "api-key").or_else(|| bearer(headers))
             }
-            Dialect::OpenAi => bearer(headers),
+            Dialect::OpenAi | Dialect::Cohere => bearer(headers),
             Dialect::Gemini => text(headers, "x-goog-api-key").or_else(|| bearer(headers)),
             // A signature, or a key of Bedrock's own.
             Dialect::Amazon => text(headers, "authorization"),
@@ -31,7 +31,7 @@ pub(crate) fn check(keys: Keys, route: &Route, path: &str, headers: &HeaderMap) 
         check_key(key, route)?;
     }
     match (route.dialect, text(headers, "anthropic-version")) {
-        (Dialect::OpenAi | Dialect::Gemini | Dialect::Amazon, _) => Ok(()),
+        (Dialect::OpenAi | Dialect::Gemini | Dialect::Amazon | Dialect::Cohere, _) => Ok(()),
         // At Google's the body says it.
         (Dialect::Anthropic, None) if path.contains("/publishers/anthropic/") => Ok(()),
         (Dialect::Anthropic, Some(version)) if VERSIONS.contains(&version) => Ok(()),
@@ -72,6 +72,7 @@ fn check_key(key: Option<&str>, route: &Route) -> Result<(), ApiError> {
         None => refused(match (route.dialect, &route.deployment) {
             (Dialect::Anthropic, _) => "x-api-key or Authorization header is required",
             (Dialect::Gemini, _) => "Request is missing required authentication credential",
+            (Dialect::Cohere, _) => "no api key supplied",
             (Dialect::Amazon, _) => "Missing Authentication Token",
             (Dialect::OpenAi, Some(_)) => "Access denied: no api-key header",
             (Dialect::OpenAi, None) => "You didn't provide an API key: expected Authorization: Bearer KEY",

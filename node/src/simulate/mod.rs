@@ -17,6 +17,7 @@ mod anthropic;
 mod ask;
 mod bedrock;
 mod canned;
+mod cohere;
 mod content;
 mod control;
 mod deliver;

@@ -105,14 +105,14 @@ impl Gate<'_> {
         let names = self.server.behaviour.models.as_deref().unwrap_or(&default);
         let created_s = self.server.started_unix_s;
         let answer = match (&route.endpoint, route.dialect) {
-            (Endpoint::Models, Dialect::OpenAi) => openai::models(names, created_s),
+            (Endpoint::Models, Dialect::OpenAi | Dialect::Cohere) => openai::models(names, created_s),
             (Endpoint::Models, Dialect::Anthropic) => anthropic::models(names),
             // Amazon lists models elsewhere.
             (Endpoint::Models, Dialect::Gemini | Dialect::Amazon) => gemini::models(names),
             (Endpoint::Model(name), dialect) => {
                 self.known(name)?;
                 match dialect {
-                    Dialect::OpenAi => openai::model(name, created_s),
+                    Dialect::OpenAi | Dialect::Cohere => openai::model(name, created_s),
                     Dialect::Anthropic => anthropic::model(name),
                     Dialect::Gemini | Dialect::Amazon => gemini::model(name),
                 }
@@ -127,6 +127,7 @@ impl Gate<'_> {
                 | Endpoint::Images
                 | Endpoint::InputTokens
                 | Endpoint::Tokenize
+                | Endpoint::Rerank
                 | Endpoint::Generate { .. }
                 | Endpoint::Converse { .. }
                 | Endpoint::Invoke { .. },

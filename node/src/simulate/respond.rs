@@ -23,7 +23,7 @@ use super::server::Server;
 use super::stats::{Outcome, Recorded, Ticket};
 use super::text::{fingerprint, mix};
 use super::wire::Fate;
-use super::{anthropic, bedrock, control, gemini, openai, route};
+use super::{anthropic, bedrock, cohere, control, gemini, openai, route};
 
 const MOST_BODY_BYTES: usize = 64 << 20;
 /// Where requests are counted whose model could not be read.
@@ -137,6 +137,7 @@ impl Exchange<'_> {
             Endpoint::Completions => openai::completions::reply(&asked),
             Endpoint::Embeddings => openai::embeddings::reply(&asked),
             Endpoint::Responses => openai::responses::reply(&asked),
+            Endpoint::Rerank => cohere::reply(&asked),
             Endpoint::Images => openai::images::reply(&asked),
             Endpoint::InputTokens => openai::counts::input_tokens(&asked),
             Endpoint::Tokenize => openai::counts::tokenize(&asked),
@@ -240,6 +241,7 @@ impl Exchange<'_> {
             Dialect::OpenAi => HeaderName::from_static("x-request-id"),
             Dialect::Anthropic => HeaderName::from_static("request-id"),
             Dialect::Gemini => HeaderName::from_static("x-goog-request-id"),
+            Dialect::Cohere => HeaderName::from_static("x-debug-trace-id"),
             Dialect::Amazon => HeaderName::from_static("x-amzn-requestid"),
         };
         let id = self.request_id().parse().expect("hexadecimal digits are fit for a header");

@@ -13,6 +13,7 @@ pub(crate) enum Dialect {
     Anthropic,
     Gemini,
     Amazon,
+    Cohere,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,6 +27,7 @@ pub(crate) enum Endpoint {
     Images,
     InputTokens,
     Tokenize,
+    Rerank,
     Generate {
         stream: bool,
     },
@@ -58,6 +60,7 @@ pub(crate) fn guess(dialects: Dialects, path: &str, headers: &HeaderMap) -> Dial
         Dialects::Anthropic => Dialect::Anthropic,
         Dialects::Gemini => Dialect::Gemini,
         Dialects::Bedrock => Dialect::Amazon,
+        Dialects::All if path.ends_with("/rerank") => Dialect::Cohere,
         Dialects::All if amazon(path).is_some() => Dialect::Amazon,
         Dialects::All if google(path).is_some_and(|(_, verb)| !verb.ends_with("awPredict")) => {
             Dialect::Gemini
@@ -119,13 +122,14 @@ fn amazon(path: &str) -> Option<(&str, &str)> {
 
 fn endpoint(path: &str, guessed: Dialect) -> Option<(Endpoint, Method, Dialect)> {
     #[rustfmt::skip]
-    const POSTS: [(&str, Endpoint, Dialect); 9] = [
+    const POSTS: [(&str, Endpoint, Dialect); 10] = [
         ("/chat/completions",      Endpoint::Chat,        Dialect::OpenAi),
         ("/completions",           Endpoint::Completions, Dialect::OpenAi),
         ("/embeddings",            Endpoint::Embeddings,  Dialect::OpenAi),
         ("/responses",             Endpoint::Responses,   Dialect::OpenAi),
         ("/responses/input_tokens", Endpoint::InputTokens, Dialect::OpenAi),
         ("/images/generations",   Endpoint::Images,      Dialect::OpenAi),
+        ("/rerank",               Endpoint::Rerank,      Dialect::Cohere),
         ("/tokenize",             Endpoint::Tokenize,    Dialect::OpenAi),
         ("/messages/count_tokens", Endpoint::CountTokens, Dialect::Anthropic),
         ("/messages",              Endpoint::Messages,    Dialect::Anthropic),

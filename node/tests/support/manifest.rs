@@ -11,7 +11,7 @@ pub(crate) struct Manifest {
 /// How a backend is spoken to.
 pub(crate) struct Backend<'a> {
     pub(crate) name: &'a str,
-    /// `OpenAI`, `Anthropic` or `GCPVertexAI`.
+    /// `OpenAI`, `Anthropic`, `Cohere` or `GCPVertexAI`.
     pub(crate) schema: &'a str,
     /// `http://host:port`.
     pub(crate) url: &'a str,
@@ -41,7 +41,11 @@ impl Manifest {
             Key::Anthropic(key) => ("AnthropicAPIKey", "anthropicAPIKey", key),
         };
         // Gemini with a key is Google's Gemini API.
-        let prefix = if *schema == "GCPVertexAI" { "/v1beta" } else { "/v1" };
+        let prefix = match *schema {
+            "GCPVertexAI" => "/v1beta",
+            "Cohere" => "/v2",
+            _ => "/v1",
+        };
         write!(
             self.resources,
             "---

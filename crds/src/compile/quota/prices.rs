@@ -5,7 +5,7 @@ use tollgate_ratelimit::money::parse_usd;
 use tollgate_ratelimit::price::{PerMillion, Prices, Rates, Tier};
 
 use super::{built_in, covers};
-use crate::compile::backends::served;
+use crate::compile::backends::{SERVED, served};
 use crate::compile::index::{Entry, Index};
 use crate::load::Loaded;
 use crate::problem::{Problem, shown};
@@ -66,7 +66,7 @@ fn read(
     let of = match (backends, provider) {
         (Some(backends), _) => PriceFor::Backends(named(index, loaded, (at, backends), problems)),
         (None, Some(schema)) => PriceFor::Provider(served(*schema).ok_or_else(|| {
-            let what = "a schema that is served: OpenAI, AzureOpenAI, Anthropic".to_owned();
+            let what = format!("a schema that is served: {SERVED}");
             (".provider".to_owned(), format!("{schema:?}"), what)
         })?),
         (None, None) => PriceFor::Any,
