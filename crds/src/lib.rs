@@ -31,9 +31,9 @@ pub use resources::{
 };
 pub use schema::{crd_yaml, yaml_of};
 pub use snapshot::{
-    Access, ApiKeyAccess, Aws, AwsKeys, AwsSource, Backend, BudgetTable, Candidate, ClaimHeader, Consumer,
-    ConsumerTable, Cost, CostFacts, Credential, CredentialKind, CredentialOverride, Endpoint, Google,
-    HeaderEdits, Holder, HostPattern, Issuer, IssuerTable, Jwks, JwtAccess, KeptBudget, KeyRefused,
+    Access, ApiKeyAccess, Aws, AwsKeys, AwsSource, AzureApp, Backend, BudgetTable, Candidate, ClaimHeader,
+    Consumer, ConsumerTable, Cost, CostFacts, Credential, CredentialKind, CredentialOverride, Endpoint,
+    Google, HeaderEdits, Holder, HostPattern, Issuer, IssuerTable, Jwks, JwtAccess, KeptBudget, KeyRefused,
     KeySource, Listener, MODEL_HEADER, Price, PriceTable, Protocol, Quota, RequestFacts, ResourceName, Roots,
     RouteTable, Rule, Sensitive, ServiceAccount, Snapshot, UpstreamTls,
 };

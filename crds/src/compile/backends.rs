@@ -198,13 +198,16 @@ impl Prepared<'_> {
         let Site { endpoints, tls, h2, fallback } = site;
         let (credential, cloud, credential_override) = match proof {
             Some(Proof::Usable { shown: Shown::Key(credential), own }) => {
-                (Some(credential), (None, None), own)
+                (Some(credential), (None, None, None), own)
             }
-            Some(Proof::Usable { shown: Shown::Google(google), own }) => (None, (Some(google), None), own),
-            Some(Proof::Usable { shown: Shown::Aws(aws), own }) => (None, (None, Some(aws)), own),
-            Some(Proof::Unusable) | None => (None, (None, None), None),
+            Some(Proof::Usable { shown: Shown::Google(google), own }) => {
+                (None, (Some(google), None, None), own)
+            }
+            Some(Proof::Usable { shown: Shown::Aws(aws), own }) => (None, (None, Some(aws), None), own),
+            Some(Proof::Usable { shown: Shown::Azure(app), own }) => (None, (None, None, Some(app)), own),
+            Some(Proof::Unusable) | None => (None, (None, None, None), None),
         };
-        let (google, aws) = cloud;
+        let (google, aws, azure) = cloud;
         let backend = Backend {
             name: loaded.name.clone(),
             schema,
@@ -216,6 +219,7 @@ impl Prepared<'_> {
             credential,
             google,
             aws,
+            azure,
             credential_override,
             forward_proxy,
         };

@@ -8,6 +8,7 @@ use std::collections::btree_map::Entry;
 use http::{HeaderName, HeaderValue};
 
 use super::aws;
+use super::azure;
 use super::certificates::{self, secret};
 use super::google;
 use super::index::{self, Index};
@@ -17,13 +18,16 @@ use crate::resources::{
     AI_GROUP, BackendSecurityPolicySpec, CredentialSource, DynamicMetadata, PolicyType, RequestHeaders,
     SecretKey,
 };
-use crate::snapshot::{Aws, Credential, CredentialKind, CredentialOverride, Google, ResourceName};
+use crate::snapshot::{Aws, AzureApp, Credential, CredentialKind, CredentialOverride, Google, ResourceName};
 
 /// The key of a Secret that holds an API key.
 const SECRET_KEY: &str = "apiKey";
 
 /// Where a request may bring an access token of Google's.
 const GOOGLE_HEADER: &str = "x-aigw-gcp-access-token";
+/// And one of Entra's.
+const AZURE_HEADER: &str = "x-aigw-azure-access-token";
+
 /// With what the headers begin in which a request may bring keys of Amazon's: `access-key-id`, `secret-access-key` and
 /// `session-token` follow.
 const AWS_HEADERS: &str = "x-aigw-aws-";
@@ -45,6 +49,7 @@ pub(super) enum Shown {
     Key(Credential),
     Google(Google),
     Aws(Aws),
+    Azure(AzureApp),
 }
 
 /// Every policy, by the AIServiceBackend that it is for.
@@ -85,8 +90,7 @@ fn proof(
         anthropic_api_key,
         aws_credentials,
         gcp_credentials,
-        // Not served yet; its type says so below.
-        azure_credentials: _,
+        azure_credentials,
         credential_override,
     } = policy.spec;
     let loaded = policy.loaded;
@@ -112,13 +116,9 @@ fn proof(
             return Proof::of(aws.map(Shown::Aws), own);
         }
         PolicyType::AzureCredentials => {
-            let what = "one of APIKey, AzureAPIKey, AnthropicAPIKey, AWSCredentials, GCPCredentials: other types are not served yet; its backends are not called";
-            problems.push(loaded.problem(
-                "spec.type",
-                loaded.json["spec"]["type"].as_str().unwrap_or_default(),
-                what,
-            ));
-            return Proof::Unusable;
+            let app = azure::read(index, loaded, azure_credentials.as_ref(), problems);
+            let own = read_override(loaded, credential_override.as_ref(), AZURE_HEADER, problems);
+            return Proof::of(app.map(Shown::Azure), own);
         }
     };
     let credential = read_key(index, loaded, (field, key.as_ref(), kind), problems);

@@ -10,6 +10,7 @@
 
 mod attach;
 mod aws;
+mod azure;
 mod backends;
 mod certificates;
 mod clients;

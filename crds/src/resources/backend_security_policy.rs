@@ -41,7 +41,6 @@ pub struct BackendSecurityPolicySpec {
     /// How requests to AWS are signed.
     pub(crate) aws_credentials: Option<AwsCredentials>,
     /// How a token of Entra is had.
-    #[expect(dead_code, reason = "not served yet; the type is reported")]
     pub(crate) azure_credentials: Option<AzureCredentials>,
     /// How a token of Google is had.
     pub(crate) gcp_credentials: Option<GcpCredentials>,
@@ -157,7 +156,6 @@ pub(crate) struct Oidc {
     "rule": "has(self.clientSecretRef) != has(self.oidcExchangeToken)",
     "message": "must have exactly one of clientSecretRef, oidcExchangeToken",
 }]))]
-#[expect(dead_code, reason = "checked whole; not served yet")]
 pub(crate) struct AzureCredentials {
     /// The client.
     #[serde(rename = "clientID")]

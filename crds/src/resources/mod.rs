@@ -59,7 +59,7 @@ pub(crate) use ai_gateway_route::{
 pub(crate) use ai_service_backend::{BackendObjectReference, HeaderValueFilter, SchemaName, VersionedSchema};
 pub(crate) use backend::{BackendEndpoint, BackendTls, BackendType};
 pub(crate) use backend_security_policy::{
-    AwsCredentials, AwsCredentialsFile, CredentialSource, DynamicMetadata, GcpCredentials,
+    AwsCredentials, AwsCredentialsFile, AzureCredentials, CredentialSource, DynamicMetadata, GcpCredentials,
     GcpCredentialsFile, PolicyType, RequestHeaders, SecretKey,
 };
 pub(crate) use backend_tls_policy::{AltName, Validation, WellKnownAuthorities};

@@ -30,6 +30,8 @@ pub struct Backend {
     pub google: Option<Google>,
     /// How its requests are signed, where Amazon wants that.
     pub aws: Option<Aws>,
+    /// The application that it is called as, where Azure wants tokens of Entra.
+    pub azure: Option<AzureApp>,
     /// Where a caller may bring a credential of its own.
     pub credential_override: Option<CredentialOverride>,
     /// `host:port` of an HTTP CONNECT proxy on the way.
@@ -117,6 +119,17 @@ pub struct ServiceAccount {
     pub private_key: Sensitive,
     /// Where tokens are had; http or https.
     pub token_uri: String,
+}
+
+/// An application of Entra that gets access tokens for its secret.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AzureApp {
+    /// The tenant that it belongs to.
+    pub tenant: String,
+    /// Its id.
+    pub client_id: String,
+    /// What it proves itself with.
+    pub client_secret: Sensitive,
 }
 
 /// How requests to Amazon are signed.

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use super::cost::Measure;
 use super::{
-    Aws, AwsSource, Backend, Candidate, Cost, Google, HeaderEdits, Listener, Roots, Rule, ServiceAccount,
-    Snapshot, UpstreamTls,
+    Aws, AwsSource, AzureApp, Backend, Candidate, Cost, Google, HeaderEdits, Listener, Roots, Rule,
+    ServiceAccount, Snapshot, UpstreamTls,
 };
 
 impl Display for Snapshot {
@@ -77,6 +77,9 @@ fn write_backend(f: &mut fmt::Formatter<'_>, backend: &Backend) -> fmt::Result {
             f,
             ", in {project} at {region} as {client_email} by key {key_id} {private_key} of {token_uri}"
         )?;
+    }
+    if let Some(AzureApp { tenant, client_id, client_secret }) = &backend.azure {
+        write!(f, ", as {client_id} of {tenant} by {client_secret}")?;
     }
     if let Some(Aws { region, source }) = &backend.aws {
         write!(f, ", signed for {region}")?;

@@ -20,8 +20,8 @@ use rustls::sign::CertifiedKey;
 use tollgate_api::edit::BodyEdits;
 
 pub use backend::{
-    Aws, AwsKeys, AwsSource, Backend, Credential, CredentialKind, CredentialOverride, Endpoint, Google,
-    Roots, Sensitive, ServiceAccount, UpstreamTls,
+    Aws, AwsKeys, AwsSource, AzureApp, Backend, Credential, CredentialKind, CredentialOverride, Endpoint,
+    Google, Roots, Sensitive, ServiceAccount, UpstreamTls,
 };
 pub use cost::{Cost, CostFacts};
 pub use host::HostPattern;

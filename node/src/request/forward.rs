@@ -24,8 +24,8 @@ use crate::gateway::Gateway;
 use crate::upstream::aws::Unsigned;
 use crate::upstream::choice::{self, Readiness, Standing};
 use crate::upstream::credentials;
-use crate::upstream::google::Tokens;
 use crate::upstream::retry::pause_asked;
+use crate::upstream::tokens::Tokens;
 use crate::upstream::{Endpoint, Upstream};
 
 /// The first attempt and three more: beyond that a client waits longer than it wants to.

@@ -11,10 +11,10 @@ pub(crate) mod breaker;
 pub(crate) mod choice;
 pub(crate) mod connect;
 pub(crate) mod credentials;
-pub(crate) mod google;
 pub(crate) mod retry;
 pub(crate) mod shared_health;
 mod tls;
+pub(crate) mod tokens;
 
 use hashbrown::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -26,7 +26,7 @@ use http::uri::{Authority, PathAndQuery, Scheme};
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use tokio::runtime::Handle;
-use tollgate_crds::{self as crds, Aws, Backend, ResourceName, ServiceAccount, Snapshot};
+use tollgate_crds::{self as crds, Aws, Backend, ResourceName, Snapshot};
 
 use crate::workers;
 use aws::{Keyring, Signer};
@@ -34,7 +34,7 @@ use body::SegmentsBody;
 use breaker::{Breaker, Health};
 use choice::Readiness;
 use connect::{Connector, Reach};
-use google::Tokens;
+use tokens::{Account, Tokens};
 
 /// How long an idle connection is kept for the next request; below what common load balancers allow (60 s).
 const IDLE_TIMEOUT: Duration = Duration::from_secs(50);
@@ -62,7 +62,7 @@ pub(crate) struct Upstreams {
 }
 
 /// Whose tokens are kept.
-type Accounts = Vec<(ServiceAccount, Arc<Tokens>)>;
+type Accounts = Vec<(Account, Arc<Tokens>)>;
 /// Keys of Amazon's that are kept and renewed, by where they come from.
 type Keyrings = HashMap<Aws, Arc<Keyring>>;
 
@@ -75,7 +75,7 @@ pub(crate) struct Upstream {
     /// Signs its requests, where Amazon wants that.
     pub(crate) signer: Option<Signer>,
     turn: AtomicUsize,
-    /// Of the account that it is called as, if it is at Google Cloud.
+    /// Of the account that it is called as, at Google Cloud or Azure.
     pub(crate) tokens: Option<Arc<Tokens>>,
 }
 
@@ -132,8 +132,7 @@ impl Upstreams {
         let mut unusable = Vec::new();
         for backend in &snapshot.backends {
             let upstream = resolve(backend, &transports, &breakers, &mut kept).and_then(|upstream| {
-                let account = backend.google.as_ref().map(|google| &google.account);
-                let tokens = account.map(|account| kept.tokens_of(account, &tokens, &self.runtime));
+                let tokens = account(backend).map(|account| kept.tokens_of(&account, &tokens, &self.runtime));
                 let signer = backend.aws.as_ref().map(|aws| kept.signer(aws, &keyrings));
                 Ok(Upstream { tokens: tokens.transpose()?, signer, ..upstream })
             });
@@ -152,6 +151,12 @@ impl Upstreams {
     }
 }
 
+/// Who it is called as, if it is by tokens.
+fn account(backend: &Backend) -> Option<Account> {
+    let google = backend.google.as_ref().map(|google| Account::Google(google.account.clone()));
+    google.or_else(|| backend.azure.clone().map(Account::Azure))
+}
+
 struct Kept {
     workers: usize,
     transports: HashMap<Reach, PerWorker>,
@@ -164,7 +169,7 @@ impl Kept {
     /// An account that was known before goes on with the token that it has.
     fn tokens_of(
         &mut self,
-        account: &ServiceAccount,
+        account: &Account,
         before: &Accounts,
         runtime: &Handle,
     ) -> Result<Arc<Tokens>, String> {

@@ -17,6 +17,7 @@ fn backend(name: &str, schema: Schema) -> Backend {
         credential: None,
         google: None,
         aws: None,
+        azure: None,
         credential_override: None,
         forward_proxy: None,
     }

@@ -1,15 +1,17 @@
-//! Access tokens of Google Cloud: one keeper an account has a valid one ready at all times.
+//! Access tokens of Google Cloud and of Azure: one keeper an account has a valid one ready at all times.
 //!
 //! ```text
-//! signed assertion ─▶ token_uri ─▶ token ── used until it expires ──▶ requests
-//!        ▲                           │
-//!        └── well before its end ────┘   one at a time, whatever requests wait
+//! signed assertion, or secret ─▶ token_uri ─▶ token ── used until it expires ──▶ requests
+//!        ▲                                      │
+//!        └── well before its end ───────────────┘   one at a time, whatever requests wait
 //! ```
 //!
 //! A token that has expired is never used: who finds none that is valid waits a while for the keeper, and goes on to
-//! another backend then. See RFC 7523, section 2.1, and Google's "OAuth 2.0 for server to server applications".
+//! another backend then. See RFC 7523, section 2.1, and Google's "OAuth 2.0 for server to server applications"; RFC 6749,
+//! section 4.4, and Microsoft's "OAuth 2.0 client credentials flow".
 
 mod assertion;
+mod entra;
 
 use std::time::{Duration, Instant};
 
@@ -22,7 +24,7 @@ use serde::Deserialize;
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
-use tollgate_crds::ServiceAccount;
+use tollgate_crds::{AzureApp, ServiceAccount};
 
 use super::connect::{Connector, Reach};
 use crate::clock;
@@ -38,6 +40,19 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 const SHORTEST_PAUSE: Duration = Duration::from_millis(500);
 const LONGEST_PAUSE: Duration = Duration::from_secs(15);
 const LONGEST_ANSWER: usize = 64 * 1024;
+
+/// Who gets tokens.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Account {
+    Google(ServiceAccount),
+    Azure(AzureApp),
+}
+
+/// The same, ready to ask.
+enum Source {
+    Google(Box<(ServiceAccount, Signer)>),
+    Azure(AzureApp),
+}
 
 /// The tokens of one account. Dropped, its keeper ends.
 pub(crate) struct Tokens {
@@ -86,10 +101,16 @@ impl Drop for Tokens {
 
 impl Tokens {
     /// Begins to keep tokens of `account`.
-    pub(crate) fn keep(account: ServiceAccount, runtime: &Handle) -> Result<Self, String> {
-        let signer = Signer::new(&account)?;
+    pub(crate) fn keep(account: Account, runtime: &Handle) -> Result<Self, String> {
+        let source = match account {
+            Account::Google(account) => {
+                let signer = Signer::new(&account)?;
+                Source::Google(Box::new((account, signer)))
+            }
+            Account::Azure(app) => Source::Azure(app),
+        };
         let (tell, held) = watch::channel(Held::Nothing);
-        let keeper = runtime.spawn(async move { keep(&account, &signer, &tell).await });
+        let keeper = runtime.spawn(async move { keep(&source, &tell).await });
         Ok(Self { held, keeper: keeper.abort_handle() })
     }
 
@@ -113,10 +134,10 @@ impl Tokens {
     }
 }
 
-async fn keep(account: &ServiceAccount, signer: &Signer, tell: &watch::Sender<Held>) {
+async fn keep(source: &Source, tell: &watch::Sender<Held>) {
     let mut pause = SHORTEST_PAUSE;
     loop {
-        let tried = tokio::time::timeout(TIMEOUT, exchange(account, signer)).await;
+        let tried = tokio::time::timeout(TIMEOUT, exchange(source)).await;
         let tried = tried.unwrap_or_else(|_| Err(format!("no answer within {} s", TIMEOUT.as_secs())));
         let next = match tried {
             Ok(token) => {
@@ -126,7 +147,7 @@ async fn keep(account: &ServiceAccount, signer: &Signer, tell: &watch::Sender<He
                 renew
             }
             Err(reason) => {
-                tracing::warn!(account = %account.client_email, %reason, "no new access token");
+                tracing::warn!(account = source.name(), %reason, "no new access token");
                 tell.send_modify(|held| {
                     let is_valid = matches!(held, Held::Token(token) if Instant::now() < token.until);
                     if !is_valid {
@@ -142,13 +163,33 @@ async fn keep(account: &ServiceAccount, signer: &Signer, tell: &watch::Sender<He
     }
 }
 
-async fn exchange(account: &ServiceAccount, signer: &Signer) -> Result<Token, String> {
+impl Source {
+    fn name(&self) -> &str {
+        match self {
+            Self::Google(google) => &google.0.client_email,
+            Self::Azure(app) => &app.client_id,
+        }
+    }
+
+    /// Where to ask, and with which form.
+    fn question(&self) -> Result<(String, String), String> {
+        match self {
+            Self::Google(google) => {
+                let (account, signer) = &**google;
+                let assertion = signer.assertion(account, clock::unix_ms() / 1_000)?;
+                let grant = "grant_type=urn%3Aietf%3Aparams%3Aoauth%3Agrant-type%3Ajwt-bearer";
+                Ok((account.token_uri.clone(), format!("{grant}&assertion={assertion}")))
+            }
+            Self::Azure(app) => Ok((entra::token_uri(app, entra::authority().as_deref()), entra::grant(app))),
+        }
+    }
+}
+
+async fn exchange(source: &Source) -> Result<Token, String> {
     // Its life is counted from before it began.
     let asked = Instant::now();
-    let uri: Uri = account.token_uri.parse().map_err(|error| format!("no address: {error}"))?;
-    let assertion = signer.assertion(account, clock::unix_ms() / 1_000)?;
-    let body =
-        format!("grant_type=urn%3Aietf%3Aparams%3Aoauth%3Agrant-type%3Ajwt-bearer&assertion={assertion}");
+    let (uri, body) = source.question()?;
+    let uri: Uri = uri.parse().map_err(|error| format!("no address: {error}"))?;
     let request = Request::post(uri.clone())
         .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
         .header(header::ACCEPT, "application/json")
