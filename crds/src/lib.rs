@@ -20,7 +20,7 @@ mod resources;
 mod schema;
 mod snapshot;
 
-pub use compile::{aws_keys, compile};
+pub use compile::{aws_keys, compile, google_account};
 pub use load::{Loaded, Written, parse, parse_as_is};
 pub use problem::{Place, Problem, Severity};
 pub use resources::{

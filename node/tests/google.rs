@@ -9,7 +9,10 @@ mod rust;
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
 
+use rust::gateway::Settings;
 use rust::google::{TokenEndpoint, backends};
 use rust::manifest::{GATEWAY, anthropic, openai, route, rule};
 use rust::{Answer, Ask, Gateway, Simulator, until};
@@ -266,4 +269,57 @@ async fn callers_may_bring_their_own_token() {
         gateway.send(&Ask::chat(model)).await.expect(200);
         assert_eq!(simulator.last_request().await["headers"]["authorization"], "Bearer token-1");
     }
+}
+
+/// The machine's metadata server: gives out one token.
+async fn metadata() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let host = listener.local_addr().unwrap().to_string();
+    tokio::spawn(async move {
+        loop {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut read = Vec::new();
+            while !read.ends_with(b"\r\n\r\n") && stream.read_buf(&mut read).await.unwrap_or(0) > 0 {}
+            let text = String::from_utf8(read).unwrap().to_lowercase();
+            assert!(
+                text.starts_with("get /computemetadata/v1/instance/service-accounts/default/token "),
+                "{text}"
+            );
+            assert!(text.contains("metadata-flavor: google"), "{text}");
+            let body = r#"{"access_token":"of-the-machine","expires_in":3599,"token_type":"Bearer"}"#;
+            let head = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\nconnection: close\r\n";
+            let answer = format!("{head}content-length: {}\r\n\r\n{body}", body.len());
+            let _it_may_be_gone = stream.write_all(answer.as_bytes()).await;
+        }
+    });
+    host
+}
+
+#[tokio::test]
+async fn default_credentials_are_what_the_node_finds() {
+    let simulator = Simulator::start(&[]).await;
+    let manifest = GATEWAY.to_owned()
+        + &backends(&simulator.address())
+        + "---\napiVersion: aigateway.envoyproxy.io/v1beta1\nkind: BackendSecurityPolicy\nmetadata: {name: google}\nspec:\n  \
+           type: GCPCredentials\n  gcpCredentials: {projectName: a-project, region: us-central1}\n  \
+           targetRefs: [{group: aigateway.envoyproxy.io, kind: AIServiceBackend, name: gemini}]\n"
+        + &route("all", "", &rule(GEMINI, "{name: gemini}", ""));
+    let host = metadata().await;
+    let variables = [("GCE_METADATA_HOST", host.as_str())];
+    let gateway =
+        Gateway::with(Settings { manifest: &manifest, arguments: &[], variables: &variables }).await;
+    gateway.send(&Ask::chat(GEMINI)).await.expect(200);
+    assert_eq!(simulator.last_request().await["headers"]["authorization"], "Bearer of-the-machine");
+
+    // A key file goes before.
+    let tokens = TokenEndpoint::start(HOUR).await;
+    let file = tokens.key_file();
+    let variables = [
+        ("GCE_METADATA_HOST", host.as_str()),
+        ("GOOGLE_APPLICATION_CREDENTIALS", file.path().to_str().unwrap()),
+    ];
+    let gateway =
+        Gateway::with(Settings { manifest: &manifest, arguments: &[], variables: &variables }).await;
+    gateway.send(&Ask::chat(GEMINI)).await.expect(200);
+    assert_eq!(simulator.last_request().await["headers"]["authorization"], "Bearer token-1");
 }

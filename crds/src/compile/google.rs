@@ -44,10 +44,9 @@ pub(super) fn read(
         problems.push(loaded.problem(field, "", what));
         return None;
     }
+    let (project, region) = (project_name.clone(), region.clone());
     let Some(GcpCredentialsFile { secret_ref }) = credentials_file else {
-        let what = "credentialsFile: default credentials are not served yet; its backends are not called";
-        problems.push(loaded.problem("spec.gcpCredentials", "", what));
-        return None;
+        return Some(Google { project, region, account: None });
     };
     let from = (AI_GROUP, "BackendSecurityPolicy", loaded.name.namespace.as_str());
     let account = secret(index, from, secret_ref).and_then(|secret| {
@@ -57,7 +56,7 @@ pub(super) fn read(
         })
     });
     match account {
-        Ok(account) => Some(Google { project: project_name.clone(), region: region.clone(), account }),
+        Ok(account) => Some(Google { project, region, account: Some(account) }),
         Err(what) => {
             let field = "spec.gcpCredentials.credentialsFile.secretRef";
             problems.push(loaded.problem(field, shown(&secret_ref.name), what));
@@ -66,8 +65,8 @@ pub(super) fn read(
     }
 }
 
-/// What came is not told: it is secret.
-fn account(file: &str) -> Result<ServiceAccount, String> {
+/// The account of a key file. What came is not told: it is secret.
+pub fn account(file: &str) -> Result<ServiceAccount, String> {
     let file: KeyFile = serde_json::from_str(file).map_err(|error| {
         let place = format!("line {}, column {}", error.line(), error.column());
         format!("a key file of a service account, in JSON; it can't be read at {place}")

@@ -28,6 +28,7 @@ mod security;
 mod tls;
 
 pub use aws::keys as aws_keys;
+pub use google::account as google_account;
 
 use std::borrow::Borrow;
 use std::collections::BTreeMap;

@@ -104,8 +104,8 @@ pub struct Google {
     pub project: String,
     /// The region, or `global`.
     pub region: String,
-    /// Whose access tokens are used.
-    pub account: ServiceAccount,
+    /// Whose access tokens are used; absent: those of what the node finds around it, as Google's own libraries do.
+    pub account: Option<ServiceAccount>,
 }
 
 /// An account that gets access tokens for what it signs, as Google's key files describe it.

@@ -71,12 +71,14 @@ fn write_backend(f: &mut fmt::Formatter<'_>, backend: &Backend) -> fmt::Result {
         write!(f, ", credential {:?} {}", credential.kind, credential.key)?;
     }
     if let Some(Google { project, region, account }) = &backend.google {
-        let ServiceAccount { client_email, private_key_id, private_key, token_uri } = account;
-        let key_id = private_key_id.as_deref().unwrap_or("unnamed");
-        write!(
-            f,
-            ", in {project} at {region} as {client_email} by key {key_id} {private_key} of {token_uri}"
-        )?;
+        write!(f, ", in {project} at {region}")?;
+        match account {
+            Some(ServiceAccount { client_email, private_key_id, private_key, token_uri }) => {
+                let key_id = private_key_id.as_deref().unwrap_or("unnamed");
+                write!(f, " as {client_email} by key {key_id} {private_key} of {token_uri}")?;
+            }
+            None => f.write_str(" by what the node finds")?,
+        }
     }
     if let Some(AzureApp { tenant, client_id, client_secret }) = &backend.azure {
         write!(f, ", as {client_id} of {tenant} by {client_secret}")?;

@@ -153,7 +153,8 @@ impl Upstreams {
 
 /// Who it is called as, if it is by tokens.
 fn account(backend: &Backend) -> Option<Account> {
-    let google = backend.google.as_ref().map(|google| Account::Google(google.account.clone()));
+    let google = backend.google.as_ref();
+    let google = google.map(|google| google.account.clone().map_or(Account::GoogleDefault, Account::Google));
     google.or_else(|| backend.azure.clone().map(Account::Azure))
 }
 

@@ -12,11 +12,12 @@
 
 mod assertion;
 mod entra;
+mod surroundings;
 
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use http::{HeaderValue, Request, Uri, header};
+use http::{HeaderValue, Request, header};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::TokioExecutor;
@@ -45,12 +46,15 @@ const LONGEST_ANSWER: usize = 64 * 1024;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Account {
     Google(ServiceAccount),
+    /// What Google's own libraries would find.
+    GoogleDefault,
     Azure(AzureApp),
 }
 
 /// The same, ready to ask.
 enum Source {
     Google(Box<(ServiceAccount, Signer)>),
+    GoogleDefault,
     Azure(AzureApp),
 }
 
@@ -107,6 +111,7 @@ impl Tokens {
                 let signer = Signer::new(&account)?;
                 Source::Google(Box::new((account, signer)))
             }
+            Account::GoogleDefault => Source::GoogleDefault,
             Account::Azure(app) => Source::Azure(app),
         };
         let (tell, held) = watch::channel(Held::Nothing);
@@ -167,34 +172,44 @@ impl Source {
     fn name(&self) -> &str {
         match self {
             Self::Google(google) => &google.0.client_email,
+            Self::GoogleDefault => "Google's default",
             Self::Azure(app) => &app.client_id,
         }
     }
 
-    /// Where to ask, and with which form.
-    fn question(&self) -> Result<(String, String), String> {
+    fn question(&self) -> Result<Request<Full<Bytes>>, String> {
         match self {
-            Self::Google(google) => {
-                let (account, signer) = &**google;
-                let assertion = signer.assertion(account, clock::unix_ms() / 1_000)?;
-                let grant = "grant_type=urn%3Aietf%3Aparams%3Aoauth%3Agrant-type%3Ajwt-bearer";
-                Ok((account.token_uri.clone(), format!("{grant}&assertion={assertion}")))
+            Self::Google(google) => signed(&google.0, &google.1),
+            Self::GoogleDefault => match surroundings::key_file()? {
+                Some(account) => signed(&account, &Signer::new(&account)?),
+                None => surroundings::machine(),
+            },
+            Self::Azure(app) => {
+                posted(&entra::token_uri(app, entra::authority().as_deref()), entra::grant(app))
             }
-            Self::Azure(app) => Ok((entra::token_uri(app, entra::authority().as_deref()), entra::grant(app))),
         }
     }
+}
+
+fn signed(account: &ServiceAccount, signer: &Signer) -> Result<Request<Full<Bytes>>, String> {
+    let assertion = signer.assertion(account, clock::unix_ms() / 1_000)?;
+    let grant = "grant_type=urn%3Aietf%3Aparams%3Aoauth%3Agrant-type%3Ajwt-bearer";
+    posted(&account.token_uri, format!("{grant}&assertion={assertion}"))
+}
+
+fn posted(uri: &str, form: String) -> Result<Request<Full<Bytes>>, String> {
+    let request = Request::post(uri)
+        .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
+        .header(header::ACCEPT, "application/json")
+        .body(Full::new(Bytes::from(form)));
+    request.map_err(|error| format!("{uri} can't be asked: {error}"))
 }
 
 async fn exchange(source: &Source) -> Result<Token, String> {
     // Its life is counted from before it began.
     let asked = Instant::now();
-    let (uri, body) = source.question()?;
-    let uri: Uri = uri.parse().map_err(|error| format!("no address: {error}"))?;
-    let request = Request::post(uri.clone())
-        .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
-        .header(header::ACCEPT, "application/json")
-        .body(Full::new(Bytes::from(body)));
-    let request = request.map_err(|error| error.to_string())?;
+    let request = source.question()?;
+    let uri = request.uri().clone();
     let connector = Connector::new(&Reach::direct(uri.scheme_str() == Some("https")))?;
     // Not kept: it is used once in an hour.
     let client: Client<_, Full<Bytes>> =

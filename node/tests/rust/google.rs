@@ -88,11 +88,22 @@ impl TokenEndpoint {
         self.shared.holds.store(holds, Ordering::SeqCst);
     }
 
-    /// A Secret with the account's key file, which names this endpoint, and the policy of these backends.
-    pub(crate) fn policy(&self, backends: &[&str], fields: &str) -> String {
+    /// The account's key file, on the disk.
+    pub(crate) fn key_file(&self) -> tempfile::NamedTempFile {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), self.key()).unwrap();
+        file
+    }
+
+    fn key(&self) -> String {
         let mut file: Value = serde_json::from_str(KEY_FILE).unwrap();
         file["token_uri"] = json!(format!("http://{}/token", self.address));
-        let data = base64::prelude::BASE64_STANDARD.encode(file.to_string());
+        file.to_string()
+    }
+
+    /// A Secret with the account's key file, which names this endpoint, and the policy of these backends.
+    pub(crate) fn policy(&self, backends: &[&str], fields: &str) -> String {
+        let data = base64::prelude::BASE64_STANDARD.encode(self.key());
         let target =
             |name: &&str| format!("{{group: aigateway.envoyproxy.io, kind: AIServiceBackend, name: {name}}}");
         let targets: Vec<String> = backends.iter().map(target).collect();

@@ -22,7 +22,17 @@ impl Process {
         let mut command = Command::new(env!("CARGO_BIN_EXE_tollgate"));
         for (name, _) in std::env::vars_os() {
             let text = name.to_string_lossy();
-            let read = ["OPENAI_", "AZURE_", "ANTHROPIC_", "TOLLGATE_", "RUST_LOG", "KUBE", "AWS_"];
+            let read = [
+                "OPENAI_",
+                "AZURE_",
+                "ANTHROPIC_",
+                "TOLLGATE_",
+                "RUST_LOG",
+                "KUBE",
+                "AWS_",
+                "GOOGLE_",
+                "GCE_",
+            ];
             if read.iter().any(|prefix| text.starts_with(prefix)) {
                 command.env_remove(&name);
             }
